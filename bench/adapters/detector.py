@@ -1,0 +1,42 @@
+"""The detector interface."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from bench.adapters.params import Adapter
+from bench.adapters.splits import Batch, DetectorSplit
+from bench.context import Context
+
+DetectorTask = Literal["segmentation", "classification", "anomaly"]
+
+
+class Prediction(NamedTuple):
+    """What a detector says of a batch.
+
+    score float32 [B], higher is more anomalous, None to let the protocol's rule derive it from the map;
+    amap float32 [B, H, W] at the size of the images; logits float32 [B, K] over `DetectorSplit.classes`.
+    """
+
+    score: np.ndarray | None = None
+    amap: np.ndarray | None = None
+    logits: np.ndarray | None = None
+
+
+class Detector(Adapter):
+    """Learns to find, or to name, defects."""
+
+    task: ClassVar[DetectorTask]
+    modality: ClassVar[Literal["rgb", "depth"]]
+    scope: ClassVar[Literal["dataset", "category"]]
+    """What one fit covers; a protocol may choose otherwise."""
+
+    def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:
+        """Train on `data` and write the model into the folder `out`; go on from `ctx.scratch` after a kill."""
+        raise NotImplementedError
+
+    def predict(self, model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:
+        """One Prediction for each batch, in order."""
+        raise NotImplementedError

@@ -1,0 +1,58 @@
+"""The generator interface."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+
+from bench.adapters.params import Adapter
+from bench.adapters.splits import TrainSplit
+from bench.context import Context
+
+Scope = Literal["dataset", "category", "defect"]
+
+
+@dataclass(frozen=True)
+class Request:
+    """Which images to make: `defect` is a type of the category, "good" for normal images, or "any"."""
+
+    category: str
+    defect: str
+    indices: range
+
+
+class Sample(NamedTuple):
+    """One generated example at the resolution of the train split.
+
+    image uint8 [H, W, 3]; mask bool [H, W], None for normal images; depth float32 [H, W] or None;
+    base uint8 [H, W, 3], the normal image that was changed, or None.
+    """
+
+    image: np.ndarray
+    mask: np.ndarray | None = None
+    depth: np.ndarray | None = None
+    base: np.ndarray | None = None
+
+
+class Generator(Adapter):
+    """Makes images and masks of defects from the train split of a data set."""
+
+    scope: ClassVar[Scope]
+    """What one fit covers."""
+    needs: ClassVar[frozenset[str]]
+    """Of normal, anomalies, masks, types, depth."""
+    yields: ClassVar[frozenset[str]]
+    """Of anomaly, mask, type, normal, depth."""
+
+    def fit(self, data: TrainSplit, out: Path, ctx: Context) -> None:
+        """Learn from `data` and write the model into the folder `out`.
+
+        A generator of scope "defect" sees the one category and the one defect type that it is to learn.
+        """
+        raise NotImplementedError
+
+    def sample(self, model: Path, data: TrainSplit, request: Request, ctx: Context) -> Iterator[Sample]:
+        """One Sample for each index of the request, in order; sample i depends on i alone."""
+        raise NotImplementedError

@@ -1,0 +1,59 @@
+"""Hyper-parameters of adapters: typed, validated once, frozen, with named presets."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from bench.errors import BenchError, did_you_mean
+
+
+class Params(BaseModel):
+    """Base of an adapter's hyper-parameters. Defaults are the paper's values; unknown names are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Adapter:
+    """What generators and detectors share: a name, a version, parameters and presets.
+
+    `version` is raised whenever the output for the same parameters and seed may change; it is part of the
+    key of every task that the adapter runs. `presets` are named sets of parameters (`seas[released]`);
+    every adapter declares `tiny`, which runs in seconds on a CPU and is what the conformance tests run.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    Params: ClassVar[type[Params]] = Params
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+
+    @classmethod
+    def configure(cls, preset: str | None = None, overrides: Mapping[str, Any] | None = None) -> Self:
+        """An adapter with the defaults, then the preset, then the overrides.
+
+        Raises BenchError, in one sentence, for an unknown preset, an unknown parameter or a bad value.
+        """
+        if preset is not None and preset not in cls.presets:
+            raise BenchError(did_you_mean("preset", preset, cls.presets, of=cls.name))
+        values = {**(cls.presets[preset] if preset else {}), **(overrides or {})}
+        for given in values:
+            if given not in cls.Params.model_fields:
+                raise BenchError(did_you_mean("parameter", given, cls.Params.model_fields, of=cls.name))
+        try:
+            return cls(cls.Params(**values))
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise BenchError(
+                f"parameter '{where}' of '{cls.name}' cannot be {first['input']!r}: {first['msg'].lower()}"
+            ) from None
+
+    def missing(self, weights: "Any | None" = None) -> list[str]:
+        """One sentence for each thing (weight file, package) that this adapter needs and cannot find.
+
+        Asked before any work starts. `weights` is the folder of local weight files, or None.
+        """
+        return []

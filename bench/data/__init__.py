@@ -1,0 +1,1 @@
+"""Data sets: layout, check, fingerprint, split, decoded and resized pools."""

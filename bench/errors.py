@@ -1,0 +1,17 @@
+"""Errors that a user can mend: one sentence that names the thing, the place and the mend."""
+
+import difflib
+from collections.abc import Iterable
+
+
+class BenchError(Exception):
+    """Bad input. Printed as one sentence, exit code 2, no traceback without --debug."""
+
+
+def did_you_mean(kind: str, given: str, known: Iterable[str], of: str = "") -> str:
+    """The sentence for an unknown name: what is unknown, the nearest known one, or all of them."""
+    names = sorted(known)
+    where = f" of '{of}'" if of else ""
+    near = difflib.get_close_matches(given, names, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(names) or 'none'}"
+    return f"unknown {kind} '{given}'{where}; {hint}"
