@@ -1,5 +1,6 @@
 """The detector interface."""
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal, NamedTuple
@@ -33,10 +34,13 @@ class Detector(Adapter):
     scope: ClassVar[Literal["dataset", "category"]]
     """What one fit covers; a protocol may choose otherwise."""
 
+    @abstractmethod
     def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:
-        """Train on `data` and write the model into the folder `out`; go on from `ctx.scratch` after a kill."""
-        raise NotImplementedError
+        """Train on `data` and write the model into the folder `out`.
 
+        Long training keeps checkpoints in `ctx.scratch` and goes on from there after a kill.
+        """
+
+    @abstractmethod
     def predict(self, model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:
         """One Prediction for each batch, in order."""
-        raise NotImplementedError

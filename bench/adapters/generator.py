@@ -1,5 +1,6 @@
 """The generator interface."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,13 +47,13 @@ class Generator(Adapter):
     yields: ClassVar[frozenset[str]]
     """Of anomaly, mask, type, normal, depth."""
 
+    @abstractmethod
     def fit(self, data: TrainSplit, out: Path, ctx: Context) -> None:
         """Learn from `data` and write the model into the folder `out`.
 
         A generator of scope "defect" sees the one category and the one defect type that it is to learn.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def sample(self, model: Path, data: TrainSplit, request: Request, ctx: Context) -> Iterator[Sample]:
         """One Sample for each index of the request, in order; sample i depends on i alone."""
-        raise NotImplementedError

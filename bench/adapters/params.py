@@ -1,6 +1,8 @@
 """Hyper-parameters of adapters: typed, validated once, frozen, with named presets."""
 
+from abc import ABC
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -14,7 +16,7 @@ class Params(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
 
 
-class Adapter:
+class Adapter(ABC):
     """What generators and detectors share: a name, a version, parameters and presets.
 
     `version` is raised whenever the output for the same parameters and seed may change; it is part of the
@@ -51,7 +53,7 @@ class Adapter:
                 f"parameter '{where}' of '{cls.name}' cannot be {first['input']!r}: {first['msg'].lower()}"
             ) from None
 
-    def missing(self, weights: "Any | None" = None) -> list[str]:
+    def missing(self, weights: Path | None = None) -> list[str]:
         """One sentence for each thing (weight file, package) that this adapter needs and cannot find.
 
         Asked before any work starts. `weights` is the folder of local weight files, or None.

@@ -110,7 +110,7 @@ class DetectorSplit:
             (pool, row, label) for name in ("real", "generated") for pool, row, label in self._all(name)
         ]
         picked = rng.integers(len(anomalous), size=size)
-        return self._gather([anomalous[i] for i in picked])
+        return self._gather([anomalous[row] for row in picked])
 
     def count(self, pool: str) -> int:
         """The number of examples in the pool `normal`, `real` or `generated`."""
