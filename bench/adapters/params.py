@@ -26,10 +26,10 @@ class Adapter(ABC):
 
     name: ClassVar[str]
     version: ClassVar[int]
-    Params: ClassVar[type[Params]] = Params
+    Params: ClassVar[type[BaseModel]] = Params
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    def __init__(self, params: Params) -> None:
+    def __init__(self, params: Any) -> None:
         self.params = params
 
     @classmethod

@@ -45,7 +45,7 @@ class Anomalies(Sequence[Anomaly]):
             return [self[i] for i in range(*index.indices(len(self)))]
         row = self.indices[index]
         depth = None if self.pool.depth is None else np.array(self.pool.depth[row])
-        return Anomaly(np.array(self.pool.images[row]), np.array(self.pool.masks[row]), depth)
+        return Anomaly(np.array(self.pool.images[row]), np.array(self.pool.mask(row)), depth)
 
 
 @dataclass(frozen=True)

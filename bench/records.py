@@ -1,0 +1,146 @@
+"""Records: one row a metric value, every key always present.
+
+A record is written by a scoring stage with what is decided by the task alone, so that the same task gives the
+same bytes anywhere. What depends on the run (seconds, memory, environment) is joined from the manifest of the
+task when records are loaded.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+Status = Literal["ok", "undefined", "skipped", "failed"]
+
+UNKNOWN = "unknown"
+"""The value of a field that a source does not state; unknown equals nothing, not even unknown."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One metric value with all that decides what it may be compared with."""
+
+    kind: Literal["measured", "published"] = "measured"
+    protocol: str = ""
+    protocol_version: int = 0
+    scale: str = ""
+    preset: str = ""
+    dataset: str = ""
+    dataset_fingerprint: str = ""
+    category: str = ""
+    defect: str = "all"
+    split: str = ""
+    shots: str = "third"
+    resolution: int = 0
+    modality: str = "rgb"
+    generator: str = "none"
+    generator_version: int = 0
+    generator_variant: str = ""
+    generator_params: str = ""
+    """Digest of the generator's parameters, defaults filled in."""
+    generated_per_type: int = 0
+    mix: str = ""
+    """real | generated | generated+real, or "" where nothing is trained."""
+    scope: str = ""
+    detector: str = "none"
+    detector_version: int = 0
+    detector_variant: str = ""
+    detector_params: str = ""
+    selection: str = ""
+    seed: int = 0
+    level: str = ""
+    """generation | generation-normal | image | pixel | classification | cost."""
+    metric: str = ""
+    dialect: str = "default"
+    metric_version: int = 0
+    features: str = "none"
+    weights_sha256: str = ""
+    reference: str = ""
+    """The set of real images that the metric compares with."""
+    value: float | None = None
+    """A fraction for rates, the metric's own scale otherwise; None unless status is ok."""
+    unit: str = "fraction"
+    direction: Literal["higher", "lower"] = "higher"
+    n: int = 0
+    stderr: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str = ""
+    status: Status = "ok"
+    note: str = ""
+    source: str = ""
+
+    task: str = ""
+    run: str = ""
+    seconds: float | None = None
+    gpu_seconds: float | None = None
+    peak_memory: int | None = None
+    env: str = ""
+    commit: str = ""
+
+
+PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")
+"""Filled in from the manifest when records are loaded; two stores agree on all else."""
+
+COMPARABILITY = (
+    "protocol",
+    "protocol_version",
+    "scale",
+    "dataset",
+    "dataset_fingerprint",
+    "category",
+    "defect",
+    "split",
+    "shots",
+    "resolution",
+    "modality",
+    "generated_per_type",
+    "mix",
+    "scope",
+    "selection",
+    "level",
+    "metric",
+    "dialect",
+    "metric_version",
+    "features",
+    "weights_sha256",
+    "reference",
+    "unit",
+)
+"""Two values may share a column only if these are equal: all but the method itself, seeds, cost, provenance."""
+
+
+def comparability(record: Record) -> tuple[Any, ...] | None:
+    """The key that comparable records share; None if a field is unknown, which equals nothing."""
+    key = tuple(getattr(record, name) for name in COMPARABILITY)
+    return None if UNKNOWN in key else key
+
+
+def why_incomparable(one: Record, other: Record) -> list[str]:
+    """The fields on which two records differ, in words; empty when they may share a column."""
+    reasons = []
+    for name in COMPARABILITY:
+        mine, theirs = getattr(one, name), getattr(other, name)
+        if mine == UNKNOWN or theirs == UNKNOWN:
+            reasons.append(f"{name.replace('_', ' ')} is unknown")
+        elif mine != theirs:
+            reasons.append(f"{name.replace('_', ' ')} is {mine!r}, not {theirs!r}")
+    return reasons
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """One JSON object a line, keys sorted, without the provenance that the manifest holds."""
+    with path.open("w", encoding="utf-8") as out:
+        for record in records:
+            row = {name: value for name, value in asdict(record).items() if name not in PROVENANCE}
+            out.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_records(path: Path, **provenance: Any) -> Iterator[Record]:
+    """The records of a file, with the provenance of the task that wrote them."""
+    known = {field.name for field in fields(Record)}
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            row = json.loads(line)
+            yield replace(Record(**{name: row[name] for name in row if name in known}), **provenance)
