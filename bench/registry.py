@@ -1,0 +1,91 @@
+"""Finding adapters, protocols and pages by name, importing nothing before it is used."""
+
+import functools
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Any
+
+from bench.adapters import Adapter, Detector, Generator
+from bench.errors import BenchError, did_you_mean
+
+GROUPS = {"generator": "bench.generators", "detector": "bench.detectors", "protocol": "bench.protocols"}
+_PLUGINS: dict[str, dict[str, tuple[type[Adapter], str]]] = {"generator": {}, "detector": {}}
+
+
+@functools.cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def names(kind: str) -> list[str]:
+    """The names of all known generators, detectors or protocols, sorted."""
+    return sorted({*_entries(GROUPS[kind]), *_PLUGINS.get(kind, {})})
+
+
+def load(kind: str, name: str) -> Any:
+    """The adapter class or protocol of this name; raises BenchError with the nearest name if unknown."""
+    if name in _PLUGINS.get(kind, {}):
+        return _PLUGINS[kind][name][0]
+    entries = _entries(GROUPS[kind])
+    if name not in entries:
+        raise BenchError(did_you_mean(kind, name, names(kind)))
+    try:
+        return entries[name].load()
+    except ImportError as error:
+        raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
+
+
+def load_page(name: str) -> Any:
+    """A function of the reports package: "site", "export" or "terminal"."""
+    return _entries("bench.reports")[name].load()
+
+
+def adapter_id(kind: str, name: str) -> str:
+    """ "name@version", and for a plug-in file the digest of its source, as it stands in task keys."""
+    version = load(kind, name).version
+    source = _PLUGINS[kind].get(name)
+    return f"{name}@{version}" + (f"#{source[1]}" if source else "")
+
+
+def load_plugins(paths: Sequence[str]) -> None:
+    """Import plug-in files and register the generators and detectors that they define."""
+    for path in paths:
+        _load_plugin(Path(path))
+
+
+def _load_plugin(path: Path) -> None:
+    if not path.is_file():
+        raise BenchError(f"plug-in file {path} does not exist")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    module_name = f"bench_plugin_{digest}"
+    if module_name in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"plug-in file {path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[module_name]
+        raise BenchError(
+            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    found = 0
+    for value in vars(module).values():
+        if not inspect.isclass(value) or value.__module__ != module_name or inspect.isabstract(value):
+            continue
+        for kind, base in (("generator", Generator), ("detector", Detector)):
+            if issubclass(value, base):
+                if value.name in _entries(GROUPS[kind]):
+                    raise BenchError(f"plug-in file {path} names a {kind} '{value.name}', which is built in")
+                _PLUGINS[kind][value.name] = (value, digest)
+                found += 1
+    if not found:
+        raise BenchError(f"plug-in file {path} defines no Generator and no Detector")

@@ -1,0 +1,145 @@
+"""Execute one job: run its stage aside, publish what it made, or record why it failed."""
+
+import errno
+import logging
+import os
+import resource
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bench.context import Context
+from bench.errors import BenchError
+from bench.registry import load_plugins
+from bench.run.jobs import Job
+from bench.stages import STAGES, Inputs, Stage, StageRun
+from bench.store import Store, open_store
+from bench.tasks import key_of
+
+DONE, FAILED, DISK_FULL = 0, 1, 4
+_LOG_TAIL = 4000
+_TELL_EVERY = 0.2
+
+
+def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
+    """Run the job in this process; returns the exit status. `tell(done, total, note)` passes progress on."""
+    store = open_store(Path(job.store))
+    assert key_of(job.definition) == job.key, "the definition of a job is not that of its key"
+    if store.done(job.key):
+        return DONE
+    with store.writing(job.key) as aside:
+        log = aside / "log.txt"
+        _redirect_output(log)
+        try:
+            started = time.monotonic()
+            gpu = _run_stage(job, store, aside / "out", tell)
+            store.publish(
+                aside,
+                job.definition,
+                seconds=round(time.monotonic() - started, 3),
+                gpu_seconds=round(time.monotonic() - started, 3) if gpu else 0.0,
+                peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 + gpu,
+                env=job.env,
+                run=job.run,
+                commit=job.commit,
+            )
+            return DONE
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return DISK_FULL
+            traceback.print_exc()
+            sys.stderr.flush()
+            store.record_failure(job.key, failure_of(error, job.definition, log.read_text(errors="replace")))
+            return FAILED
+
+
+def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
+    """What is kept of a failed task."""
+    message = str(error) or type(error).__name__
+    return {
+        "definition": definition,
+        "error": message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}",
+        "host": socket.gethostname(),
+        "time": time.time(),
+        "log": log[-_LOG_TAIL:],
+    }
+
+
+def _run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str], None]) -> int:
+    """Run the stage; returns the peak GPU memory in bytes, 0 on a CPU."""
+    _settle_torch(job)
+    load_plugins(job.plugins)
+    definition = job.definition
+    stage: Stage = STAGES[definition["stage"]]
+    scratch = store.scratch(job.key)
+    scratch.mkdir(parents=True, exist_ok=True)
+    adapter = definition["adapter"].partition("@")[0]
+    context = Context(
+        seed=definition["seed"],
+        stage=definition["stage"],
+        adapter=adapter,
+        category=definition["params"].get("category", ""),
+        device=job.device,
+        scratch=scratch,
+        weights=Path(job.weights) if job.weights else None,
+        deadline=None if job.time_limit is None else time.time() + job.time_limit,
+        progress=_throttled(tell),
+        log=logging.getLogger("bench"),
+    )
+    inputs = Inputs({}, {})
+    for role, key in definition["inputs"]:
+        inputs.folders.setdefault(role, []).append(store.out(key))
+        inputs.definitions.setdefault(role, []).append(store.definition(key))
+    run = StageRun(
+        params=definition["params"],
+        adapter=adapter,
+        inputs=inputs,
+        sources=store.root / "sources",
+        out=out,
+        context=context,
+    )
+    stage.load()(run)
+    if job.device.startswith("cuda"):
+        import torch
+
+        return int(torch.cuda.max_memory_allocated(job.device)) or 1
+    return 0
+
+
+def _settle_torch(job: Job) -> None:
+    """The settings under which equal seeds give equal bits on one machine."""
+    import torch
+
+    torch.set_num_threads(job.threads)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+
+
+def _throttled(tell: Callable[[int, int, str], None]) -> Callable[..., None]:
+    last = 0.0
+
+    def progress(done: int, total: int, note: str = "") -> None:
+        nonlocal last
+        now = time.monotonic()
+        if now - last >= _TELL_EVERY or done == total:
+            last = now
+            tell(done, total, note[:200])
+
+    return progress
+
+
+def _redirect_output(log: Path) -> None:
+    """Everything that the task prints goes to its log, also what C libraries print."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    handle = os.open(log, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr, force=True)

@@ -1,0 +1,53 @@
+"""What passes between a driver and its executor."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Job:
+    """One task to execute, and how on this machine; plain JSON, since it crosses process borders."""
+
+    key: str
+    definition: Mapping[str, Any]
+    store: str
+    run: str
+    env: str
+    commit: str
+    device: str = "cpu"
+    threads: int = 1
+    weights: str | None = None
+    plugins: tuple[str, ...] = ()
+    time_limit: float | None = None
+    """Seconds after which the task is stopped."""
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What an executor tells: a task moved on, ended, or failed."""
+
+    kind: Literal["progress", "ended"]
+    key: str
+    done: int = 0
+    total: int = 0
+    note: str = ""
+    exit: int = 0
+    """Exit status of the task's process; negative: the signal that ended it."""
+
+
+class Executor(Protocol):
+    """Runs jobs somewhere, each in a process of its own that shares nothing but the store."""
+
+    def slots(self, *, gpu: bool) -> int:
+        """How many more jobs of this kind can be taken now."""
+        ...
+
+    def submit(self, job: Job, *, gpu: bool) -> None: ...
+
+    def wait(self, timeout: float) -> list[Event]: ...
+
+    def close(self, *, kill: bool = False) -> None: ...

@@ -1,0 +1,91 @@
+"""`python -m bench exec`: a warm interpreter that forks a fresh process for each job.
+
+Importing torch takes longer than many a task. This process imports it once and does nothing else with it (no
+operation, no thread, no GPU), so that each fork is as clean as a new interpreter and starts in milliseconds.
+Jobs come as JSON lines on standard input; progress and ends go out as JSON lines. When standard input closes
+(the driver ended, or was killed) every child is killed.
+"""
+
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+from bench.run.jobs import Job
+
+_PR_SET_PDEATHSIG = 1
+
+
+def serve() -> None:
+    """Take jobs until standard input closes."""
+    channel = os.dup(1)
+    os.dup2(2, 1)  # a stray print must not be taken for a message
+    _warm()
+    running: dict[int, tuple[str, float | None]] = {}
+    pending = b""
+    open_input = True
+    while open_input:
+        ready, _, _ = select.select([0], [], [], 0.02 if running else 0.5)
+        if ready:
+            chunk = os.read(0, 1 << 20)
+            open_input = bool(chunk)
+            *lines, pending = (pending + chunk).split(b"\n")
+            for line in lines:
+                job = Job(**json.loads(line))
+                stop = None if job.time_limit is None else time.monotonic() + job.time_limit
+                running[_fork(job, channel)] = (job.key, stop)
+        _reap(running, channel)
+        for pid, (_, stop) in running.items():
+            if stop is not None and time.monotonic() > stop:
+                os.kill(pid, signal.SIGKILL)
+    for pid in running:
+        os.kill(pid, signal.SIGKILL)
+
+
+def _warm() -> None:
+    import numpy  # noqa: F401
+    import torch  # noqa: F401
+
+
+def _fork(job: Job, channel: int) -> int:
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 70
+    try:
+        _die_with(parent)
+        os.close(0)
+        from bench.run.execute import execute
+
+        status = execute(job, lambda *told: _say(channel, {"kind": "progress", "key": job.key, "told": told}))
+    except BaseException as error:
+        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    finally:
+        os._exit(status)
+
+
+def _die_with(parent: int) -> None:
+    """Be killed when the parent ends, so that nobody works for a driver that is gone (Linux only)."""
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(71)
+
+
+def _reap(running: dict[int, tuple[str, float | None]], channel: int) -> None:
+    while running:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        key, _ = running.pop(pid)
+        _say(channel, {"kind": "ended", "key": key, "exit": os.waitstatus_to_exitcode(status)})
+
+
+def _say(channel: int, message: dict[str, Any]) -> None:
+    """One write a message: shorter than PIPE_BUF, it is never cut by another process's."""
+    os.write(channel, (json.dumps(message) + "\n").encode())

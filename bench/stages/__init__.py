@@ -1,0 +1,70 @@
+"""The stages: what a task can do. Each is a function of a StageRun that writes into `out`."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from bench.context import Context
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The outputs of the tasks that a task rests on, by role."""
+
+    folders: dict[str, list[Path]]
+    definitions: dict[str, list[dict[str, Any]]]
+
+    def one(self, role: str) -> Path:
+        """The folder of the only input with this role."""
+        (folder,) = self.folders[role]
+        return folder
+
+    def under(self, prefix: str) -> dict[str, list[Path]]:
+        """Inputs with roles "prefix/name", by name, in the order of the definition."""
+        start = f"{prefix}/"
+        return {role[len(start) :]: found for role, found in self.folders.items() if role.startswith(start)}
+
+
+@dataclass(frozen=True)
+class StageRun:
+    """One execution of a stage."""
+
+    params: Mapping[str, Any]
+    adapter: str
+    inputs: Inputs
+    sources: Path
+    """Folder of the lists that say where on this machine the files of a data part lie."""
+    out: Path
+    context: Context
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage by name: where its function is, and the version that is part of every key."""
+
+    target: str
+    version: int
+
+    def load(self) -> Callable[[StageRun], None]:
+        module, _, name = self.target.partition(":")
+        return getattr(import_module(module), name)
+
+
+STAGES: Mapping[str, Stage] = {
+    "data.cache": Stage("bench.stages.data:cache", 1),
+    "data.duplicates": Stage("bench.stages.data:duplicates", 1),
+    "generator.fit": Stage("bench.stages.generator:fit", 1),
+    "generator.sample": Stage("bench.stages.generator:sample", 1),
+    "generator.cache": Stage("bench.stages.generator:cache", 1),
+    "generator.ingest": Stage("bench.stages.ingest:generator", 1),
+    "features": Stage("bench.stages.features:features", 1),
+    "features.perceptual": Stage("bench.stages.features:perceptual", 1),
+    "score.generation": Stage("bench.stages.score_generation:score", 1),
+    "detector.fit": Stage("bench.stages.detector:fit", 1),
+    "detector.predict": Stage("bench.stages.detector:predict", 1),
+    "detector.ingest": Stage("bench.stages.ingest:detector", 1),
+    "score.detection": Stage("bench.stages.score_detection:score", 1),
+    "score.classification": Stage("bench.stages.score_classification:score", 1),
+}

@@ -1,0 +1,6 @@
+"""The store: a folder of immutable task outputs, which survives a kill at any moment."""
+
+from bench.store.leases import Lease, Leases
+from bench.store.store import Manifest, Store, open_store
+
+__all__ = ["Lease", "Leases", "Manifest", "Store", "open_store"]

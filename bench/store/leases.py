@@ -1,0 +1,107 @@
+"""Leases: which driver is making which task, so that two drivers on one store share the work.
+
+A lease only saves work: the store stays right without it, since the first publisher wins.
+"""
+
+import json
+import os
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+STALE_AFTER = 60.0
+"""Seconds without a heartbeat after which the lease of another host is taken over."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Who holds a task."""
+
+    host: str
+    pid: int
+    started: float
+    """Start time of the process in clock ticks since boot: tells a new process under an old number."""
+    run: str
+
+
+class Leases:
+    """The leases of one driver; `beat` is to be called every few seconds."""
+
+    def __init__(self, root: Path, run: str) -> None:
+        self.folder = root / "leases"
+        self.mine = Lease(socket.gethostname(), os.getpid(), _process_start(os.getpid()) or 0.0, run)
+        self.held: set[str] = set()
+        self._seen: dict[str, tuple[int, float]] = {}
+
+    def acquire(self, key: str) -> bool:
+        """Take the lease of a task; False if a live driver holds it."""
+        path = self.folder / f"{key}.json"
+        for _ in range(2):
+            try:
+                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+            except FileExistsError:
+                if self.live(key):
+                    return False
+                path.unlink(missing_ok=True)
+                continue
+            with os.fdopen(handle, "w") as out:
+                json.dump(asdict(self.mine), out)
+            self.held.add(key)
+            return True
+        return False
+
+    def release(self, key: str) -> None:
+        self.held.discard(key)
+        (self.folder / f"{key}.json").unlink(missing_ok=True)
+
+    def beat(self) -> None:
+        """Show that the leases of this driver are alive."""
+        for key in self.held:
+            try:
+                os.utime(self.folder / f"{key}.json")
+            except FileNotFoundError:
+                continue
+
+    def live(self, key: str) -> bool:
+        """Whether another driver, alive, holds the task.
+
+        On this host a process is asked for. Of another host the heartbeat must be seen to move: two clocks
+        are never compared.
+        """
+        path = self.folder / f"{key}.json"
+        try:
+            beat = path.stat().st_mtime_ns
+            lease = Lease(**json.loads(path.read_text()))
+        except FileNotFoundError:
+            return False
+        except (ValueError, TypeError):
+            return self._moves(key, beat)
+        if lease.host == self.mine.host:
+            return lease.pid != self.mine.pid and _process_start(lease.pid) == lease.started
+        return self._moves(key, beat)
+
+    def _moves(self, key: str, beat: int) -> bool:
+        now = time.monotonic()
+        last, since = self._seen.get(key, (None, now))
+        if last != beat:
+            since = now
+        self._seen[key] = (beat, since)
+        return now - since < STALE_AFTER
+
+
+def _process_start(pid: int) -> float | None:
+    """When the process started; None if there is none."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return None if fields[0] == "Z" else float(fields[19])
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return 0.0
+    return 0.0

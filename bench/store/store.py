@@ -1,0 +1,221 @@
+"""Tasks on disk: written aside, synced, then renamed into place. There is no status that can go stale."""
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import socket
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.tasks import digest, key_of
+
+FORMAT = 1
+_FOLDERS = ("tasks", "env", "tmp", "scratch", "leases", "failures", "runs", "sources")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a done task made, from what, and at what cost."""
+
+    key: str
+    files: Mapping[str, Mapping[str, Any]]
+    """Path below out/ to {"sha256", "size"}."""
+    inputs: Mapping[str, str]
+    """Key of each input to the `content` of its manifest: the lineage."""
+    content: str
+    """sha256 over `files` and `inputs`: equal for equal bytes made from equal bytes, whatever the time."""
+    seconds: float = 0.0
+    gpu_seconds: float = 0.0
+    peak_memory: int = 0
+    """Bytes, of the process and of the GPU together."""
+    env: str = ""
+    run: str = ""
+    host: str = ""
+    commit: str = ""
+
+
+class Store:
+    """A store folder. Open one with `open_store`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def folder(self, key: str) -> Path:
+        return self.root / "tasks" / key[:2] / key
+
+    def out(self, key: str) -> Path:
+        return self.folder(key) / "out"
+
+    def scratch(self, key: str) -> Path:
+        return self.root / "scratch" / key
+
+    def done(self, key: str) -> bool:
+        """Whether the task is in the store: its manifest is in its final place."""
+        return os.path.exists(f"{self.root}/tasks/{key[:2]}/{key}/manifest.json")  # noqa: PTH110, 10,000 of these
+
+    def manifest(self, key: str) -> Manifest:
+        path = self.folder(key) / "manifest.json"
+        try:
+            return Manifest(**json.loads(path.read_text()))
+        except (ValueError, TypeError, FileNotFoundError) as error:
+            raise BenchError(
+                f"{path} cannot be read ({error}); run `bench verify --store {self.root}`"
+            ) from None
+
+    def definition(self, key: str) -> dict[str, Any]:
+        return json.loads((self.folder(key) / "task.json").read_text())
+
+    def keys(self) -> Iterator[str]:
+        """The keys of all done tasks, sorted."""
+        for shard in sorted((self.root / "tasks").iterdir()):
+            yield from sorted(entry.name for entry in shard.iterdir() if (entry / "manifest.json").exists())
+
+    @contextmanager
+    def writing(self, key: str) -> Iterator[Path]:
+        """A folder aside in which a task is made; it is gone afterwards unless it was published."""
+        aside = self.root / "tmp" / f"{key}.{uuid.uuid4().hex[:8]}"
+        (aside / "out").mkdir(parents=True)
+        try:
+            yield aside
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def publish(self, aside: Path, definition: Mapping[str, Any], **facts: Any) -> Manifest:
+        """Move a finished folder into place. Where another was first, theirs stays and is returned."""
+        key = key_of(definition)
+        files = {
+            path.relative_to(aside / "out").as_posix(): {
+                "sha256": file_sha256(path),
+                "size": path.stat().st_size,
+            }
+            for path in sorted((aside / "out").rglob("*"))
+            if path.is_file()
+        }
+        inputs = {input_key: self.manifest(input_key).content for _, input_key in definition["inputs"]}
+        manifest = Manifest(
+            key=key,
+            files=files,
+            inputs=inputs,
+            content=digest({"files": files, "inputs": inputs}),
+            host=socket.gethostname(),
+            **facts,
+        )
+        (aside / "task.json").write_text(json.dumps(definition, sort_keys=True, indent=1))
+        for path in [*(aside / "out").rglob("*"), aside / "task.json"]:
+            if path.is_file():
+                sync(path)
+        (aside / "manifest.json").write_text(json.dumps(asdict(manifest), sort_keys=True, indent=1))
+        sync(aside / "manifest.json")
+        final = self.folder(key)
+        final.parent.mkdir(exist_ok=True)
+        try:
+            aside.rename(final)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+            return self.manifest(key)
+        sync(final.parent)
+        self.clear_failure(key)
+        shutil.rmtree(self.scratch(key), ignore_errors=True)
+        return manifest
+
+    def record_failure(self, key: str, failure: Mapping[str, Any]) -> None:
+        write_atomically(
+            self.root / "failures" / f"{key}.json", json.dumps(failure, sort_keys=True, indent=1)
+        )
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """The last failure of a task that is not done, or None."""
+        path = self.root / "failures" / f"{key}.json"
+        try:
+            return json.loads(path.read_text())
+        except (FileNotFoundError, ValueError):
+            return None
+
+    def clear_failure(self, key: str) -> None:
+        (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
+
+    def sweep(self, is_live: Any) -> None:
+        """Remove what killed tasks left under tmp/, except for keys that `is_live(key)` says are running."""
+        for aside in (self.root / "tmp").iterdir():
+            if not is_live(aside.name.partition(".")[0]):
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+def open_store(root: Path, *, create: bool = False) -> Store:
+    """Open, or make, the store in a folder.
+
+    Raises BenchError where there is none, where it is of a newer format, or where it cannot be written.
+    """
+    root = root.absolute()
+    marker = root / "store.json"
+    try:
+        if not marker.exists():
+            if not create:
+                raise BenchError(
+                    f"there is no store in {root}; `bench run` makes one, --store DIR names another"
+                )
+            if root.is_dir() and any(root.iterdir()) and not (root / "tasks").is_dir():
+                raise BenchError(f"{root} is not empty and not a store; name another folder with --store")
+            for name in _FOLDERS:
+                (root / name).mkdir(parents=True, exist_ok=True)
+            write_atomically(marker, json.dumps({"format": FORMAT, "uuid": uuid.uuid4().hex}))
+        written = json.loads(marker.read_text()).get("format")
+    except BenchError:
+        raise
+    except (OSError, ValueError, AttributeError) as error:
+        raise BenchError(f"the store {root} cannot be opened: {error}") from None
+    if written != FORMAT:
+        raise BenchError(
+            f"the store {root} has format {written}, this version reads format {FORMAT}; update defectbench"
+        )
+    return Store(root)
+
+
+def check_writable(store: Store) -> None:
+    """Raise BenchError if the store cannot be written to."""
+    probe = store.root / "tmp" / f"probe.{uuid.uuid4().hex[:8]}"
+    try:
+        with probe.open("wb") as out:
+            out.write(b"\0" * 65536)
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise BenchError(f"the store {store.root} cannot be written: {error.strerror.lower()}") from None
+    finally:
+        try:
+            probe.unlink(missing_ok=True)
+        except OSError:
+            pass
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def sync(path: Path) -> None:
+    """Flush a file or folder to the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old or the new text, never a part."""
+    aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        aside.write_text(text)
+        sync(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
