@@ -1,0 +1,1 @@
+"""What is photographed: one module a category, each with `build`, `RIG`, `POSE` and `DEFECTS`."""
