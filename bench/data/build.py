@@ -1,0 +1,76 @@
+"""Decode and resize images into a pool, once."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.data.images import read_depth, read_image, read_mask, resize_depth, resize_image, resize_mask
+from bench.data.layout import GOOD, Item
+from bench.data.parallel import in_order
+from bench.data.pool import PoolWriter
+from bench.errors import BenchError
+
+
+def build_pool(
+    items: Sequence[tuple[Item, str]],
+    out: Path,
+    resolution: int,
+    *,
+    progress: Callable[..., None] | None = None,
+    workers: int | None = None,
+) -> None:
+    """Write the pool of `(item, defect)` pairs into the folder `out`, in their order.
+
+    Defect is "good" for normal images. The pool has masks where any item is defective (normal items get an
+    all-false one), and depth where every item has a depth map. Each entry of its index holds `defect`,
+    `stem`, and `size`, the [width, height] of the file. Raises BenchError for what cannot be read, for a
+    defective item without a mask, and for a mask or depth map of another size than its image.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    masks = any(defect != GOOD for _, defect in items)
+    depth = bool(items) and all(item.depth_path is not None for item, _ in items)
+    fields = ("masks",) * masks + ("depth",) * depth
+    writer = PoolWriter(out, len(items), resolution, fields=fields)
+
+    def decode(pair: tuple[Item, str]) -> tuple[list[int], np.ndarray, dict[str, np.ndarray]]:
+        item, defect = pair
+        image = read_image(item.path)
+        values = {}
+        if masks:
+            values["masks"] = resize_mask(_mask(item, defect, image), resolution)
+        if depth:
+            values["depth"] = resize_depth(_depth(item, image), resolution)
+        return [image.shape[1], image.shape[0]], resize_image(image, resolution), values
+
+    decoded = in_order(decode, items, workers)
+    for done, ((item, defect), (size, image, values)) in enumerate(zip(items, decoded, strict=True), 1):
+        writer.add({"defect": defect, "stem": item.stem, "size": size}, image, **values)
+        if progress is not None:
+            progress(done, len(items))
+    writer.close()
+
+
+def _mask(item: Item, defect: str, image: np.ndarray) -> np.ndarray:
+    if defect == GOOD:
+        return np.zeros(image.shape[:2], dtype=bool)
+    if item.mask_path is None:
+        raise BenchError(
+            f"the defect image {item.path} has no mask; add it to ground_truth or move the image"
+        )
+    mask = read_mask(item.mask_path)
+    _same_size("mask", item.mask_path, mask, image)
+    return mask
+
+
+def _depth(item: Item, image: np.ndarray) -> np.ndarray:
+    assert item.depth_path is not None
+    depth = read_depth(item.depth_path)
+    _same_size("depth map", item.depth_path, depth, image)
+    return depth
+
+
+def _same_size(what: str, path: Path, values: np.ndarray, image: np.ndarray) -> None:
+    if values.shape != image.shape[:2]:
+        ours, theirs = (f"{shape[1]}x{shape[0]}" for shape in (values.shape, image.shape))
+        raise BenchError(f"the {what} {path} is {ours}, its image {theirs}; make them equal")
