@@ -49,8 +49,8 @@ def expose(light: Array, frame: Frame, camera: Camera, rng: np.random.Generator)
     level = np.float32(camera.exposure) * (1 - np.float32(camera.vignette) * corner)
     light = blurred * level[..., None] * np.asarray(camera.balance, np.float32)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
-    luma = noise.mean(axis=2, keepdims=True) * np.float32(1.2)
-    noise = noise * np.float32(0.55) + luma  # a Bayer sensor's noise is partly common to the channels
+    common = (noise[..., :1] + noise[..., 1:2] + noise[..., 2:]) * np.float32(0.4)
+    noise = noise * np.float32(0.55) + common  # demosaicing spreads noise over the channels
     deviation = np.float32(camera.grain * 0.35) + np.float32(camera.shot) * np.sqrt(np.maximum(light, 0))
     light = light + noise * deviation
     return to_srgb(light)

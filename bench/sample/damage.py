@@ -22,19 +22,29 @@ _GLOSS_SEEN = 0.05
 
 @dataclass(frozen=True)
 class Wear:
-    """How a material wears: depth of a full groove in image widths, colour and gloss of what it bares."""
+    """How a material wears: depth of a full groove in image widths, colour and gloss of what it bares.
+
+    A `fibrous` one leaves loose ends across an opening.
+    """
 
     depth: float
     raw: tuple[float, float, float]
     raw_gloss: float
+    fibrous: bool = False
 
 
 def changed(before: Surface, after: Surface) -> Array:
     """The mask (H, W) bool: where relief, colour or gloss of two surfaces differ enough to be seen."""
     relief = np.abs(after.height - before.height) > _HEIGHT_SEEN
-    colour = np.abs(after.albedo - before.albedo).max(2) / (before.albedo.max(2) + 0.01) > _COLOUR_SEEN
+    colour = _brightest(np.abs(after.albedo - before.albedo)) > _COLOUR_SEEN * (
+        _brightest(before.albedo) + 0.01
+    )
     gloss = np.abs(after.gloss - before.gloss) > _GLOSS_SEEN
     return relief | colour | gloss
+
+
+def _brightest(colour: Array) -> Array:
+    return np.maximum(np.maximum(colour[..., 0], colour[..., 1]), colour[..., 2])
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
@@ -55,7 +65,7 @@ def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) ->
     for _ in range(int(rng.choice([1, 1, 1, 2, 3, 4]))):
         offset = rng.normal(0, 0.012, 2)
         part = length * rng.uniform(0.5, 1)
-        halfwidth = _log_uniform(rng, 0.0022, 0.0065)
+        halfwidth = _log_uniform(rng, 0.0026, 0.0085)
         path = walk(rng, tuple(start + offset), heading, part, halfwidth, 0.02, 14)
         paths.append(_bend(path, bend))
     q, thin = stroke_field(frame, paths, 1.8)
@@ -64,7 +74,7 @@ def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) ->
     groove = np.maximum(1 - q * q, 0) * skip
     burr = np.maximum(1 - ((q - 1.3) / 0.5) ** 2, 0) * skip
     relief = np.float32(wear.depth * force) * (np.float32(0.45) * burr - groove)
-    bared = np.float32(rng.uniform(0.25, 0.85)) * smooth(0, 0.5, groove)
+    bared = np.float32(rng.uniform(0.3, 0.9)) * smooth(0, 0.5, groove)
     surface = scene.surface
     return surface.with_(
         height=surface.height + relief,
@@ -83,7 +93,7 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     """A branching fissure: narrow, dark, deep, with lips that stand up a little."""
     length = _log_uniform(rng, 0.08, 0.45)
     steps = int(np.clip(length / 0.012, 8, 36))
-    halfwidth = _log_uniform(rng, 0.0015, 0.0042)
+    halfwidth = _log_uniform(rng, 0.0018, 0.0055)
     heading = rng.uniform(0, 2 * np.pi)
     x, y = scene.place(rng, 0.02)
     start = (x - 0.4 * length * np.cos(heading), y - 0.4 * length * np.sin(heading))
@@ -110,10 +120,10 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
 
 def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A pressed-in hollow with a raised rim; the colour stays, only a hard one leaves a scuff."""
-    radius = _log_uniform(rng, 0.016, 0.07)
+    radius = _log_uniform(rng, 0.022, 0.085)
     centre = scene.place(rng, 0.6 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.6, 1.7), 0.07)
-    depth = np.float32(radius * rng.uniform(0.09, 0.32))
+    depth = np.float32(radius * rng.uniform(0.12, 0.36))
     hollow = np.maximum(1 - q * q, 0) ** np.float32(1.5)
     rim = np.maximum(1 - ((q - 1.08) / 0.28) ** 2, 0) ** 2
     surface = scene.surface
@@ -127,7 +137,7 @@ def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Su
 
 def hole(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A puncture through to what lies below, with a torn, raised rim."""
-    radius = _log_uniform(rng, 0.011, 0.05)
+    radius = _log_uniform(rng, 0.013, 0.06)
     centre = scene.place(rng, radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.2)
     return _open(scene, frame, rng, wear, (1 - q) * np.float32(radius), np.float32(0.35 * radius + 0.003))
@@ -152,6 +162,8 @@ def _open(
     """Open the surface where `inside` (image widths from the edge) is positive; `lip` is the rim's width."""
     surface = scene.surface
     through = np.clip(inside / np.float32(frame.pixel) + 0.5, 0, 1) * scene.body
+    if wear.fibrous:
+        through = through * (1 - _loose_ends(frame, rng, inside))
     torn = smooth(-float(lip), 0, inside) * (1 - through) * scene.body
     ragged = np.clip(0.55 + 0.45 * fractal(rng, frame.size, 70, 2, 0.8), 0, 1.3)
     height = surface.height + np.float32(0.55 * wear.depth * rng.uniform(0.3, 1)) * torn * ragged
@@ -167,6 +179,19 @@ def _open(
     )
 
 
+def _loose_ends(frame: Frame, rng: np.random.Generator, inside: Array) -> Array:
+    """Threads that reach from the rim of an opening into it, 0..1."""
+    rim = np.argwhere(np.abs(inside) < 1 / frame.size)
+    chosen = (rng.random(int(rng.integers(6, 22))) * len(rim)).astype(int)
+    lengths, headings = rng.uniform(0.008, 0.035, len(chosen)), rng.uniform(0, 2 * np.pi, len(chosen))
+    ends = [
+        walk(rng, (float(x), float(y)), heading, length, 0.0026, 0.2, 5)
+        for (y, x), length, heading in zip((rim[chosen] + 0.5) / frame.size, lengths, headings, strict=True)
+    ]
+    q, _ = stroke_field(frame, ends)
+    return smooth(1, 0.3, q) * np.float32(0.9)
+
+
 _STAINS = (  # colour of the residue, opacity, gloss that it leaves: oil, rust, ink, lime, dust of grinding
     ((0.020, 0.015, 0.008), 0.55, 0.75),
     ((0.180, 0.060, 0.020), 0.60, 0.20),
@@ -178,7 +203,7 @@ _STAINS = (  # colour of the residue, opacity, gloss that it leaves: oil, rust, 
 
 def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A dried spill: soft or sharp, sometimes ringed, with splashes; nothing of the relief changes."""
-    radius = _log_uniform(rng, 0.014, 0.11)
+    radius = _log_uniform(rng, 0.02, 0.13)
     centre = scene.place(rng, 0.4 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.22)
     for _ in range(int(rng.integers(0, 4))):
@@ -190,15 +215,14 @@ def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     ring = rng.uniform(0, 0.8) * film * smooth(0.45, 1.0, q)
     colour, opacity, gloss = _STAINS[int(rng.integers(len(_STAINS)))]
     uneven = np.clip(1 + 0.22 * fractal(rng, frame.size, 12, 3), 0.3, 1.6)
-    amount = np.float32(opacity * rng.uniform(0.4, 1.2)) * (film * np.float32(0.75) + ring) * uneven
+    amount = np.float32(opacity * rng.uniform(0.45, 1.4)) * (film * np.float32(0.75) + ring) * uneven
     amount = (np.clip(amount, 0, 0.95) * scene.body).astype(np.float32)
     tint = np.asarray(colour, np.float32) * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
     surface = scene.surface
     return surface.with_(
         albedo=_recolour(surface, tint, amount),
         gloss=blend(surface.gloss, np.float32(gloss), amount),
-        metal=surface.metal * (1 - np.float32(0.6) * amount),
-        specular=blend(surface.specular, np.float32(0.12), np.float32(0.6) * amount),
+        specular=blend(surface.specular, np.float32(0.05 + 0.3 * gloss), amount),
     )
 
 

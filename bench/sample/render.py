@@ -82,7 +82,6 @@ def photograph(spec: SampleSpec, item: Item, damaged: bool) -> Rendered:
     if finer > 1:
         light, depth = _mean(light, finer), _mean(depth, finer)
         mask = _mean(mask.astype(np.float32), finer) > 0.3
-    if finer > 1:
         frame = make_frame(spec.size, 1 / spec.size, posed)
     image = expose(light, frame, draw_camera(shots), shots)
     return Rendered(image, mask, depth.astype(np.float32))

@@ -106,8 +106,8 @@ def shade(surface: Surface, frame: Frame, rig: Rig) -> Array:
         tx, ty = np.cos(surface.grain), np.sin(surface.grain)
         across = tx * nx + ty * ny  # the tangent leans with the surface
         lean = tx * hx + ty * hy - across * hz
-        brushed = np.sqrt(np.maximum(1 - lean * lean, 0)) * np.sqrt(cosine)
-        cosine = blend(cosine, brushed, surface.metal)
+        brushed = np.sqrt(np.maximum(1 - lean * lean, 0)) * np.minimum(1, cosine + np.float32(0.1))
+        cosine = blend(cosine, brushed, (surface.metal > 0.1).astype(np.float32))
     highlight = surface.specular * (power + 8) / 32 * cosine**power * lit * falloff
     tilt = nx * np.float32(np.cos(rig.azimuth)) + ny * np.float32(np.sin(rig.azimuth))
     mirrored = surface.metal * np.float32(rig.sky) * (0.35 + 0.9 * smooth(-0.5, 0.6, tilt)) * open_sky

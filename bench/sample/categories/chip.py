@@ -145,12 +145,10 @@ def _board(frame: Frame, rng: np.random.Generator) -> tuple[Array, Array, Array,
         paths += [Path(points[:2], np.full(2, 0.010)), Path(points[2:], np.full(2, 0.010))]
     trace, _ = stroke_field(frame, paths, 1.6)
     copper = smooth(1.15, 0.75, trace)
-    silk_at = [(-0.225, 0.0), (0.225, 0.0)]
     silk = [
         Path(np.array([frame.to_image(-0.19, y), frame.to_image(0.19, y)]), np.full(2, 0.0042))
         for y in (-0.345, 0.345)
     ]
-    del silk_at
     printed = smooth(1.2, 0.8, stroke_field(frame, silk, 1.5)[0]) * np.clip(
         0.85 + 0.2 * fractal(rng, size, 60, 2), 0, 1
     )

@@ -26,16 +26,17 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     crease, fine_crease = smooth(0.34, 0.0, far - near), smooth(0.3, 0.0, far_fine - near_fine)
     undulation = fractal(rng, size, 3, 3)
     wrinkle = spline(rng, size, 70)
+    supple = np.clip(1 + 0.25 * undulation, 0.4, 1.5)  # the grain is finer where the hide was thin
     height = (
-        0.0026 * (1 - crease) * (1 - 0.35 * near)
-        - 0.0008 * fine_crease
+        0.0026 * supple * (1 - crease) * (1 - 0.35 * near)
+        - 0.0009 * fine_crease
         + 0.0030 * undulation
         + 0.00025 * wrinkle
         + 0.00018 * spline(rng, size, 120)
     )
     dye = np.array([0.205, 0.098, 0.050]) * np.exp(rng.normal(0, [0.07, 0.09, 0.11]))
     mottle = 1 + 0.07 * fractal(rng, size, 4, 4) + 0.035 * wrinkle + 0.10 * (tone - 0.5)
-    albedo = tinted(dye.astype(np.float32), mottle * (1 - 0.42 * crease) * (1 - 0.13 * fine_crease))
+    albedo = tinted(dye.astype(np.float32), mottle * (1 - 0.30 * supple * crease) * (1 - 0.13 * fine_crease))
     gloss = 0.42 + 0.05 * fractal(rng, size, 5, 3) - 0.15 * crease
     surface = Surface(
         height.astype(np.float32),

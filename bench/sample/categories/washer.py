@@ -7,9 +7,9 @@ import numpy as np
 from bench.sample.damage import Wear
 from bench.sample.noise import along, fractal, over, spline
 from bench.sample.shading import Rig
-from bench.sample.surface import Frame, Scene, Surface, blend, smooth, tinted
+from bench.sample.surface import Array, Frame, Scene, Surface, blend, smooth, tinted
 
-RIG = Rig(azimuth=-2.0, elevation=0.95, key=0.85, fill=0.12, ambient=0.25, sky=0.55)
+RIG = Rig(azimuth=-2.0, elevation=0.95, key=0.8, fill=0.12, ambient=0.22, sky=0.42)
 POSE = (3.1416, 0.04, 0.02)
 
 WEAR = Wear(depth=0.004, raw=(0.75, 0.74, 0.72), raw_gloss=0.5)
@@ -48,7 +48,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
 
     patina = fractal(rng, size, 3, 4)
     steel = (
-        np.array([0.56, 0.55, 0.53]) * np.exp(rng.normal(0, 0.05)) * (1 + rng.normal(0, [0.01, 0.0, 0.02]))
+        np.array([0.50, 0.49, 0.47]) * np.exp(rng.normal(0, 0.05)) * (1 + rng.normal(0, [0.01, 0.0, 0.02]))
     )
     worn = 1 + 0.045 * patina + (0.07 * groove + 0.06 * streak) * flat + 0.03 * fractal(rng, size, 30, 3)
     rubber = np.array([0.030, 0.032, 0.036]) * np.exp(rng.normal(0, 0.12))
@@ -56,8 +56,8 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     albedo = blend(
         tinted(rubber.astype(np.float32), felt), tinted(steel.astype(np.float32), worn), body[..., None]
     )
-    gloss = blend(np.full_like(height, 0.15), 0.44 + 0.03 * patina + 0.02 * streak, body)
-    specular = blend(np.full_like(height, 0.05), 0.55 + 0.12 * groove * flat, body)
+    gloss = blend(np.full_like(height, 0.15), 0.66 + 0.03 * patina + 0.02 * streak, body)
+    specular = blend(np.full_like(height, 0.05), 0.36 + 0.10 * groove * flat, body)
     surface = Surface(
         height.astype(np.float32),
         np.clip(albedo, 0.002, 1).astype(np.float32),
@@ -75,7 +75,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     return Scene(surface, body * (1 - broken), place, floor=0.0, below=(0.03, 0.03, 0.034))
 
 
-def _bite(frame, rng, outer, inner):  # type: ignore[no-untyped-def]
+def _bite(frame: Frame, rng: np.random.Generator, outer: float, inner: float) -> Array:
     """Signed distance from a broken-out piece, negative in it."""
     angle, size = rng.uniform(0, 2 * np.pi), 0.016 + 0.075 * rng.beta(1.2, 2.5)
     rim = rng.random() < 0.7

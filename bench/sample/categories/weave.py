@@ -7,12 +7,12 @@ import numpy as np
 from bench.sample.damage import Wear
 from bench.sample.noise import along, fractal, over, spline
 from bench.sample.shading import Rig
-from bench.sample.surface import Frame, Scene, Surface, smooth
+from bench.sample.surface import Array, Frame, Scene, Surface, smooth
 
 RIG = Rig(azimuth=-0.9, elevation=0.8, key=0.95, fill=0.2, ambient=0.32)
 POSE = (0.07, 0.04, 0.0)
 
-WEAR = Wear(depth=0.008, raw=(0.55, 0.50, 0.42), raw_gloss=0.05)
+WEAR = Wear(depth=0.008, raw=(0.55, 0.50, 0.42), raw_gloss=0.05, fibrous=True)
 
 _THREADS = 26  # over the image's width
 
@@ -73,7 +73,10 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     return Scene(surface, np.ones_like(frame.x), place, floor=-0.03, below=(0.02, 0.019, 0.018))
 
 
-def _pull_out(frame, rng, warp, weft, ia, jb, bottom):  # type: ignore[no-untyped-def]
+def _pull_out(
+    frame: Frame, rng: np.random.Generator, warp: Array, weft: Array, ia: Array, jb: Array, bottom: float
+) -> tuple[Array, Array]:
+    """Heights of warp and weft with a run of one or two threads taken out; `ia`, `jb` number the threads."""
     count = int(rng.choice([1, 1, 2]))
     centre, half = rng.uniform(-0.3, 0.3), rng.uniform(0.05, 0.5) ** 1.2
     first = int(np.floor((rng.uniform(-0.4, 0.4) + 2) * _THREADS))
