@@ -1,0 +1,97 @@
+"""Finds published weight files, checks them, and says what to do where one cannot be had."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+class WeightsMissingError(RuntimeError):
+    """A weight file is neither there nor to be downloaded, or is not the published one."""
+
+
+@dataclass(frozen=True)
+class Published:
+    """A published weight file: its publisher puts the first eight hex digits of the sha256 into the name."""
+
+    stem: str
+    sha256_start: str
+    folder_url: str
+
+    @property
+    def file(self) -> str:
+        return f"{self.stem}-{self.sha256_start}.pth"
+
+    @property
+    def own_file(self) -> str:
+        """The name under which a user's own weights of that shape are taken, without a check."""
+        return f"{self.stem}.pth"
+
+
+PYTORCH = "https://download.pytorch.org/models/"
+FIDELITY = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+
+INCEPTION_2015 = Published("weights-inception-2015-12-05", "6726825d", FIDELITY)
+VGG16 = Published("vgg16", "397923af", PYTORCH)
+ALEXNET = Published("alexnet-owt", "7be5be79", PYTORCH)
+WIDE_RESNET50_2 = Published("wide_resnet50_2", "95faca4d", PYTORCH)
+
+
+def find_weights(published: Published, weights_dir: Path | None) -> Path:
+    """The published file from `weights_dir`, from torch hub's cache, or downloaded into that cache.
+
+    `weights_dir` may instead hold a file of the same name without the digits (`vgg16.pth`): other weights
+    of the same shape, told apart in records by their sha256. Raises WeightsMissingError.
+    """
+    import torch
+
+    if weights_dir is not None:
+        own = weights_dir / published.own_file
+        if own.is_file():
+            return own
+    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    for folder in (weights_dir, cache):
+        if folder is not None and (folder / published.file).is_file():
+            path = folder / published.file
+            found = sha256_of(path)
+            if not found.startswith(published.sha256_start):
+                raise WeightsMissingError(
+                    f"{path} is not the published file: its sha256 starts with {found[:8]}, not "
+                    f"{published.sha256_start}; replace it, or name your own weights {published.own_file}"
+                )
+            return path
+    cache.mkdir(parents=True, exist_ok=True)
+    target = cache / published.file
+    url = published.folder_url + published.file
+    try:
+        torch.hub.download_url_to_file(url, str(target), hash_prefix=published.sha256_start, progress=False)
+    except (OSError, RuntimeError) as error:
+        place = weights_dir if weights_dir is not None else cache
+        raise WeightsMissingError(
+            f"the weights {published.file} (sha256 {published.sha256_start}...) are not there and could not "
+            f"be downloaded from {url}: put the file into {place}, or use --features embedded, which needs none"
+        ) from error
+    return target
+
+
+def sha256_of(path: Path) -> str:
+    """Hex sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_state(path: Path) -> dict[str, Any]:
+    """The tensors of a weight file, on the CPU; no pickled code is run. Raises WeightsMissingError."""
+    import pickle
+
+    import torch
+
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise WeightsMissingError(f"{path} is no readable weight file; download it again") from error
+    if not isinstance(state, dict):
+        raise WeightsMissingError(f"{path} holds no table of tensors; download it again")
+    return state

@@ -1,0 +1,50 @@
+"""Exact metrics of detectors and generators: pure functions on arrays, every dialect by name.
+
+Importing this package loads numpy only; torch, scipy and numba load where a function needs them.
+"""
+
+from bench.metrics.classification import classification_metrics, harmonic_mean, recall_at_tnr, recall_by_group
+from bench.metrics.cluster_diversity import (
+    IC_LPIPS_DIALECTS,
+    IcLpips,
+    IcLpipsAccumulator,
+    ic_lpips,
+    stream_order,
+)
+from bench.metrics.estimate import Estimate
+from bench.metrics.frechet import fid
+from bench.metrics.image import IMAGE_DIALECTS, image_metrics, image_scores
+from bench.metrics.inception import inception_score
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError
+from bench.metrics.kernel_distance import kid
+from bench.metrics.masks import MASK_DIALECTS, binarise_mask, prepare_masks
+from bench.metrics.pixel import PIXEL_DIALECTS, pixel_metrics
+from bench.metrics.region_overlap import AUPRO_DIALECTS, aupro
+
+__all__ = [
+    "AUPRO_DIALECTS",
+    "IC_LPIPS_DIALECTS",
+    "IMAGE_DIALECTS",
+    "MASK_DIALECTS",
+    "PIXEL_DIALECTS",
+    "Estimate",
+    "IcLpips",
+    "IcLpipsAccumulator",
+    "MetricInputError",
+    "UndefinedMetricError",
+    "aupro",
+    "binarise_mask",
+    "classification_metrics",
+    "fid",
+    "harmonic_mean",
+    "ic_lpips",
+    "image_metrics",
+    "image_scores",
+    "inception_score",
+    "kid",
+    "pixel_metrics",
+    "prepare_masks",
+    "recall_at_tnr",
+    "recall_by_group",
+    "stream_order",
+]

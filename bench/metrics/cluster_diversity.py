@@ -1,0 +1,287 @@
+"""IC-LPIPS: how different the generated images are that lie nearest to the same real one.
+
+Ojha et al. 2021, section 4.1 (intra-cluster LPIPS). Each generated image joins the cluster of the real image
+(centre) to which its LPIPS distance is smallest; a cluster's value is the mean distance over all pairs of
+its members; the metric is the mean over clusters.
+
+LPIPS is a squared Euclidean distance of features g (`bench.features.unit_features`), so with d_i the distance
+of member i to its centre c and S = sum_i (g_i - c)
+
+    mean over pairs = 2 (n sum_i d_i - |S|^2) / (n (n - 1))
+
+which is linear in the images: one forward an image, no pairs, and a state of k sums.
+
+Dialects (protocol table, D3 to D8 and D31):
+
+    default        all members; clusters of fewer than two dropped and counted; a tie goes to the first centre
+    ojha           50 random members a cluster (seeded here); small clusters dropped; ties to the last centre;
+                   also the rule of AnomalyDiffusion's family
+    seas           the first 140 members; small clusters count as 0; centres fed as 0..255; LPIPS vgg
+    dfmgan         the first 200 members; otherwise as seas; LPIPS alex
+    anomalyhybrid  centres are held-out images of the type, at most 100 (give them as `real`); else default.
+                   The text leaves open whether a group is of a type or a product; this reads type.
+
+IC-LPIPS(a) is the same on images multiplied by their masks (`masks`). With `embedded-stages` features the
+number is no LPIPS and is named by them.
+
+Precision: features float32, differences summed in float64; 1e-5 relative of the lpips package over every
+pair with the same weights (tests/metrics/test_ic_lpips.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, require_choice, to_numpy, truth_array
+
+if TYPE_CHECKING:
+    import torch
+
+    from bench.features import Profile
+
+Stages = Sequence["torch.Tensor"]
+
+
+@dataclass(frozen=True)
+class IcLpipsDialect:
+    """One repository's rule. cap: members kept a cluster; zeros_kept: small clusters count as 0."""
+
+    network: str = "lpips-vgg"
+    cap: int | None = None
+    random_members: bool = False
+    zeros_kept: bool = False
+    last_on_tie: bool = False
+    centres_scaled: bool = True
+    most_centres: int | None = None
+
+
+IC_LPIPS_DIALECTS = {
+    "default": IcLpipsDialect(),
+    "ojha": IcLpipsDialect(cap=50, random_members=True, last_on_tie=True),
+    "seas": IcLpipsDialect(cap=140, zeros_kept=True, centres_scaled=False),
+    "dfmgan": IcLpipsDialect(network="lpips-alex", cap=200, zeros_kept=True, centres_scaled=False),
+    "anomalyhybrid": IcLpipsDialect(most_centres=100),
+}
+
+
+@dataclass(frozen=True)
+class IcLpips:
+    """value; clusters (centres); empty (no member); single (one member, no pair); members: those that pairs
+    were taken of, a cluster; assigned: all that joined, a cluster; cluster_values: mean pair distance, None
+    where there is no pair; network: whose features."""
+
+    value: float
+    clusters: int
+    empty: int
+    single: int
+    members: tuple[int, ...]
+    assigned: tuple[int, ...]
+    cluster_values: tuple[float | None, ...]
+    dialect: str
+    network: str
+
+    @property
+    def counted(self) -> tuple[float, ...]:
+        """The cluster values that the mean is over; zeros for small clusters where the dialect keeps them."""
+        if IC_LPIPS_DIALECTS[self.dialect].zeros_kept:
+            return tuple(v or 0.0 for v in self.cluster_values)
+        return tuple(v for v in self.cluster_values if v is not None)
+
+
+class IcLpipsAccumulator:
+    """Streams features of generated images; keeps the centres and one float64 sum a centre.
+
+    centres: stage tensors [k, D_s] of the real images (`Profile.perceptual`), on the device to work on.
+    Feed images in `stream_order`: where the dialect caps clusters, the first come are kept.
+    """
+
+    def __init__(self, centres: Stages, dialect: str = "default", network: str = "lpips-vgg") -> None:
+        import torch
+
+        require_choice(dialect, IC_LPIPS_DIALECTS, "IC-LPIPS dialect")
+        if not centres or len(centres[0]) == 0:
+            raise MetricInputError("IC-LPIPS needs at least one real image as a centre")
+        self.dialect, self.network = dialect, network
+        self.rule = IC_LPIPS_DIALECTS[dialect]
+        self.centres = [stage.float() for stage in centres]
+        clusters = len(self.centres[0])
+        # distances are taken about the centres' mean: far fewer digits cancel than about the origin
+        self.middle = [stage.mean(dim=0) for stage in self.centres]
+        self.norms = sum(
+            (stage - mean).square().sum(dim=1, dtype=torch.float64)
+            for stage, mean in zip(self.centres, self.middle, strict=True)
+        )
+        self.sums = [
+            torch.zeros(stage.shape, dtype=torch.float64, device=stage.device) for stage in self.centres
+        ]
+        self.distances = np.zeros(clusters)
+        self.members = np.zeros(clusters, np.int64)
+        self.assigned = np.zeros(clusters, np.int64)
+
+    def update(self, features: Stages) -> np.ndarray:
+        """Adds a batch of stage tensors [B, D_s]; returns the cluster of each image, int64 [B]."""
+        import torch
+
+        if [f.shape[1:] for f in features] != [c.shape[1:] for c in self.centres]:
+            raise MetricInputError(
+                "generated and real images differ in size or network, so they have no distance"
+            )
+        with torch.inference_mode():
+            clusters = self._nearest(features)
+            for image, cluster in enumerate(clusters):
+                self.assigned[cluster] += 1
+                if self.rule.cap is not None and self.members[cluster] >= self.rule.cap:
+                    continue
+                self.members[cluster] += 1
+                squared = 0.0
+                for stage, centre, total in zip(features, self.centres, self.sums, strict=True):
+                    gap = stage[image] - centre[cluster]
+                    squared += float(torch.linalg.vector_norm(gap, dtype=torch.float64)) ** 2
+                    total[cluster] += gap
+                if not np.isfinite(squared):
+                    raise MetricInputError(
+                        "perceptual features hold NaN or infinities; look at images and weights"
+                    )
+                self.distances[cluster] += squared
+        return clusters
+
+    def _nearest(self, features: Stages) -> np.ndarray:
+        cross: Any = 0.0
+        for stage, centre, mean in zip(features, self.centres, self.middle, strict=True):
+            # |g - c|^2 = |g|^2 - 2 g.c + |c|^2 about the mean m; |g|^2 is the same for every centre
+            moved = stage - mean
+            cross = cross + (moved @ (centre - mean).T).double()
+        scores = (self.norms - 2.0 * cross).cpu().numpy()  # type: ignore[union-attr]
+        if not np.isfinite(scores).all():
+            raise MetricInputError("perceptual features hold NaN or infinities; look at images and weights")
+        if self.rule.last_on_tie:
+            return scores.shape[1] - 1 - scores[:, ::-1].argmin(axis=1)
+        return scores.argmin(axis=1)
+
+    def result(self) -> IcLpips:
+        """The metric over what was streamed. Raises UndefinedMetricError where no cluster has a pair."""
+        values: list[float | None] = []
+        for cluster, n in enumerate(self.members):
+            if n < 2:
+                values.append(None)
+                continue
+            drift = sum(float(total[cluster].dot(total[cluster])) for total in self.sums)
+            values.append(max(0.0, float(2.0 * (n * self.distances[cluster] - drift) / (n * (n - 1)))))
+        result = IcLpips(
+            value=0.0,
+            clusters=len(values),
+            empty=int((self.assigned == 0).sum()),
+            single=int((self.assigned == 1).sum()),
+            members=tuple(int(n) for n in self.members),
+            assigned=tuple(int(n) for n in self.assigned),
+            cluster_values=tuple(values),
+            dialect=self.dialect,
+            network=self.network,
+        )
+        if not result.counted:
+            raise UndefinedMetricError(
+                "no cluster has two generated images, so IC-LPIPS has no pair to measure"
+            )
+        return replace(result, value=float(np.mean(result.counted)))
+
+
+def stream_order(count: int, dialect: str = "default", seed: int = 0) -> np.ndarray:
+    """The order in which to stream generated images: seeded random where the dialect draws members."""
+    if IC_LPIPS_DIALECTS[dialect].random_members:
+        return np.random.default_rng(seed).permutation(count)
+    return np.arange(count)
+
+
+def ic_lpips(
+    generated: Any,
+    real: Any,
+    *,
+    features: str | None = None,
+    dialect: str = "default",
+    masks: tuple[Any, Any] | None = None,
+    profile: Profile | None = None,
+    seed: int = 0,
+    batch: int = 8,
+) -> IcLpips:
+    """IC-LPIPS of generated images against the real images of the same defect type.
+
+    generated, real: uint8 RGB [N, H, W, 3] and [k, H, W, 3] of one size (papers use 256 x 256).
+    features: lpips-vgg | lpips-alex | embedded-stages; None takes the dialect's own (lpips-vgg; dfmgan
+    lpips-alex). masks: (of generated, of real) bool [., H, W], for IC-LPIPS(a). profile: an open feature
+    profile to use. seed: of the random members of `ojha`. batch: images a forward.
+    Raises MetricInputError, UndefinedMetricError (no pair), WeightsMissingError.
+
+    Precision: see the module.
+    """
+    require_choice(dialect, IC_LPIPS_DIALECTS, "IC-LPIPS dialect")
+    rule = IC_LPIPS_DIALECTS[dialect]
+    network = features or rule.network
+    made, true = image_array(generated, "generated"), image_array(real, "real")
+    if made.shape[1:] != true.shape[1:]:
+        raise MetricInputError(
+            f"generated {made.shape} and real {true.shape} images differ in size; resize to one (papers: 256)"
+        )
+    made_masks, true_masks = (None, None) if masks is None else masks
+    if rule.most_centres is not None and len(true) > rule.most_centres:
+        chosen = np.sort(np.random.default_rng(seed).choice(len(true), rule.most_centres, replace=False))
+        true = true[chosen]
+        true_masks = None if true_masks is None else to_numpy(true_masks, "real masks")[chosen]
+    if profile is None:
+        profile = _profile_of(network)
+    centres = perceptual_features(
+        profile, network, multiplied(true, true_masks), batch, scaled=rule.centres_scaled
+    )
+    stream = IcLpipsAccumulator(centres, dialect, network)
+    order = stream_order(len(made), dialect, seed)
+    for start in range(0, len(made), batch):
+        rows = (
+            np.sort(order[start : start + batch]) if not rule.random_members else order[start : start + batch]
+        )
+        part = None if made_masks is None else to_numpy(made_masks, "generated masks")[rows]
+        stream.update(profile.perceptual(multiplied(made[rows], part), network))
+    return stream.result()
+
+
+def image_array(images: Any, name: str) -> np.ndarray:
+    """uint8 RGB [N, H, W, 3], not empty. Raises MetricInputError."""
+    array = to_numpy(images, name)
+    if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
+        raise MetricInputError(
+            f"{name} images must be uint8 RGB [N, H, W, 3], but are {array.dtype} of shape {array.shape}"
+        )
+    if array.size == 0:
+        raise MetricInputError(f"{name} images are empty (shape {array.shape})")
+    return array
+
+
+def multiplied(images: np.ndarray, masks: Any) -> np.ndarray:
+    """Images with everything outside their masks black; as they are where masks is None."""
+    if masks is None:
+        return images
+    inside = truth_array(masks, "masks", ndim=3)
+    if inside.shape != images.shape[:3]:
+        raise MetricInputError(f"masks {inside.shape} do not fit images {images.shape}")
+    return images * inside[..., None]
+
+
+def perceptual_features(
+    profile: Profile, network: str, images: np.ndarray, batch: int, *, scaled: bool = True
+) -> list[torch.Tensor]:
+    """Stage tensors [N, D_s] of all images at once."""
+    import torch
+
+    parts = [
+        profile.perceptual(images[start : start + batch], network, scaled=scaled)
+        for start in range(0, len(images), batch)
+    ]
+    return [torch.cat(stage) for stage in zip(*parts, strict=True)]
+
+
+def _profile_of(network: str) -> Profile:
+    from bench.features import profile
+
+    return profile("embedded" if network.startswith("embedded") else "canonical")

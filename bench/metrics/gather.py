@@ -1,0 +1,98 @@
+"""From maps and masks to a `Tally`: the positives are sorted, the negatives only counted.
+
+One pass keeps the positive scores (1 to 5 % of the pixels) with the weight 1/|region| of each, and the
+best IoU of each anomalous image on its own. A second pass counts, for every distinct positive score, the
+negatives at or above it. Counts of chunks add up, so a memory map needs one chunk in memory at a time;
+an iterator that can be read only once needs its negatives kept (4 bytes a pixel here).
+
+This is the plain numpy path; `radix` does the same counts compiled, and gives the same integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.metrics.chunks import MapChunks
+from bench.metrics.regions import region_weights
+from bench.metrics.tally import Tally, require_both_classes
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What all pixel metrics are computed from.
+
+    tally: with region overlap. regions: their number. best_iou: float64, one an anomalous image, its best
+    IoU over its own thresholds (empty where it was not asked for).
+    """
+
+    tally: Tally
+    regions: int
+    best_iou: np.ndarray
+
+
+def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
+    """Reads the maps once or twice and tallies them. `compiled`: None uses numba where it is there."""
+    return _gather_numpy(chunks, per_image)
+
+
+def _gather_numpy(chunks: MapChunks, per_image: bool) -> Gathered:
+    scores: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    best_iou: list[float] = []
+    kept: list[np.ndarray] = []
+    regions = negatives = 0
+    for maps, masks in chunks:
+        negatives += masks.size - int(np.count_nonzero(masks))
+        if not chunks.rereadable:
+            kept.append(maps[~masks])
+        for amap, mask in zip(maps, masks, strict=True):
+            weight, count = region_weights(mask)
+            if not count:
+                continue
+            scores.append(amap[mask])
+            weights.append(weight)
+            regions += count
+            if per_image:
+                best_iou.append(largest_iou(amap, mask))
+    positives = sum(len(part) for part in scores)
+    require_both_classes(positives, negatives, "masks")
+    every, counts, overlap = distinct_positives(np.concatenate(scores), np.concatenate(weights), regions)
+    pieces = kept if not chunks.rereadable else (maps[~masks] for maps, masks in chunks)
+    at_least, above = count_negatives(pieces, every[::-1])
+    tally = Tally(every, np.cumsum(counts), at_least[::-1], above[::-1], positives, negatives, overlap)
+    return Gathered(tally, regions, np.array(best_iou))
+
+
+def distinct_positives(
+    scores: np.ndarray, weights: np.ndarray, regions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(distinct scores, highest first; how often each occurs; mean region overlap down to each), all [T]."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    overlap = np.cumsum(weights[order])[last] / regions
+    overlap[-1] = 1.0  # every region is covered at the lowest positive score; the sum is 1 up to rounding
+    return ranked[last], np.diff(last, prepend=-1), np.minimum(overlap, 1.0)
+
+
+def count_negatives(pieces: Iterable[np.ndarray], ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(negatives at or above, negatives above) each threshold, int64 [T]; thresholds ascending."""
+    at_least = np.zeros(ascending.size, np.int64)
+    above = np.zeros(ascending.size, np.int64)
+    for piece in pieces:
+        reached = np.sort(piece[piece >= ascending[0]])
+        at_least += reached.size - np.searchsorted(reached, ascending, side="left")
+        above += reached.size - np.searchsorted(reached, ascending, side="right")
+    return at_least, above
+
+
+def largest_iou(amap: np.ndarray, mask: np.ndarray) -> float:
+    """The best IoU of one map [H, W] with its mask over the thresholds of its own scores, 0..1."""
+    positive = np.sort(amap[mask])
+    reached = np.sort(amap[(amap >= positive[0]) & ~mask])
+    tp = positive.size - np.searchsorted(positive, positive, side="left")
+    fp = reached.size - np.searchsorted(reached, positive, side="left")
+    return float((tp / (positive.size + fp)).max())

@@ -1,0 +1,150 @@
+"""Ground-truth masks at the resolution where they are compared with maps.
+
+The rules of published repositories differ by several points of AP (protocol table, D13), so the filter
+and the rule are named and part of every dialect:
+
+    default   area filter, share of the cell `> 0.5`          exact coverage: most of the pixel is defect
+    truncate  bilinear without antialiasing, `== 1`           erodes: DRAEM, AnomalyDiffusion, GLASS
+    nonzero   bilinear without antialiasing, `!= 0`           dilates: LFD's AUROC, AP and F1
+    ader      bilinear with antialiasing, `> 0.5`             ADer
+    (anomalib binarises `> 0` and takes the nearest pixel: filter "nearest", any rule)
+
+All start from the binarised mask (`binarise_mask`), which for 0/255 masks is what they do.
+
+Precision: for `area` the coverage is an integer count, so `> 0.5` is exact at any ratio, ties included.
+The other filters are float64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.inputs import MetricInputError, require_choice, to_numpy
+
+FILTERS = ("area", "bilinear", "bilinear-antialias", "nearest")
+RULES = ("half", "truncate", "nonzero")
+MASK_DIALECTS = {
+    "default": ("area", "half"),
+    "truncate": ("bilinear", "truncate"),
+    "nonzero": ("bilinear", "nonzero"),
+    "ader": ("bilinear-antialias", "half"),
+}
+
+
+def binarise_mask(raw: Any) -> np.ndarray:
+    """Raw mask of any integer, float or bool type -> bool, same shape.
+
+    Images with grey levels: defect where the value is above half of the type's range (`> 127` for 8
+    bits, `> 32767` for 16), provided the mask's maximum is above it. Otherwise the mask holds {0, 1} or
+    small ids (VisA), and every non-zero pixel is defect. Floats: `> 0.5` up to maximum 1, else `!= 0`.
+    """
+    mask = to_numpy(raw, "mask")
+    if mask.dtype == bool:
+        return mask
+    if mask.size == 0:
+        raise MetricInputError(f"mask is empty (shape {mask.shape})")
+    if np.issubdtype(mask.dtype, np.floating):
+        if not np.isfinite(mask).all():
+            raise MetricInputError("mask holds a value that is NaN or infinite")
+        return mask > 0.5 if mask.max() <= 1 else mask != 0
+    if not np.issubdtype(mask.dtype, np.integer):
+        raise MetricInputError(f"mask must be bool, integer or float, not {mask.dtype}")
+    top = int(mask.max())
+    # a wider type (a PNG opened in mode I) still carries 8- or 16-bit levels
+    half = 127 if mask.dtype.itemsize == 1 or top <= 255 else 32767
+    return mask > half if top > half else mask != 0
+
+
+def prepare_masks(
+    raw: Any, size: int | tuple[int, int], *, filter: str = "area", rule: str = "half"
+) -> np.ndarray:
+    """Binarise, resize and binarise again.
+
+    raw: one mask [H, W], a stack [N, H, W], or a sequence of masks of differing sizes; any type that
+    `binarise_mask` takes (each mask is binarised on its own). size: (height, width), or one number for both.
+    Returns bool [h, w] for one mask, else bool [N, h, w].
+    filter: area | bilinear | bilinear-antialias | nearest. rule: half (`> 0.5`) | truncate (`== 1`) |
+    nonzero (`!= 0`). `MASK_DIALECTS` names the pairs that repositories use.
+    Raises MetricInputError.
+
+    Precision: see the module.
+    """
+    require_choice(filter, FILTERS, "mask filter")
+    require_choice(rule, RULES, "mask rule")
+    height, width = (size, size) if isinstance(size, int) else size
+    if height < 1 or width < 1:
+        raise MetricInputError(f"mask size must be at least 1 x 1, not {height} x {width}")
+    if isinstance(raw, Sequence) and not isinstance(raw, str):
+        several = [to_numpy(mask, f"mask {i}") for i, mask in enumerate(raw)]
+    else:
+        array = to_numpy(raw, "masks")
+        if array.ndim == 2:
+            return _prepare(array, height, width, filter, rule)
+        if array.ndim != 3:
+            raise MetricInputError(f"masks must be [H, W] or [N, H, W], but have shape {array.shape}")
+        several = list(array)
+    if not several:
+        raise MetricInputError("masks are empty: there is nothing to prepare")
+    return np.stack([_prepare(mask, height, width, filter, rule) for mask in several])
+
+
+def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -> np.ndarray:
+    if raw.ndim != 2:
+        raise MetricInputError(f"a mask must be [H, W], but has shape {raw.shape}")
+    mask = binarise_mask(raw)
+    out = np.zeros((height, width), bool)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not rows.size:
+        return out
+    # defects are small: only the bounding box of the mask, and the output cells that it reaches, are computed
+    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    vertical, full_v = _weights(mask.shape[0], height, filter)
+    horizontal, full_h = _weights(mask.shape[1], width, filter)
+    vertical, horizontal = vertical[:, top:bottom], horizontal[:, left:right]
+    into_rows = np.flatnonzero(vertical.any(axis=1))
+    into_columns = np.flatnonzero(horizontal.any(axis=1))
+    if not into_rows.size or not into_columns.size:  # nearest can step over a thin defect
+        return out
+    inside = mask[top:bottom, left:right].astype(vertical.dtype)
+    share = vertical[into_rows] @ inside @ horizontal[into_columns].T
+    full = full_v * full_h
+    # area weights are integers, so 2 * share > full decides the tie of a half-covered cell exactly
+    slack = 0.0 if filter in ("area", "nearest") else 1e-9 * full
+    if rule == "half":
+        hit = 2 * share > full + slack
+    elif rule == "truncate":
+        hit = share >= full - slack
+    else:
+        hit = share > slack
+    out[np.ix_(into_rows, into_columns)] = hit
+    return out
+
+
+def _weights(source: int, target: int, filter: str) -> tuple[np.ndarray, float]:
+    """Weights float [target, source] of one axis, and the sum that a row has."""
+    centres = (np.arange(target) + 0.5) * source / target
+    if filter == "nearest":
+        weights = np.zeros((target, source), np.float64)
+        weights[np.arange(target), (np.arange(target) * source) // target] = 1.0
+        return weights, 1.0
+    if filter == "area":
+        # in units of 1/target of a source pixel, cell i covers i source .. (i+1) source
+        # and pixel j covers j target .. (j+1) target
+        cell, pixel = np.arange(target)[:, None] * source, np.arange(source)[None, :] * target
+        overlap = np.minimum(cell + source, pixel + target) - np.maximum(cell, pixel)
+        return np.maximum(overlap, 0).astype(np.float64), float(source)
+    if filter == "bilinear":
+        left = np.floor(centres - 0.5)
+        part = centres - 0.5 - left
+        weights = np.zeros((target, source), np.float64)
+        rows = np.arange(target)
+        np.add.at(weights, (rows, np.clip(left, 0, source - 1).astype(int)), 1.0 - part)
+        np.add.at(weights, (rows, np.clip(left + 1, 0, source - 1).astype(int)), part)
+        return weights, 1.0
+    reach = max(source / target, 1.0)
+    distance = np.abs(np.arange(source)[None, :] + 0.5 - centres[:, None]) / reach
+    weights = np.maximum(1.0 - distance, 0.0)
+    return weights / weights.sum(axis=1, keepdims=True), 1.0
