@@ -34,15 +34,14 @@ class Digests:
         """sha256 of a file, hexadecimal; `data`: its bytes, if already read. Raises BenchError."""
         try:
             key, settled = _identity(path)
-            if key not in self._known:
-                with path.open("rb") as file:
-                    digest = hashlib.sha256(data) if data is not None else hashlib.file_digest(file, "sha256")
-                if not settled:
-                    return digest.hexdigest()
-                self._known[key] = self._new[key] = digest.hexdigest()
+            if key in self._known:
+                return self._known[key]
+            digest = hashlib.sha256(path.read_bytes() if data is None else data).hexdigest()
         except OSError as error:
             raise BenchError(f"cannot read {path}: {error.strerror}") from None
-        return self._known[key]
+        if settled:
+            self._known[key] = self._new[key] = digest
+        return digest
 
     def save(self) -> None:
         """Write what was learnt to the cache file; nothing where there is none or nothing is new."""

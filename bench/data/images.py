@@ -5,7 +5,7 @@ with one sentence.
 
 - Colour: every mode becomes RGB. Alpha is dropped, not composited: inspection cameras have none, and where
   software added it, the colours below are the picture. EXIF orientation is not applied, because the loaders
-  of the published protocols do not apply it; `bench data check` warns of it.
+  of the published protocols do not apply it (Pillow itself turns TIFFs); `bench data check` warns of it.
 - Depth of bits: 16 bits become 8 by round(v / 257), so that 0 and 65535 become 0 and 255. Colour at 16 bits
   comes from Pillow as its high byte, at most one level lower. Floating-point and 32-bit images have no known
   range and are refused.
@@ -31,12 +31,12 @@ _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 def read_image(path: Path) -> np.ndarray:
     """The image in `path`, uint8 [H, W, 3], RGB. Raises BenchError where it cannot be read."""
-    return decode_image(_bytes(path), path)
+    return decode_image(file_bytes(path), path)
 
 
 def read_mask(path: Path) -> np.ndarray:
     """The mask in `path`, bool [H, W], true on the defect (`binarise_mask`). Raises BenchError."""
-    return binarise_mask(decode_mask_values(_bytes(path), path))
+    return binarise_mask(decode_mask_values(file_bytes(path), path))
 
 
 def read_depth(path: Path) -> np.ndarray:
@@ -44,7 +44,15 @@ def read_depth(path: Path) -> np.ndarray:
 
     Values and unit are the file's; MVTec 3D-AD (metres) marks pixels without a measurement by 0.
     """
-    return decode_depth(_bytes(path), path)
+    return decode_depth(file_bytes(path), path)
+
+
+def file_bytes(path: Path) -> bytes:
+    """What is in a file. Raises BenchError."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BenchError(f"cannot read {path}: {error.strerror}") from None
 
 
 def decode_image(data: bytes, path: Path) -> np.ndarray:
@@ -110,6 +118,14 @@ def decode_depth(data: bytes, path: Path) -> np.ndarray:
     return np.ascontiguousarray(values, dtype=np.float32)
 
 
+def is_turned(data: bytes) -> bool:
+    """Whether EXIF asks viewers to turn or mirror the picture, which `read_image` does not do."""
+    from PIL import ExifTags, Image
+
+    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        return image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+
+
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     """uint8 [H, W, 3] to uint8 [size, size, 3]: Pillow's antialiased bilinear filter (its support grows with
     the reduction), without keeping the aspect ratio, as torchvision's `Resize((size, size))` of a PIL image.
@@ -129,8 +145,8 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     if mask.shape == (size, size):
         return mask
     height, width = mask.shape
-    rows = _cell_sums(mask.astype(np.int64), size)  # (size, W)
-    cells = _cell_sums(rows.T, size).T  # (size, size), in units of 1 / (height * width) of a pixel's area
+    rows = cell_sums(mask.astype(np.int64), size)  # (size, W)
+    cells = cell_sums(rows.T, size).T  # (size, size), in units of 1 / (height * width) of a pixel's area
     return 2 * cells > height * width
 
 
@@ -143,12 +159,12 @@ def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
         return depth
     known = np.isfinite(depth) & (depth != 0)
     values = np.where(known, depth, 0).astype(np.float64)
-    total = _cell_sums(_cell_sums(values, size).T, size).T
-    area = _cell_sums(_cell_sums(known.astype(np.int64), size).T, size).T
+    total = cell_sums(cell_sums(values, size).T, size).T
+    area = cell_sums(cell_sums(known.astype(np.int64), size).T, size).T
     return np.where(area > 0, total / np.maximum(area, 1), 0).astype(np.float32)
 
 
-def _cell_sums(values: np.ndarray, size: int) -> np.ndarray:
+def cell_sums(values: np.ndarray, size: int) -> np.ndarray:
     """Sums over `size` equal stretches of axis 0, times `size`: [N, M] to [size, M].
 
     Edge i of the stretches lies at i * N / size = whole + part / size, so that all terms stay integers.
@@ -157,13 +173,6 @@ def _cell_sums(values: np.ndarray, size: int) -> np.ndarray:
     whole, part = np.divmod(np.arange(size + 1) * len(values), size)
     beyond = values[np.minimum(whole, len(values) - 1)]
     return np.diff(running[whole] * size + beyond * part[:, None], axis=0)
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BenchError(f"cannot read {path}: {error.strerror}") from None
 
 
 def _load(data: bytes, path: Path) -> "Image.Image":

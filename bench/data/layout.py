@@ -15,10 +15,8 @@ from typing import Literal
 
 from bench.errors import BenchError, did_you_mean
 
-IMAGE_SUFFIXES = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".tif", ".tiff", ".webp", ".gif", ".ppm")
-    + (".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".tga", ".avif")
-)
+_SUFFIXES = "png jpg jpeg jpe jfif bmp dib tif tiff webp gif ppm pgm pbm pnm jp2 j2k tga avif"
+IMAGE_SUFFIXES = frozenset(f".{suffix}" for suffix in re.findall(r"\w+", _SUFFIXES))
 GOOD = "good"
 UNTYPED = "bad"
 """The folder name that says "defective" without a type. MVTec AD's `toothbrush/defective` is a type."""
