@@ -51,7 +51,7 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
-def _recolour(surface: Surface, colour: Array | tuple[float, float, float], amount: Array) -> Array:
+def _recolour(surface: Surface, colour: Array | tuple[float, ...], amount: Array) -> Array:
     return blend(surface.albedo, np.asarray(colour, np.float32), amount[..., None])
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import lru_cache
+import operator
+from collections.abc import Iterable
+from functools import lru_cache, reduce
 
 import numpy as np
 from scipy import ndimage
@@ -23,6 +25,10 @@ def stream(*parts: str | int) -> np.random.Generator:
     """A generator that depends on `parts` and on nothing else."""
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "big")))
+
+
+def _total(terms: Iterable[Array]) -> Array:
+    return reduce(operator.add, terms)
 
 
 def _weights(f: Array) -> list[Array]:
@@ -52,13 +58,13 @@ def spline(rng: np.random.Generator, size: int, across: int, down: int | None = 
     resolved = np.clip(2 - 2 * max(across, down) / size, 0, 1) / _SPLINE_STD
     iy, wy = _taps(size, down)
     ix, wx = _taps(size, across)
-    rows = sum(lattice[iy + k] * (wy[k] * np.float32(resolved))[:, None] for k in range(4))
-    return sum(np.take(rows, ix + k, axis=1) * wx[k] for k in range(4))
+    rows = _total(lattice[iy + k] * (wy[k] * np.float32(resolved))[:, None] for k in range(4))
+    return _total(np.take(rows, ix + k, axis=1) * wx[k] for k in range(4))
 
 
 def fractal(rng: np.random.Generator, size: int, cells: int, octaves: int, gain: float = 0.5) -> Array:
     """Octaves of `spline`, each twice as fine and `gain` times as strong; standard deviation about 1."""
-    total = sum(np.float32(gain**k) * spline(rng, size, cells * 2**k) for k in range(octaves))
+    total = _total(np.float32(gain**k) * spline(rng, size, cells * 2**k) for k in range(octaves))
     return total / np.float32(np.sqrt(sum(gain ** (2 * k) for k in range(octaves))))
 
 
@@ -68,7 +74,7 @@ def along(rng: np.random.Generator, t: Array, cells: int) -> Array:
     t = t * cells
     cell = np.floor(t)
     index = cell.astype(np.intp)
-    return sum(
+    return _total(
         lattice[(index + k) % cells] * w for k, w in enumerate(_weights((t - cell).astype(np.float32)))
     )
 

@@ -48,17 +48,15 @@ def photograph(spec: SampleSpec, item: Item, damaged: bool) -> Rendered:
     from bench.sample.surface import make_frame
 
     def draw(name: str) -> np.random.Generator:
-        return stream("sample", spec.seed, *item, name)
+        return stream("sample", spec.seed, *dataclasses.astuple(item), name)
 
     finer = -(-_FINEST // spec.size)
     part: Any = _category(item.category)
     pose = draw("pose")
     turn, scale, shift = part.POSE
-    posed = (
-        float(pose.uniform(-turn, turn)),
-        float(np.exp(pose.uniform(-scale, scale))),
-        *(float(s) for s in pose.uniform(-shift, shift, 2)),
-    )
+    angle, zoom = float(pose.uniform(-turn, turn)), float(np.exp(pose.uniform(-scale, scale)))
+    dx, dy = (float(s) for s in pose.uniform(-shift, shift, 2))
+    posed = (angle, zoom, dx, dy)
     frame = make_frame(spec.size * finer, 1 / spec.size, posed)
     scene = part.build(frame, draw("part"), None)
     surface = scene.surface

@@ -83,13 +83,13 @@ def shade(surface: Surface, frame: Frame, rig: Rig) -> Array:
     nx, ny, nz = normals(surface.height)
     open_sky, lit = occlusion(surface.height), shadow(surface.height, rig)
 
-    reach = np.float32(1.6)  # lamp at a finite distance, so that highlights move over the part
-    lx = np.float32(np.cos(rig.elevation) * np.cos(rig.azimuth)) * reach - (frame.x - 0.5)
-    ly = np.float32(np.cos(rig.elevation) * np.sin(rig.azimuth)) * reach - (frame.y - 0.5)
-    lz = np.float32(np.sin(rig.elevation)) * reach
+    reach = 1.6  # lamp at a finite distance, so that highlights move over the part
+    lx = np.float32(reach * np.cos(rig.elevation) * np.cos(rig.azimuth)) - (frame.x - 0.5)
+    ly = np.float32(reach * np.cos(rig.elevation) * np.sin(rig.azimuth)) - (frame.y - 0.5)
+    lz = np.full_like(lx, reach * np.sin(rig.elevation))
     norm = 1 / np.sqrt(lx * lx + ly * ly + lz * lz)
     lx, ly, lz = lx * norm, ly * norm, lz * norm
-    falloff = (reach * norm) ** 2
+    falloff = (np.float32(reach) * norm) ** 2
 
     key = np.maximum(nx * lx + ny * ly + nz * lz, 0) * lit * falloff
     fill = np.maximum(nz * 0.8 - nx * lx * 0.6 - ny * ly * 0.6, 0) * open_sky

@@ -1,4 +1,7 @@
-"""Outlines of damage: strokes along a path and ragged blobs, as fields that are 0 at the core and 1 at the edge."""
+"""Outlines of damage: strokes along a path and ragged blobs.
+
+Both are fields that are 0 at the core and 1 at the edge.
+"""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, get_args
 
 RENDERER_VERSION = 1
 """Goes up whenever the same spec gives other pixels; written into `sample.json`."""
@@ -61,7 +61,8 @@ class SampleSpec:
             )
 
 
-class Item(NamedTuple):
+@dataclass(frozen=True)
+class Item:
     """One image of the data set by its place in it; `defect` is "good" where there is none."""
 
     category: str
@@ -93,7 +94,8 @@ def check(item: Item) -> None:
     types = ("good", *CATEGORIES[item.category]) if item.split == "test" else ("good",)
     if item.defect not in types:
         raise ValueError(
-            f"sample data: {item.category}/{item.split} has no {item.defect!r}; choose from {', '.join(types)}"
+            f"sample data: {item.category}/{item.split} has no {item.defect!r}; "
+            f"choose from {', '.join(types)}"
         )
     if item.index < 0:
         raise ValueError(f"sample data: index is {item.index}; give 0 or more")

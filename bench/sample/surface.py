@@ -90,7 +90,7 @@ def smooth(low: float, high: float, t: Array) -> Array:
     return s * s * (3 - 2 * s)
 
 
-def blend(base: Array, other: Array | float, amount: Array) -> Array:
+def blend(base: Array, other: Array | np.floating[Any] | float, amount: Array) -> Array:
     """`base` where `amount` is 0, `other` where it is 1."""
     return base + (other - base) * amount
 

@@ -9,10 +9,11 @@ import json
 import os
 import shutil
 import socket
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -73,7 +74,7 @@ def _label(spec: SampleSpec) -> str:
 
 
 def _holds(root: Path, label: str) -> bool:
-    """Whether `root` is this very data set; False where there is nothing, an error where it is something else."""
+    """Whether `root` is this very data set; an error where it is another, or anything else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     there = root / "sample.json"
@@ -126,13 +127,25 @@ def _write_all(spec: SampleSpec, folder: Path, wanted: list[Item], workers: int)
         for item in wanted:
             yield _write_lot(spec, folder, [item])
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
         futures = [pool.submit(_write_lot, spec, folder, lot) for lot in lots]
         try:
             for future in as_completed(futures):
                 yield future.result()
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is killed; it would wait for work for ever."""
+    parent = parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _paths(spec: SampleSpec, item: Item) -> list[Path]:
@@ -152,7 +165,7 @@ def _write_lot(spec: SampleSpec, folder: Path, lot: Iterable[Item]) -> int:
     """Render and write some items; returns how many."""
     count = 0
     for item in lot:
-        rendered = render(spec, *item)
+        rendered = render(spec, item.category, item.split, item.defect, item.index)
         image, *rest = (folder / path for path in _paths(spec, item))
         Image.fromarray(rendered.image).save(image, compress_level=_PNG_EFFORT)
         if spec.layout == "mvtec3d":
