@@ -9,7 +9,8 @@ Members: `image/000.png` (RGB), `mask/000.png` (0 or 255; not for normal images)
 import io
 import json
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from bench.adapters import Request, Sample
+from bench.data.images import cell_sums, resize_depth, resize_image, resize_mask
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
 
@@ -152,18 +154,17 @@ def samples_to_pool(
     """Decode sets, (defect, zip) in the order given, into a pool in the existing folder `out`.
 
     `limits` says how many images of a defect are taken at most, the first ones; None takes all.
-    Images of another size are resized to `resolution` x `resolution`: colour and depth bilinear with
-    antialiasing, masks by area, true where more than half is covered and at least at the pixel that is
-    covered most, so that a small defect does not become a normal image.
+    Images of another size are resized to `resolution` x `resolution` as real images are; a mask that would
+    become empty by it keeps the pixels that are covered most, so that a small defect stays one.
     """
     indexes = [read_index(path) for _, path in sets]
     common = [name for name in ("depth", "base") if all(name in index.fields for index in indexes)]
     masked = any("mask" in index.fields for index in indexes)
     names = {"mask": "masks", "depth": "depth", "base": "base"}
     fields = (["mask"] if masked else []) + (common if indexes else [])
-    held = Counter[str]()
-    for (defect, _), index in zip(sets, indexes, strict=True):
-        held[defect] += len(index.indices)
+    held: Counter[str] = Counter()
+    for (defect, _), found in zip(sets, indexes, strict=True):
+        held[defect] += len(found.indices)
     left = {defect: min(count, (limits or held)[defect]) for defect, count in held.items()}
     total = sum(left.values())
     writer = PoolWriter(out, total, resolution, fields=tuple(names[name] for name in fields))
@@ -249,10 +250,14 @@ def _resized(name: str, sample: Sample, resolution: int) -> np.ndarray:
     value = getattr(sample, name)
     if value is None:  # normal images beside anomalies
         return np.zeros((resolution, resolution), dtype=bool)
-    if value.shape[:2] == (resolution, resolution):
-        return value
-    if name != "mask":
-        return np.asarray(Image.fromarray(value).resize((resolution, resolution), Image.Resampling.BILINEAR))
-    covered = Image.fromarray(value.astype(np.float32)).resize((resolution, resolution), Image.Resampling.BOX)
-    share = np.asarray(covered)
-    return (share > 0.5) | ((share == share.max()) & (share.max() > 0))
+    if name == "mask":
+        return _resized_mask(value, resolution)
+    return resize_depth(value, resolution) if name == "depth" else resize_image(value, resolution)
+
+
+def _resized_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
+    small = resize_mask(mask, resolution)
+    if small.any() or not mask.any():
+        return small
+    covered = cell_sums(cell_sums(mask.astype(np.int64), resolution).T, resolution).T
+    return covered == covered.max()

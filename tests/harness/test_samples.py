@@ -191,3 +191,20 @@ def test_a_file_that_is_no_sample_set_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.zip").write_bytes(b"no zip")
     with pytest.raises(BenchError, match=r"a\.zip is not a sample set"):
         read_index(tmp_path / "a.zip")
+
+
+def test_a_pool_takes_the_first_samples_of_each_defect_across_chunks(tmp_path: Path) -> None:
+    sets = [
+        ("scratch", written(tmp_path / "a.zip", range(2))),
+        ("scratch", written(tmp_path / "b.zip", range(2, 4))),
+        ("dent", written(tmp_path / "c.zip", range(2), defect="dent")),
+    ]
+    (tmp_path / "pool").mkdir()
+    samples_to_pool(sets, tmp_path / "pool", SIDE, {"scratch": 3, "dent": 1})
+    pool = open_pool(tmp_path / "pool")
+    assert [(item["defect"], item["stem"]) for item in pool.items] == [
+        ("scratch", "000"),
+        ("scratch", "001"),
+        ("scratch", "002"),
+        ("dent", "000"),
+    ]

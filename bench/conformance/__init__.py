@@ -1,0 +1,1 @@
+"""Suites that check an adapter against the interface, on small data that they make themselves."""
