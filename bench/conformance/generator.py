@@ -8,6 +8,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,10 +83,14 @@ class Trial:
         return wanted
 
     def context(self, stage: str, category: str, seed: int) -> Context:
-        scratch = self.folder / "scratch" / f"{stage}-{category}-{seed}"
-        scratch.mkdir(parents=True, exist_ok=True)
+        """A context with an empty scratch folder: a fit must not go on from the checkpoints of another."""
         named = "" if self.generator.scope == "dataset" else category
+        scratch = self._new_folder("scratch")
         return Context(seed, stage, self.generator.name, named, self.device, scratch, self.weights)
+
+    def _new_folder(self, kind: str) -> Path:
+        (self.folder / kind).mkdir(exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=self.folder / kind))
 
     def data(self, request: Request) -> TrainSplit:
         return part_of(self.split, self.generator.scope, request.category, request.defect)
@@ -99,12 +104,7 @@ class Trial:
             seed,
         )
         if again or learned not in self._models:
-            out = (
-                self.folder
-                / "models"
-                / f"{'-'.join(map(str, learned))}-{len(self._models)}{'-again' * again}"
-            )
-            out.mkdir(parents=True)
+            out = self._new_folder("models")
             generator = self.configured()
             generator.fit(self.data(request), out, self.context("generator.fit", request.category, seed))
             if again:
