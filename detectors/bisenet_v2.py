@@ -1,0 +1,79 @@
+"""BiSeNetV2 of MMSegmentation, the fast segmenter of SeaS's tables.
+
+SeaS (ICCV 2025, 4.2 and A.3) trains it with MMSegmentation's bisenetv2.py, and does not say how long or at
+what rate. The defaults here are MMSegmentation's own (schedule_80k, batch 4, ImageNet mean and standard
+deviation, cross entropy on the output and on four auxiliary heads); no published number confirms them.
+Yu et al., "BiSeNet V2", IJCV 2021.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from bench.adapters import DetectorSplit
+from detectors.supervised import (
+    LearningRate,
+    Loss,
+    Optimizer,
+    Plan,
+    Schedule,
+    SegmentationParams,
+    Supervised,
+    WeightDecay,
+)
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class BiSeNetV2Params(SegmentationParams):
+    """MMSegmentation's schedule_80k."""
+
+    batch_size: int = Field(
+        default=4, ge=2, description="examples a step; at least 2, for batch norm of 1x1 maps"
+    )
+    learning_rate: LearningRate = 0.01
+    optimizer: Optimizer = "sgd"
+    weight_decay: WeightDecay = 5e-4
+    schedule: Schedule = "poly"
+    loss: Loss = "cross_entropy"
+    iterations: int = Field(default=80_000, ge=1, description="steps")
+    validation_interval: int = Field(
+        default=8_000, ge=1, description="steps between models that the harness may choose from"
+    )
+
+
+class BiSeNetV2(Supervised):
+    """Two branches, detail and semantics, joined by guided aggregation; softmax maps of two classes."""
+
+    name = "bisenet_v2"
+    version = 1
+    task = "segmentation"
+    mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
+    std = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+    Params = BiSeNetV2Params
+    params: BiSeNetV2Params
+    presets: ClassVar = {
+        "tiny": {"iterations": 6, "validation_interval": 3, "batch_size": 2},
+        "quick": {
+            "iterations": 80,
+            "validation_interval": 40,
+            "batch_size": 8,
+            "optimizer": "adam",
+            "learning_rate": 2e-3,
+            "weight_decay": 0.0,
+            "schedule": "one_cycle",
+            "augmentation": "dihedral",
+        },
+    }
+
+    def plan(self, data: DetectorSplit) -> Plan:
+        return Plan(self.params.iterations, min(self.params.validation_interval, self.params.iterations))
+
+    def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
+        from detectors.networks.bisenet_v2 import BiSeNetV2 as Network
+
+        return Network()

