@@ -1,0 +1,215 @@
+"""Cells of a leaderboard: the value, the interval and the draws of one row in one column.
+
+A value is the mean over seeds of a category, then the mean over categories. An interval is the 2.5th to
+97.5th percentile of the same mean over bootstrap draws: draw r takes replicate r of the test images of every
+category and, where there are several seeds, a resample of the seeds that all rows share. So the difference of
+two rows' draws is paired.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from bench.records import Record, why_incomparable
+from bench.streams import stream
+from reports.comparable import incomparable
+from reports.identity import Row
+
+Replicates = Callable[[str], Mapping[str, np.ndarray]]
+CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
+
+LEVEL = 0.95
+SEED_DRAWS = 1000
+"""Draws where only seeds are resampled."""
+_WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one cell, or why nothing does."""
+
+    status: CellStatus
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    """How the interval was made; "" where there is none."""
+    categories: int = 0
+    """How many categories the mean is over."""
+    of_categories: int = 0
+    seeds: int = 0
+    reasons: tuple[str, ...] = ()
+    rank: int | None = None
+    draws: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """float64 [R], paired with the draws of every other row of the column."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The records of one column by row, category and seed, and what the data itself leaves undefined."""
+
+    records: Mapping[tuple[Row, str, int], Record]
+    categories: tuple[str, ...]
+    seeds: tuple[int, ...]
+    left_out: frozenset[tuple[str, int]]
+    """(category, seed) where no row has a value and the metric is undefined."""
+    odd: Mapping[Record, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Grid":
+        grid: dict[tuple[Row, str, int], Record] = {}
+        rivals: dict[Record, tuple[str, ...]] = {}
+        for record in records:
+            place = (Row.of(record), record.category, record.seed)
+            first = grid.setdefault(place, record)
+            if first != record and (reasons := _why_rivals(first, record)):
+                rivals[first] = (*rivals.get(first, ()), *reasons)
+        places: dict[tuple[str, int], set[str]] = {}
+        for (_, category, seed), record in grid.items():
+            places.setdefault((category, seed), set()).add(record.status)
+        return cls(
+            records=grid,
+            categories=tuple(sorted({category for category, _ in places})),
+            seeds=tuple(sorted({seed for _, seed in places})),
+            left_out=frozenset(
+                place for place, found in places.items() if "undefined" in found and "ok" not in found
+            ),
+            odd={**incomparable(grid.values()), **rivals},
+        )
+
+    def status(self, row: Row, category: str, seed: int) -> tuple[CellStatus, str]:
+        record = self.records.get((row, category, seed))
+        if record is None:
+            return "missing", "not run"
+        if record in self.odd:
+            return "incomparable", "; ".join(self.odd[record])
+        return record.status, record.note
+
+
+def _why_rivals(one: Record, other: Record) -> tuple[str, ...]:
+    """Why two records of one cell cannot both be shown; empty where they say the same."""
+    reasons = tuple(f"a second record's {reason}" for reason in why_incomparable(other, one))
+    if not reasons and (one.value, one.status) != (other.value, other.status):
+        reasons = (f"two records of this cell disagree: {one.value} and {other.value}",)
+    return reasons
+
+
+def percentiles(draws: np.ndarray) -> tuple[float, float] | None:
+    """The central 95% of the finite draws; None where fewer than half are finite."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < max(2, len(draws) / 2):
+        return None
+    low, high = np.percentile(finite, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
+
+
+def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replicates) -> Cell:
+    """The cell of a row over these categories; void if any of its values is missing for any reason."""
+    needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
+    used = tuple(dict.fromkeys(category for category, _ in needed))
+    counts = {"categories": len(used), "of_categories": len(categories), "seeds": len(grid.seeds)}
+    if not needed:
+        notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
+        return Cell("undefined", reasons=tuple(sorted({note for note in notes if note})), **counts)
+    faults: dict[CellStatus, dict[str, list[str]]] = {}
+    for category, seed in needed:
+        status, note = grid.status(row, category, seed)
+        if status != "ok":
+            places = faults.setdefault(status, {}).setdefault(note, [])
+            if category not in places:
+                places.append(category)
+    if faults:
+        worst = min(faults, key=_WORST_FIRST.index)
+        reasons = tuple(
+            f"{', '.join(places)}: {note}" if len(categories) > 1 else note
+            for status in sorted(faults, key=_WORST_FIRST.index)
+            for note, places in sorted(faults[status].items())
+        )
+        return Cell(worst, reasons=reasons, **counts)
+
+    members = [[grid.records.get((row, c, s)) for s in grid.seeds] for c in used]
+    present = np.array([[(c, s) not in grid.left_out for s in grid.seeds] for c in used])  # (C, S)
+    values = np.array(
+        [
+            [record.value if record is not None and there else 0.0 for record, there in zip(line, mask, strict=True)]
+            for line, mask in zip(members, present, strict=True)
+        ],
+        dtype=np.float64,
+    )
+    value = float(np.mean((values * present).sum(1) / present.sum(1)))
+    draws, how = _draws(members, values, present, grid.seeds, replicates)
+    bounds = percentiles(draws) if draws is not None else None
+    if bounds is None:
+        draws = None
+        bounds, how = _stated_interval(members, value)
+    low, high = bounds or (None, None)
+    return Cell("ok", value, low, high, how, draws=draws, **counts)
+
+
+def _draws(
+    members: Sequence[Sequence[Record | None]],
+    values: np.ndarray,
+    present: np.ndarray,
+    seeds: tuple[int, ...],
+    replicates: Replicates,
+) -> tuple[np.ndarray | None, str]:
+    """Draws of the mean, float64 [R], and what was resampled; None where nothing can be."""
+    several = len(seeds) > 1
+    found = {
+        (i, j): _stored(record, replicates)
+        for i, line in enumerate(members)
+        for j, record in enumerate(line)
+        if record is not None and present[i, j]
+    }
+    lengths = [0 if each is None else len(each) for each in found.values()]
+    count = min(lengths)
+    if count:
+        table = np.zeros((*values.shape, count))  # (C, S, R)
+        for place, each in found.items():
+            if each is not None:
+                table[place] = each[:count]
+        how = "bootstrap over images and seeds" if several else "bootstrap over images"
+    elif several:
+        count = SEED_DRAWS
+        table = np.repeat(values[:, :, None], count, axis=2)
+        how = "bootstrap over seeds"
+    else:
+        return None, ""
+    if several:
+        picks = stream("report", "seeds", *seeds).integers(len(seeds), size=(count, len(seeds)))
+        weights = np.stack([(picks == j).sum(1) for j in range(len(seeds))])  # (S, R)
+    else:
+        weights = np.ones((1, count), dtype=np.int64)
+    total = np.einsum("csr,cs,sr->cr", table, present.astype(np.float64), weights.astype(np.float64))
+    drawn = present.astype(np.int64) @ weights  # (C, R)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.mean(total / drawn, axis=0), how
+
+
+def _stored(record: Record, replicates: Replicates) -> np.ndarray | None:
+    """The replicates that the scoring task kept for this metric: float64 [R], or None."""
+    if not record.task:
+        return None
+    name = f"{record.level}.{record.metric}"
+    key = name if record.dialect == "default" else f"{name}@{record.dialect}"
+    stored = replicates(record.task).get(key)
+    return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
+
+
+def _stated_interval(
+    members: Sequence[Sequence[Record | None]], value: float
+) -> tuple[tuple[float, float] | None, str]:
+    """The interval that records of one seed state themselves; (None, "") where they state none."""
+    if any(len(line) != 1 or line[0] is None for line in members):
+        return None, ""
+    records = [line[0] for line in members if line[0] is not None]
+    first = records[0]
+    if len(records) == 1 and first.ci_low is not None and first.ci_high is not None:
+        return (first.ci_low, first.ci_high), first.ci_method or "as recorded"
+    errors = [record.stderr for record in records if record.stderr is not None]
+    if len(errors) < len(records):
+        return None, ""
+    half = 1.959964 * float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
+    return (value - half, value + half), "normal, from standard errors"

@@ -1,0 +1,58 @@
+"""What a run cost: seconds summed and memory peaks taken over categories, by what was run."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.records import Record
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One line of the cost table; `values` by measure, in the order of the measures, None where unknown."""
+
+    generator: str
+    mix: str
+    detector: str
+    values: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class CostTable:
+    measures: tuple[tuple[str, str], ...]
+    """(name, unit) of each column."""
+    lines: tuple[Cost, ...]
+
+
+def cost_table(records: Iterable[Record]) -> CostTable:
+    """Records of level "cost": a sum over categories and a mean over seeds; of memory the largest."""
+    spent = [each for each in records if each.level == "cost" and each.status == "ok" and each.value is not None]
+    measures = tuple(sorted({(each.metric, each.unit) for each in spent}))
+    groups: dict[tuple[str, str, str], dict[tuple[str, str], list[Record]]] = {}
+    for record in spent:
+        names = (record.generator, record.mix, record.detector)
+        groups.setdefault(names, {}).setdefault((record.metric, record.unit), []).append(record)
+    lines = tuple(
+        Cost(*names, values=tuple(_total(group.get(measure, [])) for measure in measures))
+        for names, group in sorted(groups.items(), key=lambda item: (item[0][2], item[0][0], item[0][1]))
+    )
+    return CostTable(measures, lines)
+
+
+def _total(records: list[Record]) -> float | None:
+    values = [float(each.value) for each in records if each.value is not None]
+    if not values:
+        return None
+    if records[0].unit == "bytes" or "peak" in records[0].metric:
+        return max(values)
+    return sum(values) / len({each.seed for each in records})
+
+
+def amount(value: float, unit: str) -> str:
+    """A cost in units that a reader can hold: seconds to hours, bytes to GiB."""
+    if unit in ("s", "seconds"):
+        if value >= 5400:
+            return f"{value / 3600:.1f} h"
+        return f"{value / 60:.1f} min" if value >= 90 else f"{value:.1f} s"
+    if unit == "bytes":
+        return f"{value / 2**30:.2f} GiB" if value >= 2**30 else f"{value / 2**20:.0f} MiB"
+    return f"{value:.4g} {unit}".strip()

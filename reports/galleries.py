@@ -1,0 +1,64 @@
+"""Sample grids: the real third beside what each generator made of it, a strip of a few images each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from bench.data.pool import open_pool
+from bench.results import Gallery
+from reports.pictures import Album, Picture
+from reports.tiles import outlined, strip, tile
+
+TILE = 128
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Strip:
+    source: str
+    """A generator, or "real" for the real third."""
+    is_real: bool
+    picture: Picture
+    shown: int
+    of: int
+
+
+@dataclass(frozen=True)
+class SampleGrid:
+    category: str
+    defect: str
+    strips: tuple[Strip, ...]
+
+
+def sample_grids(galleries: Sequence[Gallery], album: Album) -> tuple[SampleGrid, ...]:
+    """One grid a category and defect, the real third first; the lowest seed of each generator."""
+
+    def place(gallery: Gallery) -> tuple[str, str]:
+        return gallery.category, gallery.defect
+
+    ordered = sorted(
+        galleries, key=lambda each: (*place(each), each.generator != "real", each.generator, each.seed)
+    )
+    grids = []
+    for (category, defect), members in groupby(ordered, key=place):
+        first: dict[str, Gallery] = {}
+        for gallery in members:
+            if gallery.rows:
+                first.setdefault(gallery.generator, gallery)
+        strips = tuple(_strip(gallery, album) for gallery in first.values())
+        if strips:
+            grids.append(SampleGrid(category, defect, strips))
+    return tuple(grids)
+
+
+def _strip(gallery: Gallery, album: Album) -> Strip:
+    pool = open_pool(gallery.pool)
+    rows = gallery.rows[:SHOWN]
+    tiles = []
+    for row in rows:
+        picture, mask = tile(pool.images[row], TILE), pool.mask(row)
+        tiles.append(outlined(picture, mask) if mask.any() else picture)
+    is_real = gallery.generator == "real"
+    maker = "the real third" if is_real else gallery.generator
+    alt = f"{len(rows)} images of {gallery.category}, {gallery.defect}, from {maker}; defect outlined"
+    return Strip(gallery.generator, is_real, album.add(strip(tiles), alt), len(rows), len(gallery.rows))

@@ -1,0 +1,110 @@
+"""What each metric and dialect is, in one line, and how its numbers are written."""
+
+import math
+from collections.abc import Iterable
+
+from reports.identity import Column
+
+TITLES = {
+    "is": "IS",
+    "kid": "KID",
+    "fid": "FID",
+    "lpips": "LPIPS",
+    "ic_lpips": "IC-LPIPS",
+    "ic_lpips_a": "IC-LPIPS(a)",
+    "auroc": "AUROC",
+    "ap": "AP",
+    "f1_max": "F1-max",
+    "iou": "IoU",
+    "aupro": "AUPRO",
+    "accuracy": "accuracy",
+    "recall_at_tnr95": "recall at TNR 0.95",
+}
+
+LEVELS = {
+    "generation": "generated defects",
+    "generation-normal": "generated normals",
+    "image": "image level",
+    "pixel": "pixel level",
+    "classification": "classification",
+}
+
+METRICS = {
+    "is": "Inception score: exp of the mean divergence between the class probabilities of an image and of the set, "
+    "10 splits a defect type, then means. High where images are varied and each is recognisable.",
+    "kid": "Kernel Inception distance: squared MMD with a cubic kernel between features of generated and real "
+    "images, unbiased over all pairs. Can be below zero when the sets cannot be told apart.",
+    "fid": "Fréchet Inception distance between Gaussians fitted to the features of generated and real images.",
+    "lpips": "Mean perceptual distance between pairs of generated images.",
+    "ic_lpips": "Intra-cluster LPIPS: generated images are assigned to the nearest real image of their type; mean "
+    "perceptual distance between pairs within a cluster. High where samples do not copy one another.",
+    "ic_lpips_a": "IC-LPIPS of images multiplied by their masks: the variety of the defects alone.",
+    "auroc": "Area under the ROC curve: the chance that a defective image (pixel) scores above a normal one.",
+    "ap": "Average precision: area under the precision-recall curve, as a sum over recall steps.",
+    "f1_max": "The largest F1 over all thresholds.",
+    "iou": "Intersection over union of defect pixels at the threshold that is best for the category; equals "
+    "F1 / (2 - F1) at that threshold.",
+    "aupro": "Area under the per-region overlap curve up to a false-positive rate of 0.3.",
+    "accuracy": "Share of test images whose defect type is named correctly.",
+    "recall_at_tnr95": "Share of defective images found while 95% of normal images pass.",
+}
+
+DIALECTS = {
+    "default": "Exact: all pixels, all thresholds, all pairs; nothing sampled or binned.",
+    "truncate": "Masks resized bilinearly, then only pixels equal to 1 are defect.",
+    "nonzero": "Masks resized bilinearly, then every pixel above 0 is defect.",
+    "grid21": "Thresholds on a grid of 21 values instead of all.",
+    "trapezoid": "Area under the precision-recall curve by trapezoids, which is optimistic.",
+    "per-image-oracle": "Best threshold chosen for every image on its own truth, then a mean over images.",
+    "argmax": "The detector's own decision, no threshold search.",
+    "pool21": "Image score from the map after 21 by 21 average pooling.",
+    "subset": "Mean over random subsets of named size and number.",
+    "mvtec-100": "Curve through 100 thresholds, as in MVTec's script.",
+    "ader-200": "Curve through 200 thresholds, as in ADer.",
+    "glass-dilated": "Regions dilated first, as in GLASS.",
+    "ojha": "50 seeded pairs a cluster (Ojha et al.).",
+    "seas": "140 pairs, empty clusters counted as zero (SeaS).",
+    "dfmgan": "200 images, AlexNet distance (DFMGAN).",
+    "anomalyhybrid": "As described by AnomalyHybrid.",
+}
+
+
+def metric_title(metric: str) -> str:
+    return TITLES.get(metric, metric.replace("_", " "))
+
+
+def column_title(column: Column) -> str:
+    """A metric's short name, its dialect where that is not the default one."""
+    title = metric_title(column.metric)
+    return title if column.dialect == "default" else f"{title} ({column.dialect})"
+
+
+def level_title(level: str) -> str:
+    return LEVELS.get(level, level)
+
+
+def is_percent(column: Column) -> bool:
+    return column.unit == "fraction" and column.metric not in ("ic_lpips", "ic_lpips_a", "kid", "is", "lpips", "fid")
+
+
+def unit_mark(column: Column) -> str:
+    """ "%" or the unit, and an arrow towards better."""
+    unit = "%" if is_percent(column) else ("" if column.unit == "fraction" else column.unit)
+    return f"{unit} {'↓' if column.direction == 'lower' else '↑'}".strip()
+
+
+def decimals(column: Column, values: Iterable[float]) -> int:
+    """Digits after the point that show three significant ones of the largest value; one for a percentage."""
+    if is_percent(column):
+        return 1
+    largest = max((abs(value) for value in values), default=0.0)
+    return 2 if largest == 0 else min(6, max(0, 2 - math.floor(math.log10(largest))))
+
+
+def number(column: Column, value: float, digits: int, signed: bool = False) -> str:
+    """A value as the page writes it, with a true minus sign."""
+    shown = value * 100 if is_percent(column) else value
+    text = f"{shown:+.{digits}f}" if signed else f"{shown:.{digits}f}"
+    if float(text) == 0:
+        text = text.lstrip("+-")
+    return text.replace("-", "−")

@@ -1,0 +1,157 @@
+"""What a row and a column of a leaderboard are.
+
+A row is one way to train: the real third only, or a generator in a mix. A column is one measurement: a metric
+in a dialect, taken with one detector (or with none, for the images themselves).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bench.records import Record
+
+MIX_ORDER = ("real", "generated+real", "generated", "")
+LEVEL_ORDER = ("generation", "generation-normal", "image", "pixel", "classification", "cost")
+METRIC_ORDER = (
+    "is",
+    "kid",
+    "fid",
+    "ic_lpips",
+    "ic_lpips_a",
+    "auroc",
+    "ap",
+    "f1_max",
+    "iou",
+    "aupro",
+    "accuracy",
+)
+MIX_NAMES = {"generated+real": "generated + real", "generated": "generated only", "real": "real only"}
+
+
+def _position(value: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(value) if value in order else len(order), value)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A generator or a detector with all that makes it another method under the same name."""
+
+    name: str
+    variant: str = ""
+    params: str = ""
+    version: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train, or for the images themselves one generator."""
+
+    mix: str
+    generator: Method
+    kind: str = "measured"
+    source: str = ""
+
+    @classmethod
+    def of(cls, record: Record) -> "Row":
+        generator = Method(
+            record.generator, record.generator_variant, record.generator_params, record.generator_version
+        )
+        return cls(record.mix, generator, record.kind, record.source if record.kind == "published" else "")
+
+    @property
+    def is_baseline(self) -> bool:
+        """True for "real third only", the row that gains are counted from."""
+        return self.mix == "real" and self.kind == "measured"
+
+    def order(self) -> tuple[object, ...]:
+        return (
+            self.kind != "measured",
+            _position(self.mix, MIX_ORDER),
+            self.generator.name,
+            self.generator.variant,
+            self.generator.version,
+            self.generator.params,
+            self.source,
+        )
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measurement that rows are compared in."""
+
+    level: str
+    metric: str
+    dialect: str
+    detector: Method
+    unit: str = field(default="fraction", compare=False)
+    direction: str = field(default="higher", compare=False)
+    # Not part of the identity: a cell that failed need not know the unit of the metric it has not computed.
+
+    @classmethod
+    def of(cls, record: Record) -> "Column":
+        detector = Method(
+            record.detector, record.detector_variant, record.detector_params, record.detector_version
+        )
+        return cls(record.level, record.metric, record.dialect, detector, record.unit, record.direction)
+
+    @property
+    def sign(self) -> int:
+        """+1 where a larger value is better, -1 where a smaller one is."""
+        return -1 if self.direction == "lower" else 1
+
+    @property
+    def is_generation(self) -> bool:
+        return self.level.startswith("generation")
+
+    def order(self) -> tuple[object, ...]:
+        return (
+            self.detector.name != "none",
+            self.detector.name,
+            self.detector.variant,
+            self.detector.version,
+            self.detector.params,
+            _position(self.level, LEVEL_ORDER),
+            _position(self.metric, METRIC_ORDER),
+            self.dialect != "default",
+            self.dialect,
+        )
+
+
+def method_labels(methods: Iterable[Method]) -> dict[Method, str]:
+    """A label each, unique: a version or a digest of parameters is added only where a name alone is not enough."""
+    distinct = sorted(set(methods), key=lambda each: (each.name, each.variant, each.version, each.params))
+    plain = Counter(str(each) for each in distinct)
+    versioned = Counter((str(each), each.version) for each in distinct)
+    labels = {}
+    for each in distinct:
+        label = str(each)
+        if plain[label] > 1 and versioned[label, each.version] < plain[label]:
+            label += f" v{each.version}"
+        if versioned[str(each), each.version] > 1:
+            label += f" ({each.params[:8] or 'default'})"
+        labels[each] = label
+    return labels
+
+
+def baseline_name(records: Iterable[Record]) -> str:
+    """What to call training on real images alone: "real third only", or the number of shots."""
+    shots = sorted({record.shots for record in records if record.mix == "real"}) or ["third"]
+    return " / ".join("real third only" if each == "third" else f"real only, {each}-shot" for each in shots)
+
+
+def row_labels(rows: Iterable[Row], baseline: str = "real third only") -> dict[Row, str]:
+    """What a reader calls each row: "real third only", "seas[released]"."""
+    rows = list(rows)
+    generators = method_labels(row.generator for row in rows)
+    labels = {}
+    for row in rows:
+        label = baseline if row.mix == "real" else generators[row.generator]
+        labels[row] = f"{label} — {row.source}" if row.source else label
+    return labels
+
+
+def mix_name(mix: str) -> str:
+    return MIX_NAMES.get(mix, mix)

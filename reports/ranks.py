@@ -1,0 +1,93 @@
+"""Ranks and gains: which differences between rows are more than chance.
+
+Rank = 1 + the number of rows that are significantly better (architecture, 6). The test is two-sided on the
+paired bootstrap draws of two rows: z = difference / standard deviation of the drawn differences. The normal
+tail is used, not the share of draws beyond zero, because 1,000 draws cannot show the small p that Holm's
+step-down (Scand. J. Statist. 6, 1979) asks for among many rows. Family: all pairs of rows of a column.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from reports.cells import Cell, percentiles
+from reports.identity import Row
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Gain:
+    """A row minus the baseline of the same column; positive is better, whatever the metric's direction."""
+
+    value: float
+    low: float | None
+    high: float | None
+    significant: bool
+    """After Holm's correction over the rows of the column."""
+
+
+def difference_p(one: Cell, other: Cell) -> float | None:
+    """Two-sided p of "both are equal"; None where a row has no draws, so that nothing can be said."""
+    if one.draws is None or other.draws is None or one.value is None or other.value is None:
+        return None
+    count = min(len(one.draws), len(other.draws))
+    drawn = one.draws[:count] - other.draws[:count]
+    drawn = drawn[np.isfinite(drawn)]
+    if len(drawn) < max(2, count / 2):
+        return None
+    difference, spread = one.value - other.value, float(np.std(drawn, ddof=1))
+    if spread == 0:
+        return 1.0 if difference == 0 else 0.0
+    return math.erfc(abs(difference) / spread / math.sqrt(2))
+
+
+def holm(p_values: Sequence[float], alpha: float = ALPHA) -> list[bool]:
+    """Which hypotheses Holm's step-down rejects at this family-wise level."""
+    rejected = [False] * len(p_values)
+    for step, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        if p_values[index] > alpha / (len(p_values) - step):
+            break
+        rejected[index] = True
+    return rejected
+
+
+def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
+    """Rank of each row that has draws; empty where fewer than two rows can be compared."""
+    rows = [row for row, cell in cells.items() if cell.status == "ok" and cell.draws is not None]
+    if len(rows) < 2:
+        return {}
+    tested = [
+        (one, other, p)
+        for one, other in combinations(rows, 2)
+        if (p := difference_p(cells[one], cells[other])) is not None
+    ]
+    better_than = dict.fromkeys(rows, 0)
+    for (one, other, _), differ in zip(tested, holm([p for *_, p in tested]), strict=True):
+        if differ:
+            ahead = sign * ((cells[one].value or 0.0) - (cells[other].value or 0.0)) > 0
+            better_than[other if ahead else one] += 1
+    return {row: 1 + better for row, better in better_than.items()}
+
+
+def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain]:
+    """What each measured row gains over the baseline, with paired intervals."""
+    base = cells.get(baseline)
+    if base is None or base.value is None:
+        return {}
+    rows = [row for row, cell in cells.items() if row != baseline and cell.value is not None]
+    p_values = {row: p for row in rows if (p := difference_p(cells[row], base)) is not None}
+    differ = dict(zip(p_values, holm(list(p_values.values())), strict=True))
+    found = {}
+    for row in rows:
+        cell = cells[row]
+        bounds = None
+        if row in p_values and cell.draws is not None and base.draws is not None:
+            count = min(len(cell.draws), len(base.draws))
+            bounds = percentiles(sign * (cell.draws[:count] - base.draws[:count]))
+        low, high = bounds or (None, None)
+        found[row] = Gain(sign * ((cell.value or 0.0) - base.value), low, high, differ.get(row, False))
+    return found

@@ -1,0 +1,65 @@
+"""The leaderboard at the end of a run, small enough for a terminal."""
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from bench.results import Results
+from reports.findings import findings, headline
+from reports.gaps import gaps
+from reports.glossary import column_title, unit_mark
+from reports.identity import Column
+from reports.tables import Leaderboard, leaderboard
+from reports.views import detectors, mean_table
+
+
+def print_leaderboard(results: Results, console: Console | None = None) -> None:
+    """Print means over categories: all metrics of the images, and one metric a detector.
+
+    Plain text, without colour or box lines, where the output is no terminal.
+    """
+    console = console or Console()
+    board = leaderboard(results.records, results.replicates)
+    if results.banner:
+        console.print(escape(results.banner), style="yellow")
+    generation = [column for column in board.columns if column.is_generation]
+    headlines = [column for each in detectors(board) if (column := headline(board.columns_of(each)))]
+    for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
+        if columns:
+            console.print(_table(board, title, columns, plain=not console.is_terminal))
+    for finding in findings(board, detectors(board)):
+        console.print(f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal)
+    missing = gaps(results.records)
+    for status in ("failed", "skipped", "undefined"):
+        cells = sum(gap.cells for gap in missing if gap.status == status)
+        if cells:
+            reasons = sorted({gap.reason for gap in missing if gap.status == status})
+            more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
+            console.print(f"{cells} cells {status}: {escape(reasons[0])}{more}", soft_wrap=not console.is_terminal)
+
+
+def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -> Table:
+    view = mean_table(board, columns, title)
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=None if plain else box.SIMPLE_HEAD,
+        pad_edge=False,
+        show_edge=False,
+    )
+    table.add_column(view.corner, overflow="fold")
+    if view.has_mix:
+        table.add_column("trained on", no_wrap=True)
+    for column in columns:
+        name = "" if column.is_generation else f"{escape(board.detectors[column.detector])} "
+        level = "" if column.level in ("generation", "classification") else f"{column.level} "
+        table.add_column(f"{name}{level.replace('generation-', '')}{column_title(column)} {unit_mark(column)}", justify="right")
+    for line in view.lines:
+        cells = []
+        for cell in line.cells:
+            text = cell.status if cell.status not in ("ok", "absent") else cell.text
+            interval = f" [dim]{cell.interval}[/dim]" if cell.interval else ""
+            cells.append(f"[bold]{text}[/bold]{interval}" if cell.best else text + interval)
+        table.add_row(escape(line.label), *([line.mix] if view.has_mix else []), *cells)
+    return table
