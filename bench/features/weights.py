@@ -71,7 +71,7 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
         place = weights_dir if weights_dir is not None else cache
         raise WeightsMissingError(
             f"the weights {published.file} (sha256 {published.sha256_start}...) are not there and could not "
-            f"be downloaded from {url}: put the file into {place}, or use --features embedded, which needs none"
+            f"be downloaded from {url}: put the file into {place}; --features embedded works without it"
         ) from error
     return target
 

@@ -18,8 +18,9 @@ from bench.metrics.chunks import MapChunks
 from bench.metrics.gather import largest_iou
 from bench.metrics.inputs import MetricInputError
 from bench.metrics.pixel import pixel_metrics
-from bench.metrics.region_overlap import integral_to, require_limit
+from bench.metrics.region_overlap import require_limit
 from bench.metrics.regions import region_weights
+from bench.metrics.sweeps import integral_to
 
 QUANTILE_SAMPLE = 1 << 21
 RESAMPLES_A_BLOCK = 256

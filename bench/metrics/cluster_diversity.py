@@ -155,7 +155,7 @@ class IcLpipsAccumulator:
             # |g - c|^2 = |g|^2 - 2 g.c + |c|^2 about the mean m; |g|^2 is the same for every centre
             moved = stage - mean
             cross = cross + (moved @ (centre - mean).T).double()
-        scores = (self.norms - 2.0 * cross).cpu().numpy()  # type: ignore[union-attr]
+        scores = (self.norms - 2.0 * cross).cpu().numpy()
         if not np.isfinite(scores).all():
             raise MetricInputError("perceptual features hold NaN or infinities; look at images and weights")
         if self.rule.last_on_tie:

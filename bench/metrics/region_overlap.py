@@ -8,6 +8,8 @@ Regions are 8-connected and pooled over all images. `default` integrates the exa
 between distinct scores and by interpolation at L, as MVTec's official code does on every score.
 Between two distinct positive scores PRO stands still, so the curve is known from the tally.
 
+The other dialects sample the curve (`overlap_dialects`): `mvtec-100`, `ader-200`, `glass-dilated`.
+
 Precision: 1e-9 of a brute-force curve over every distinct score. MVTec's own code keeps FPR in float32 and
 differs by up to 2e-8 for that reason.
 """
@@ -21,9 +23,11 @@ import numpy as np
 from bench.metrics.chunks import MapChunks
 from bench.metrics.gather import gather
 from bench.metrics.inputs import MetricInputError, require_choice
+from bench.metrics.overlap_dialects import SAMPLED, sampled_area
+from bench.metrics.sweeps import integral_to
 from bench.metrics.tally import Tally
 
-AUPRO_DIALECTS = ("default",)
+AUPRO_DIALECTS = ("default", *SAMPLED)
 
 
 def aupro(
@@ -36,14 +40,18 @@ def aupro(
 ) -> float:
     """Area under the PRO curve up to `fpr_limit`, divided by it, 0..1.
 
-    maps: real [N, H, W]; masks: bool [N, H, W]; or streams of chunks as `pixel_metrics` takes them.
+    maps: real [N, H, W]; masks: bool [N, H, W]; or streams of chunks as `pixel_metrics` takes them (the
+    sampled dialects hold all scores in memory).
     Raises MetricInputError, UndefinedMetricError (no defect pixel, or no other).
 
     Precision: see the module.
     """
     require_choice(dialect, AUPRO_DIALECTS, "AUPRO dialect")
     require_limit(fpr_limit)
-    return area_to_limit(gather(MapChunks(maps, masks, chunk), per_image=False).tally, fpr_limit)
+    chunks = MapChunks(maps, masks, chunk)
+    if dialect in SAMPLED:
+        return sampled_area(chunks, fpr_limit, dialect)
+    return area_to_limit(gather(chunks, per_image=False).tally, fpr_limit)
 
 
 def require_limit(fpr_limit: float) -> None:
@@ -63,15 +71,3 @@ def area_to_limit(tally: Tally, fpr_limit: float) -> float:
     overlap[0], overlap[2:-1:2], overlap[-1] = 0.0, tally.overlap, 1.0
     overlap[1:-1:2] = overlap[0:-2:2]
     return integral_to(rate, overlap, fpr_limit) / fpr_limit
-
-
-def integral_to(x: np.ndarray, y: np.ndarray, limit: float) -> float:
-    """Trapezoid integral of y over ascending x from x[0] to `limit`, interpolating y at the limit."""
-    inside = int(np.searchsorted(x, limit, side="right"))
-    a, b = x[:inside], y[:inside]
-    area = float(np.sum(np.diff(a) * (b[1:] + b[:-1])) / 2.0)
-    if inside < x.size and a[-1] < limit:
-        step = (limit - a[-1]) / (x[inside] - a[-1])
-        at_limit = b[-1] + step * (y[inside] - b[-1])
-        area += float((limit - a[-1]) * (b[-1] + at_limit) / 2.0)
-    return area

@@ -54,3 +54,15 @@ def trapezoid_precision_recall(scores: np.ndarray, truth: np.ndarray) -> float:
     precision = np.concatenate([[1.0], tp / (last_of_tie + 1.0)])
     recall = np.concatenate([[0.0], tp / tp[-1]])
     return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2.0))
+
+
+def integral_to(x: np.ndarray, y: np.ndarray, limit: float) -> float:
+    """Trapezoid integral of y over ascending x from x[0] to `limit`, interpolating y at the limit."""
+    inside = int(np.searchsorted(x, limit, side="right"))
+    a, b = x[:inside], y[:inside]
+    area = float(np.sum(np.diff(a) * (b[1:] + b[:-1])) / 2.0)
+    if inside < x.size and a[-1] < limit:
+        step = (limit - a[-1]) / (x[inside] - a[-1])
+        at_limit = b[-1] + step * (y[inside] - b[-1])
+        area += float((limit - a[-1]) * (b[-1] + at_limit) / 2.0)
+    return area

@@ -1,0 +1,132 @@
+"""Do generated masks lie on generated defects? Judged without a trained network.
+
+The change of an image is its absolute difference (mean over channels, 0..1, smoothed by a 3 x 3 mean) to what
+it would be without the defect: the generator's own base image where it gives one, else its nearest normal
+image (smallest mean squared difference). With d the change:
+
+    contrast   (mean d inside - mean d outside) / (mean d inside + mean d outside), -1..1
+    ratio      mean d inside / mean d outside; None where nothing changed outside
+    overlap    the best IoU of the mask with {d >= t} over all thresholds t, 0..1
+    boundary   g / (g + h): g the mean slope of d within 1 pixel of the mask's outline, h its mean from 1 to 6
+               pixels away; 0..1, 0.5 where the outline is like its surroundings
+    score      max(contrast, 0) * overlap, 0..1
+
+A shift lowers all; dilation and erosion lower overlap, boundary and (dilation) contrast; the mask of another
+image lowers all. With nearest normals, pose and light that differ between images count as change outside,
+so values compare within one dataset and one way of finding the base only.
+
+Precision: float64 means; a pixel is inside or outside, nothing is sampled.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bench.metrics.cluster_diversity import image_array
+from bench.metrics.gather import largest_iou
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, truth_array
+
+REACH = 6
+IMAGES_A_BLOCK = 64
+
+
+@dataclass(frozen=True)
+class MaskAgreement:
+    """Means over the images whose mask is neither empty nor full (`images` of them); `scores` float64, one
+    each of those; ratio: of the means over images, None where nothing changed outside any mask."""
+
+    score: float
+    contrast: float
+    ratio: float | None
+    overlap: float
+    boundary: float
+    images: int
+    left_out: int
+    scores: np.ndarray
+
+
+def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any = None) -> MaskAgreement:
+    """Agreement of masks with the change that the images show.
+
+    images: uint8 RGB [N, H, W, 3]; masks: bool [N, H, W]; either bases: uint8 RGB [N, H, W, 3], the image
+    each was made from, or normals: uint8 RGB [M, H, W, 3], among which the nearest is taken.
+    Raises MetricInputError; UndefinedMetricError where every mask is empty or full.
+
+    Precision: see the module.
+    """
+    made, inside = image_array(images, "generated"), truth_array(masks, "masks", ndim=3)
+    if inside.shape != made.shape[:3]:
+        raise MetricInputError(f"masks {inside.shape} do not fit images {made.shape}")
+    if (bases is None) == (normals is None):
+        raise MetricInputError(
+            "give either bases (the image each was made from) or normals, not both or neither"
+        )
+    if normals is not None:
+        pool = image_array(normals, "normal")
+        base = pool[nearest_normal(made, pool)]
+    else:
+        base = image_array(bases, "base")
+    if base.shape != made.shape:
+        raise MetricInputError(f"bases {base.shape} do not fit images {made.shape}")
+    rows = [
+        _of_image(change_map(image, before), mask)
+        for image, before, mask in zip(made, base, inside, strict=True)
+        if mask.any() and not mask.all()
+    ]
+    if not rows:
+        raise UndefinedMetricError("every mask is empty or covers its image, so it has no outline")
+    within, without, contrast, overlap, boundary = np.array(rows).T
+    scores = np.maximum(contrast, 0.0) * overlap
+    return MaskAgreement(
+        score=float(scores.mean()),
+        contrast=float(contrast.mean()),
+        ratio=float(within.mean() / without.mean()) if without.mean() > 0 else None,
+        overlap=float(overlap.mean()),
+        boundary=float(boundary.mean()),
+        images=len(rows),
+        left_out=len(made) - len(rows),
+        scores=scores,
+    )
+
+
+def change_map(image: np.ndarray, base: np.ndarray) -> np.ndarray:
+    """Absolute difference of two uint8 images [H, W, 3], mean over channels and 3 x 3 pixels, float64 0..1."""
+    from scipy import ndimage
+
+    gap = np.abs(image.astype(np.float64) - base).mean(axis=2) / 255.0
+    return ndimage.uniform_filter(gap, size=3)
+
+
+def nearest_normal(images: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Index of the normal image with the smallest mean squared difference, int64 [N]."""
+    if images.shape[1:] != normals.shape[1:]:
+        raise MetricInputError(f"images {images.shape} and normals {normals.shape} differ in size")
+    flat = normals.reshape(len(normals), -1).astype(np.float32) / 255.0
+    norms = np.einsum("nd,nd->n", flat, flat, dtype=np.float64)
+    nearest = []
+    for start in range(0, len(images), IMAGES_A_BLOCK):
+        block = images[start : start + IMAGES_A_BLOCK].reshape(-1, flat.shape[1]).astype(np.float32) / 255.0
+        nearest.append((norms - 2.0 * (block @ flat.T)).argmin(axis=1))
+    return np.concatenate(nearest)
+
+
+def _of_image(change: np.ndarray, mask: np.ndarray) -> tuple[float, float, float, float, float]:
+    from scipy import ndimage
+
+    within, without = change[mask].mean(), change[~mask].mean()
+    both = within + without
+    slope = np.hypot(*np.gradient(change))
+    # the outline runs between pixels: the nearest ones lie half a pixel from it
+    away = np.where(mask, ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)) - 0.5
+    on, near = slope[away <= 1.0].mean(), slope[(away > 1.0) & (away <= REACH)]
+    beside = near.mean() if near.size else 0.0
+    return (
+        float(within),
+        float(without),
+        float((within - without) / both) if both > 0 else 0.0,
+        largest_iou(change, mask) if change.max() > 0 else 0.0,
+        float(on / (on + beside)) if on + beside > 0 else 0.5,
+    )
