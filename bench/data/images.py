@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 MAX_PIXELS = 150_000_000
 """Larger images are refused; a 16k line-scan image of 8,192 lines has 134 million pixels."""
 
-_FORMATS = ("PNG", "JPEG", "MPO", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
+_FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
+"""Pillow reads more, and more of what nobody photographs with can go wrong in more decoders."""
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -120,9 +121,9 @@ def decode_depth(data: bytes, path: Path) -> np.ndarray:
 
 def is_turned(data: bytes) -> bool:
     """Whether EXIF asks viewers to turn or mirror the picture, which `read_image` does not do."""
-    from PIL import ExifTags, Image
+    from PIL import ExifTags
 
-    with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+    with _open(data) as image:
         return image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
 
 
@@ -175,6 +176,13 @@ def cell_sums(values: np.ndarray, size: int) -> np.ndarray:
     return np.diff(running[whole] * size + beyond * part[:, None], axis=0)
 
 
+def _open(data: bytes) -> "Image.Image":
+    from PIL import Image
+
+    Image.init()
+    return Image.open(io.BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
+
+
 def _load(data: bytes, path: Path) -> "Image.Image":
     """The decoded picture; its mode is Pillow's."""
     from PIL import Image, UnidentifiedImageError
@@ -182,9 +190,11 @@ def _load(data: bytes, path: Path) -> "Image.Image":
     if not data:
         raise BenchError(f"{path} is an empty file; replace it or delete it")
     try:
-        image = Image.open(io.BytesIO(data), formats=_FORMATS)
+        image = _open(data)
         if image.width * image.height > MAX_PIXELS:
             raise Image.DecompressionBombError
+        if image.format == "TIFF" and _is_planar_16(image):
+            return _tiff_picture(data, path)
         image.load()
     except Image.DecompressionBombError:
         raise BenchError(
@@ -201,6 +211,12 @@ def _load(data: bytes, path: Path) -> "Image.Image":
             f"{path} cannot be decoded ({reason}); it is damaged or truncated, replace it"
         ) from None
     return image
+
+
+def _is_planar_16(image: Any) -> bool:
+    """Whether a TIFF holds 16-bit colour in separate planes, which Pillow decodes to wrong pixels."""
+    bits_per_sample, planar_configuration = 258, 284
+    return image.tag_v2.get(planar_configuration) == 2 and 16 in image.tag_v2.get(bits_per_sample, ())
 
 
 def _rgb(image: "Image.Image") -> "Image.Image":
@@ -236,7 +252,7 @@ def _tiff(data: bytes, path: Path) -> np.ndarray:
 
 
 def _tiff_picture(data: bytes, path: Path) -> "Image.Image":
-    """TIFFs that Pillow does not know, such as 16-bit colour in separate planes."""
+    """A TIFF that Pillow does not know or gets wrong."""
     from PIL import Image
 
     values = _tiff(data, path)

@@ -28,7 +28,8 @@ def counts_on_grid(
     for scores, truth in chunks:
         for hits, values in ((tp, scores[truth]), (fp, scores[~truth])):
             # grid[i] < value <=> i < searchsorted(grid, value, left): count values by that place
-            places = np.searchsorted(grid, values, side="left")
+            # in the type of the scores, as numpy compares an array with a number
+            places = np.searchsorted(grid.astype(values.dtype), values, side="left")
             hits += values.size - np.cumsum(np.bincount(places, minlength=len(grid) + 1))[: len(grid)]
         positives += int(np.count_nonzero(truth))
     return tp, fp, positives

@@ -199,7 +199,8 @@ class Driver:
         self.journal.ended(event.key)
         if event.exit == DISK_FULL:
             raise BenchError(
-                f"the disk of the store {self.store.root} is full; free some space and run the same command again"
+                f"the disk of the store {self.store.root} is full; "
+                "free some space and run the same command again"
             )
         self.outcome.ran += 1
         done = event.exit == 0 and self.store.done(event.key)

@@ -201,6 +201,14 @@ _STAINS = (  # colour of the residue, opacity, gloss that it leaves: oil, rust, 
 )
 
 
+def _stain_seen_on(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float, ...], float, float]:
+    """One of the stains that are darker or lighter than the part; the others would not be seen."""
+    weight = float(scene.body.sum())
+    part = float((_brightest(scene.surface.albedo) * scene.body).sum()) / weight
+    seen = [s for s in _STAINS if abs(np.log(max(s[0]) / part)) > 0.45]
+    return seen[int(rng.integers(len(seen)))]
+
+
 def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A dried spill: soft or sharp, sometimes ringed, with splashes; nothing of the relief changes."""
     radius = _log_uniform(rng, 0.02, 0.13)
@@ -213,9 +221,9 @@ def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     softness = rng.uniform(0.12, 0.6)
     film = smooth(1, 1 - softness, q)
     ring = rng.uniform(0, 0.8) * film * smooth(0.45, 1.0, q)
-    colour, opacity, gloss = _STAINS[int(rng.integers(len(_STAINS)))]
+    colour, opacity, gloss = _stain_seen_on(scene, rng)
     uneven = np.clip(1 + 0.22 * fractal(rng, frame.size, 12, 3), 0.3, 1.6)
-    amount = np.float32(opacity * rng.uniform(0.45, 1.4)) * (film * np.float32(0.75) + ring) * uneven
+    amount = np.float32(opacity * rng.uniform(0.5, 1.4)) * (film * np.float32(0.75) + ring) * uneven
     amount = (np.clip(amount, 0, 0.95) * scene.body).astype(np.float32)
     tint = np.asarray(colour, np.float32) * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
     surface = scene.surface

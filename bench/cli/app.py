@@ -1,0 +1,271 @@
+"""The commands: what each takes, and where it is done. Bodies import what they need when they run."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bench.errors import BenchError
+
+app = typer.Typer(
+    help="Measures generators of industrial defect images, and what their images are worth to detectors.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
+samples_app = typer.Typer(help="Look at generated images.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(data_app, name="data")
+app.add_typer(samples_app, name="samples")
+
+StoreOption = Annotated[
+    Path, typer.Option("--store", envvar="DEFECTBENCH_STORE", help="Folder of everything that was made.")
+]
+DataOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", envvar="DEFECTBENCH_DATA", help="Data set in MVTec AD layout [default: built in]."
+    ),
+]
+DEFAULT_STORE = Path("bench-store")
+
+
+def _names(text: str | None) -> tuple[str, ...] | None:
+    """ "a,b[released]" to names; commas within brackets do not part."""
+    if text is None:
+        return None
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise BenchError("an empty list of names was given; leave the option out for the protocol's own")
+    return names
+
+
+def _seeds(text: str | None) -> tuple[int, ...] | None:
+    """ "0-2" or "0,3" to numbers."""
+    if text is None:
+        return None
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+            raise BenchError(f"--seeds {text!r} is no list of seeds; write 0, 0-2 or 0,1,5")
+        seeds += range(int(first), int(last or first) + 1)
+    return tuple(dict.fromkeys(seeds))
+
+
+@app.command()
+def run(
+    protocol: Annotated[str, typer.Option(help="What to run; `bench list protocols` names them.")],
+    data: DataOption = None,
+    generators: Annotated[
+        str | None, typer.Option(help="Names with commas; name[preset] for a preset.")
+    ] = None,
+    detectors: Annotated[str | None, typer.Option(help="Names with commas.")] = None,
+    categories: Annotated[str | None, typer.Option(help="Names with commas.")] = None,
+    seeds: Annotated[str | None, typer.Option(help="0-2 or 0,1,5.")] = None,
+    scale: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
+    split: Annotated[str | None, typer.Option(help="first-third, random, or a TOML or JSON file.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, max=2, help="Real defects a type: 1 or 2.")] = None,
+    features: Annotated[str, typer.Option(help="embedded or canonical.")] = "embedded",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value, or method.key=value.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS", help="Folder of local weight files.")
+    ] = None,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with adapters of your own.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+    workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once on the CPU.")] = None,
+    threads: Annotated[int, typer.Option(min=1, help="Threads a task; more change the last bits.")] = 1,
+    device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes GPUs if any.")] = "auto",
+    time_limit: Annotated[float | None, typer.Option(min=1, help="Seconds a task may take.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done.")] = False,
+) -> None:
+    """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
+    from bench.cli.run import run_command
+    from bench.planning.request import RunRequest
+    from bench.run.session import Machine
+
+    request = RunRequest(
+        protocol=protocol,
+        data=data,
+        scale=scale,
+        generators=_names(generators),
+        detectors=_names(detectors),
+        categories=_names(categories),
+        seeds=_seeds(seeds),
+        split=split,
+        shots=shots,
+        features=features,
+        settings=tuple(settings or ()),
+        weights=weights,
+        plugins=tuple(plugin or ()),
+    )
+    raise typer.Exit(run_command(request, store, Machine(workers, threads, device, time_limit), dry_run))
+
+
+@app.command("list")
+def list_(
+    kind: Annotated[Literal["all", "generators", "detectors", "protocols"], typer.Argument()] = "all",
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with adapters of your own.")
+    ] = None,
+) -> None:
+    """List generators, detectors and protocols."""
+    from bench.cli.inspect import list_command
+
+    list_command(kind, plugin or [])
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="A generator, detector, protocol, or the key of a task.")],
+    store: StoreOption = DEFAULT_STORE,
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with adapters of your own.")
+    ] = None,
+) -> None:
+    """Show a method with its parameters and presets, a protocol, or a task."""
+    from bench.cli.inspect import show_command
+
+    show_command(name, store, plugin or [])
+
+
+@app.command()
+def status(store: StoreOption = DEFAULT_STORE) -> None:
+    """Show what the last run wants, what is done, running, failed."""
+    from bench.cli.inspect import status_command
+
+    status_command(store)
+
+
+@app.command()
+def log(
+    key: Annotated[str, typer.Argument(help="The key of a task, or its beginning.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Print the log of a task, or of its failure."""
+    from bench.cli.inspect import log_command
+
+    log_command(key, store)
+
+
+@app.command()
+def report(
+    store: StoreOption = DEFAULT_STORE,
+    out: Annotated[Path | None, typer.Option(help="Folder of the page [default: STORE/report].")] = None,
+) -> None:
+    """Render the page of the last run."""
+    from bench.cli.outputs import report_command
+
+    report_command(store, out)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="File to write: .csv, .parquet, .json, .md or .tex.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write the records of the last run (csv, parquet, json), or its leaderboard (md, tex)."""
+    from bench.cli.outputs import export_command
+
+    export_command(store, out)
+
+
+@samples_app.command("extract")
+def samples_extract(
+    out: Annotated[Path, typer.Argument(help="Folder to write, in MVTec AD layout.")],
+    generator: Annotated[str, typer.Option(help="Name of the generator.")],
+    seed: Annotated[int, typer.Option()] = 0,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Write the generated images of the last run as a folder of PNGs."""
+    from bench.cli.outputs import extract_command
+
+    extract_command(store, generator, seed, out)
+
+
+@app.command()
+def ingest(
+    source: Annotated[Path, typer.Option("--from", help="Folder with what was made elsewhere.")],
+    generator: Annotated[str | None, typer.Option(help="Name under which images and masks go in.")] = None,
+    detector: Annotated[str | None, typer.Option(help="Name under which maps and scores go in.")] = None,
+    data: DataOption = None,
+    split: Annotated[
+        str | None, typer.Option(help="The split that the detector's test images are of.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="The seed of a random split.")] = 0,
+    resolution: Annotated[
+        int | None, typer.Option(min=16, help="Side of the detector's test images.")
+    ] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""
+    from bench.cli.ingest import ingest_command
+
+    ingest_command(source, generator, detector, data, split, seed, resolution, store)
+
+
+@data_app.command("check")
+def data_check(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
+    """Decode every file and list all problems at once; exit code 1 if a run would stop on one."""
+    from bench.cli.data import check_command
+
+    raise typer.Exit(check_command(folder))
+
+
+@data_app.command("list")
+def data_list(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
+    """Count images by category and defect type, and how the first-third split divides them."""
+    from bench.cli.data import list_command
+
+    list_command(folder)
+
+
+@data_app.command("make-sample")
+def data_make_sample(
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 256,
+    train: Annotated[int, typer.Option(help="Normal training images a category.")] = 60,
+    test_good: Annotated[int, typer.Option(help="Normal test images a category.")] = 16,
+    per_defect: Annotated[int, typer.Option(help="Images a defect type.")] = 12,
+    layout: Annotated[Literal["mvtec", "mvtec3d"], typer.Option()] = "mvtec",
+    categories: Annotated[str | None, typer.Option(help="Names with commas [default: all].")] = None,
+) -> None:
+    """Render the sample data set, with as many images of any size as you like."""
+    from bench.cli.data import make_sample_command
+
+    make_sample_command(
+        out, _names(categories), seed=seed, size=size, train=train, test_good=test_good,
+        per_defect=per_defect, layout=layout,
+    )  # fmt: skip
+
+
+@app.command()
+def doctor(
+    weights: Annotated[Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Look at this machine: packages, GPU, memory, weights, store."""
+    from bench.cli.doctor import doctor_command
+
+    raise typer.Exit(doctor_command(weights, store))
+
+
+@app.command()
+def verify(
+    store: StoreOption = DEFAULT_STORE,
+    recompute: Annotated[
+        bool, typer.Option("--recompute", help="Also score again from stored predictions.")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="Remove damaged tasks, to be made again.")] = False,
+) -> None:
+    """Re-hash every file in the store; exit code 1 if one is damaged or missing."""
+    from bench.cli.verify import verify_command
+
+    raise typer.Exit(verify_command(store, recompute=recompute, remove=remove))

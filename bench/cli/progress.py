@@ -1,0 +1,121 @@
+"""Shows a run: one line a running task in a terminal, plain lines elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from bench.run.jobs import Event
+from bench.tasks import Task
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_PLAIN_EVERY = 15.0
+
+
+class PlainView:
+    """A line when a task begins to take long, one when it ends."""
+
+    def __init__(self) -> None:
+        self._since: dict[str, float] = {}
+        self._told: dict[str, float] = {}
+        self._ended = 0
+        self._todo = 0
+
+    def begin(self, todo: int, done: int) -> None:
+        self._todo = todo
+        self.say(f"{todo} tasks to run, {done} results are there")
+
+    def started(self, task: Task) -> None:
+        self._since[task.key] = self._told[task.key] = time.monotonic()
+
+    def progress(self, task: Task, event: Event) -> None:
+        now = time.monotonic()
+        if now - self._told[task.key] >= _PLAIN_EVERY:
+            self._told[task.key] = now
+            self.say(f"  {task.title}: {rate_and_rest(event, now - self._since[task.key])}")
+
+    def ended(self, task: Task, error: str | None) -> None:
+        self._ended += 1
+        seconds = time.monotonic() - self._since.pop(task.key)
+        how = f"FAILED: {error}" if error else f"{seconds:.1f} s"
+        self.say(f"[{self._ended}/{self._todo}] {task.title}: {how}")
+
+    def say(self, text: str) -> None:
+        print(text, flush=True)
+
+    def close(self) -> None:
+        return None
+
+
+class LiveView:
+    """A line for each running task, with rate and time left, below the count of all."""
+
+    def __init__(self) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self._bars: Progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=20),
+            TextColumn("{task.fields[told]}"),
+            TimeElapsedColumn(),
+            transient=True,
+        )
+        self._rows: dict[str, tuple[TaskID, float]] = {}
+        self._all: TaskID | None = None
+
+    def begin(self, todo: int, done: int) -> None:
+        self._bars.start()
+        self._all = self._bars.add_task("all tasks", total=todo, told=f"{done} results are there")
+
+    def started(self, task: Task) -> None:
+        self._rows[task.key] = (self._bars.add_task(task.title, total=None, told=""), time.monotonic())
+
+    def progress(self, task: Task, event: Event) -> None:
+        row, since = self._rows[task.key]
+        told = rate_and_rest(event, time.monotonic() - since)
+        self._bars.update(row, completed=event.done, total=event.total, told=told)
+
+    def ended(self, task: Task, error: str | None) -> None:
+        row, _ = self._rows.pop(task.key)
+        self._bars.remove_task(row)
+        if self._all is not None:
+            self._bars.advance(self._all)
+        if error:
+            self.say(f"FAILED {task.title}: {error}")
+
+    def say(self, text: str) -> None:
+        self._bars.console.print(text, markup=False, highlight=False)
+
+    def close(self) -> None:
+        self._bars.stop()
+
+
+def view() -> "PlainView | LiveView":
+    """The view that fits standard output."""
+    return LiveView() if sys.stdout.isatty() else PlainView()
+
+
+def rate_and_rest(event: Event, seconds: float) -> str:
+    """ "120/500, 14.2/s, 27 s left, loss 0.031"."""
+    if not event.total:
+        return event.note
+    rate = event.done / seconds if seconds > 0 else 0.0
+    rest = f", {(event.total - event.done) / rate:.0f} s left" if rate > 0 else ""
+    note = f", {event.note}" if event.note else ""
+    return f"{event.done}/{event.total}, {rate:.1f}/s{rest}{note}"
+
+
+def step_progress(what: str) -> Callable[..., None]:
+    """The progress of one long step before the tasks: a line when it takes long enough to be noticed."""
+    begun = told = time.monotonic()
+
+    def progress(done: int, total: int, note: Any = "") -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told > 3 or (done == total and told > begun):
+            told = now
+            print(f"{what}: {done}/{total}", flush=True)
+
+    return progress

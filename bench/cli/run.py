@@ -1,0 +1,75 @@
+"""`bench run`."""
+
+from pathlib import Path
+
+from bench import registry
+from bench.cli.progress import step_progress, view
+from bench.collect import collect
+from bench.planning.plan import Plan
+from bench.planning.request import RunRequest
+from bench.run.session import Machine, Session, prepare_session, run_session, summary
+from bench.store import Store
+from bench.tasks import Task
+
+
+def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run: bool) -> int:
+    """Exit code 0 if every goal is done or skipped for a reason, 1 otherwise, 130 if it was stopped."""
+    store, plan, goals = prepare_session(request, store_root, print, step_progress)
+    if dry_run:
+        _show_plan(store, plan, goals)
+        return 0
+    session = run_session(request, store, plan, goals, machine, view())
+    return _tell(session, request, store)
+
+
+def _show_plan(store: Store, plan: Plan, goals: list[Task]) -> None:
+    rows = summary(store, goals)
+    print(f"{'stage':<22}{'done':>7}{'to run':>8}")
+    for stage, done, todo in rows:
+        print(f"{stage:<22}{done:>7}{todo:>8}")
+    print(f"{'all':<22}{sum(row[1] for row in rows):>7}{sum(row[2] for row in rows):>8}")
+    for goal in goals:
+        print(f"{'done  ' if store.done(goal.key) else 'to run'}  {goal.key[:12]}  {goal.title}")
+    for reason, count in _reasons(plan).items():
+        print(f"skipped  {count} cells: {reason}")
+
+
+def _tell(session: Session, request: RunRequest, store: Store) -> int:
+    outcome, plan = session.outcome, session.plan
+    registry.load_page("terminal")(collect(plan, store))
+    for reason, count in _reasons(plan).items():
+        print(f"skipped {count} cells: {reason}")
+    for key, reason in outcome.failed.items():
+        print(f"FAILED {plan.nodes[key].title}: {reason}\n  bench log {key[:12]} --store {store.root}")
+    if session.page is not None:
+        print(f"\nleaderboard: {session.page}")
+    if outcome.drained:
+        print("stopped; the same command goes on from here")
+        return 130
+    refused = _asked_for_by_name(plan, request)
+    for sentence in refused:
+        print(sentence)
+    return 1 if outcome.failed or outcome.blocked or refused else 0
+
+
+def _reasons(plan: Plan) -> dict[str, int]:
+    counted: dict[str, int] = {}
+    for cell in plan.skipped:
+        counted[cell.reason] = counted.get(cell.reason, 0) + 1
+    return counted
+
+
+def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
+    """Generators and detectors that were both named and of which not one cell can be together."""
+    if request.generators is None or request.detectors is None:
+        return []
+    possible = {
+        (node.labels.get("generator"), node.labels.get("detector"))
+        for node in (plan.nodes[key] for key in plan.goals)
+    }
+    refused = {}
+    for cell in plan.skipped:
+        pair = (cell.labels.get("generator"), cell.labels.get("detector"))
+        if all(pair) and pair not in possible:
+            refused[pair] = f"{pair[1]} with {pair[0]} was asked for by name and cannot be: {cell.reason}"
+    return list(refused.values())

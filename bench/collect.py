@@ -1,0 +1,221 @@
+"""From a plan and a store to what a report is made from."""
+
+import functools
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.planning.plan import Node, Plan
+from bench.records import Record, Status, read_records
+from bench.results import DataNotes, Gallery, Maps, Results, Trace
+from bench.store import Store
+
+_PICTURES = 4
+"""Pictures of one defect type in a gallery."""
+
+
+def collect(plan: Plan, store: Store) -> Results:
+    """The results of a plan as far as the store holds them; every goal has a record, if only of a failure."""
+    return Results(
+        protocol=plan.about["protocol"],
+        scale=plan.about["scale"],
+        dataset=plan.about["dataset"],
+        records=tuple(records(plan, store)),
+        replicates=lambda task: _replicates(store, task),
+        provenance={**plan.about["provenance"], "environments": _environments(plan, store)},
+        banner=plan.about["banner"],
+        galleries=tuple(_galleries(plan, store)),
+        maps=tuple(_maps(plan, store)),
+        traces=tuple(_traces(plan, store)),
+        data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
+    )
+
+
+def records(plan: Plan, store: Store) -> Iterator[Record]:
+    """Measured values, then what failed or was not run, then what is skipped, then what it cost."""
+    scores = {key: plan.nodes[key] for key in plan.goals if plan.nodes[key].metrics}
+    for key, node in scores.items():
+        if store.done(key):
+            manifest = store.manifest(key)
+            yield from read_records(
+                store.out(key) / "records.jsonl",
+                task=key,
+                run=manifest.run,
+                env=manifest.env,
+                commit=manifest.commit,
+                seconds=manifest.seconds,
+                gpu_seconds=manifest.gpu_seconds,
+                peak_memory=manifest.peak_memory,
+            )
+        else:
+            yield from _without_value(node.labels, node.metrics, "failed", why_missing(plan, store, key))
+    for cell in plan.skipped:
+        yield from _without_value(cell.labels, cell.metrics, "skipped", cell.reason)
+    yield from _costs(plan, store, scores)
+
+
+def why_missing(plan: Plan, store: Store, key: str) -> str:
+    """Why a goal has no result: its own failure, that of a task it rests on, or that it was not run yet."""
+    stack, seen = [key], {key}
+    while stack:
+        current = stack.pop()
+        failure = store.failure(current)
+        if failure is not None:
+            title = "" if current == key else f"{plan.nodes[current].title}: "
+            return title + failure["error"]
+        for _, used in plan.nodes[current].inputs:
+            if used not in seen and not store.done(used):
+                seen.add(used)
+                stack.append(used)
+    return "not run yet"
+
+
+def _without_value(
+    labels: Mapping[str, Any], metrics: tuple[tuple[str, str], ...], status: Status, reason: str
+) -> Iterator[Record]:
+    for level, metric in metrics:
+        yield Record(**labels, level=level, metric=metric, status=status, note=reason)
+
+
+def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Record]:
+    """Seconds and memory of fitting and of sampling or predicting, from the manifests; once a task."""
+    seen: set[str] = set()
+    for node in scores.values():
+        for stage, key in _made_by(plan, node):
+            if key in seen or not store.done(key):
+                continue
+            seen.add(key)
+            manifest = store.manifest(key)
+            covered = store.definition(key)["params"].get("category", "")
+            cost = Record(
+                **{**node.labels, "category": covered or "all"},
+                level="cost",
+                metric=f"{stage} seconds",
+                unit="s",
+                direction="lower",
+                n=1,
+                task=key,
+                run=manifest.run,
+                env=manifest.env,
+                seconds=manifest.seconds,
+                gpu_seconds=manifest.gpu_seconds,
+                peak_memory=manifest.peak_memory,
+            )
+            yield replace(cost, value=manifest.seconds)
+            yield replace(
+                cost, metric=f"{stage} peak memory", unit="bytes", value=float(manifest.peak_memory)
+            )
+
+
+def _made_by(plan: Plan, score: Node) -> Iterator[tuple[str, str]]:
+    """The expensive tasks of a score: ("generator.fit", key) and the like."""
+    if score.stage == "score.generation":
+        pool = plan.nodes[plan.nodes[score.input("generated")].input("pool")]
+        for _, sampled in pool.inputs:
+            if plan.nodes[sampled].stage == "generator.sample":
+                yield "generator.sample", sampled
+                yield "generator.fit", plan.nodes[sampled].input("model")
+    elif plan.nodes[score.input("prediction")].stage == "detector.predict":
+        prediction = score.input("prediction")
+        yield "detector.fit", plan.nodes[prediction].input("model")
+        yield "detector.predict", prediction
+
+
+@functools.lru_cache(maxsize=4096)
+def _replicates(store: Store, task: str) -> Mapping[str, np.ndarray]:
+    folder = store.out(task) / "replicates"
+    return {path.stem: np.load(path, allow_pickle=False) for path in sorted(folder.glob("*.npy"))}
+
+
+def _galleries(plan: Plan, store: Store) -> Iterator[Gallery]:
+    """The first pictures of each real and each generated pool, each pool once."""
+    seen: set[str] = set()
+    for key in plan.goals:
+        node = plan.nodes[key]
+        if node.stage != "score.generation":
+            continue
+        for role, name in (("base", "real"), ("generated", node.labels["generator"])):
+            pool = plan.nodes[node.input(role)].input("pool")
+            if pool in seen or not store.done(pool):
+                continue
+            seen.add(pool)
+            items = json.loads((store.out(pool) / "index.json").read_text())
+            rows: dict[str, list[int]] = {}
+            for row, item in enumerate(items):
+                rows.setdefault(item["defect"], []).append(row)
+            for defect, found in rows.items():
+                yield Gallery(
+                    node.labels["category"],
+                    defect,
+                    name,
+                    node.labels["seed"],
+                    store.out(pool),
+                    tuple(found[:_PICTURES]),
+                )
+
+
+def _maps(plan: Plan, store: Store) -> Iterator[Maps]:
+    for key in plan.goals:
+        node = plan.nodes[key]
+        if node.stage != "score.detection":
+            continue
+        test, prediction = node.input("test"), node.input("prediction")
+        if store.done(prediction) and (store.out(prediction) / "amaps.npy").exists():
+            labels = node.labels
+            yield Maps(
+                labels["category"],
+                labels["detector"],
+                labels.get("generator", "none"),
+                labels["mix"],
+                labels["seed"],
+                store.out(test),
+                store.out(prediction),
+            )
+
+
+def _traces(plan: Plan, store: Store) -> Iterator[Trace]:
+    seen: set[str] = set()
+    for key in plan.goals:
+        node = plan.nodes[key]
+        if node.stage not in ("score.detection", "score.classification"):
+            continue
+        for stage, model in _made_by(plan, node):
+            curve = store.out(model) / "trace.csv"
+            if stage != "detector.fit" or model in seen or not store.done(model) or not curve.exists():
+                continue
+            seen.add(model)
+            table = np.genfromtxt(curve, delimiter=",", names=True, ndmin=1)
+            labels = node.labels
+            yield Trace(
+                labels["detector"],
+                labels.get("generator", "none"),
+                labels["mix"],
+                store.definition(model)["params"]["category"],
+                labels["seed"],
+                {name: table[name] for name in table.dtype.names or ()},
+            )
+
+
+def _near_duplicates(plan: Plan, store: Store) -> Iterator[Mapping[str, Any]]:
+    for key in plan.goals:
+        if plan.nodes[key].stage == "data.duplicates" and store.done(key):
+            yield from json.loads((store.out(key) / "pairs.json").read_text())
+
+
+def _environments(plan: Plan, store: Store) -> list[dict[str, Any]]:
+    """The environments that made the goals, most goals first."""
+    counted: dict[str, int] = {}
+    for key in plan.goals:
+        if store.done(key):
+            env = store.manifest(key).env
+            counted[env] = counted.get(env, 0) + 1
+    return [_environment(store.root, env) for env in sorted(counted, key=lambda env: (-counted[env], env))]
+
+
+def _environment(root: Path, name: str) -> dict[str, Any]:
+    path = root / "env" / f"{name}.json"
+    return json.loads(path.read_text()) if path.exists() else {"unknown": name}

@@ -1,0 +1,1 @@
+"""Read what was made elsewhere: folders of generated images, and of detectors' maps and scores."""

@@ -1,0 +1,210 @@
+"""The vocabulary of plans: each function makes the tasks of one step, with all that decides their output."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.planning.config import CategoryPlan, Method, Part, PlanConfig
+from bench.stages import STAGES
+from bench.tasks import Resources, Task
+
+ANY = "any"
+"""The defect of generators that know no types."""
+GOOD = "good"
+
+GENERATION_METRICS = (
+    ("generation", "is"),
+    ("generation", "kid"),
+    ("generation", "ic_lpips"),
+    ("generation", "ic_lpips_a"),
+)
+NORMAL_METRICS = (("generation-normal", "kid"),)
+DETECTION_METRICS = tuple(
+    [("image", name) for name in ("auroc", "ap", "f1_max")]
+    + [("pixel", name) for name in ("auroc", "ap", "f1_max", "iou")]
+)
+CLASSIFICATION_METRICS = (("classification", "accuracy"),)
+
+
+@dataclass(frozen=True)
+class RealPools:
+    """The three parts of a category, decoded and resized."""
+
+    normal: Task
+    base: Task
+    test: Task
+
+
+def make(stage: str, params: Mapping[str, Any], inputs: Iterable[tuple[str, Task]] = (), **more: Any) -> Task:
+    return Task(stage, STAGES[stage].version, params, tuple(inputs), **more)
+
+
+def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
+    def cache(part: str, content: Part) -> Task:
+        params = {
+            "category": category.name,
+            "part": part,
+            "content": content.digest,
+            "counts": dict(content.counts),
+            "resolution": config.resolution,
+        }
+        return make("data.cache", params)
+
+    return RealPools(
+        cache("normal", category.normal), cache("base", category.base), cache("test", category.test)
+    )
+
+
+def training_inputs(pools: Mapping[str, RealPools]) -> tuple[tuple[str, Task], ...]:
+    """The training side of some categories, as generators see it."""
+    return tuple(
+        pair
+        for name, real in pools.items()
+        for pair in ((f"normal/{name}", real.normal), (f"base/{name}", real.base))
+    )
+
+
+def generated_pool(
+    config: PlanConfig,
+    generator: Method,
+    category: CategoryPlan,
+    pools: Mapping[str, RealPools],
+    defects: Mapping[str, int],
+    seed: int,
+) -> Task:
+    """Fit, sample and cache: the images of one generator for one category; `defects` to how many of each."""
+    samples: list[tuple[str, Task]] = []
+    for defect, count in defects.items():
+        if generator.ingested is not None:
+            params = generator.ingested[category.name][defect]
+            samples.append((f"samples/{defect}", make("generator.ingest", params)))
+            continue
+        covered = pools if generator.scope == "dataset" else {category.name: pools[category.name]}
+        model = _generator_fit(config, generator, category, covered, defect, seed)
+        for start in range(0, count, config.chunk):
+            params = {
+                **model.params,
+                "category": category.name,
+                "defect": defect,
+                "start": start,
+                "stop": min(start + config.chunk, count),
+            }
+            inputs = (("model", model), *training_inputs(covered))
+            samples.append(
+                (f"samples/{defect}", _method_task("generator.sample", generator, params, inputs, seed))
+            )
+    params = {"category": category.name, "resolution": config.resolution, "counts": dict(defects)}
+    return make("generator.cache", params, samples)
+
+
+def _generator_fit(
+    config: PlanConfig,
+    generator: Method,
+    category: CategoryPlan,
+    covered: Mapping[str, RealPools],
+    defect: str,
+    seed: int,
+) -> Task:
+    params = {
+        "params": dict(generator.params),
+        "category": "" if generator.scope == "dataset" else category.name,
+        "defect": defect if generator.scope == "defect" else "",
+        "resolution": config.resolution,
+    }
+    return _method_task("generator.fit", generator, params, training_inputs(covered), seed)
+
+
+def generation_score(
+    config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: Mapping[str, Any]
+) -> Task:
+    """Score one generator on one category; `generated` may hold normal images too."""
+    profile = {"features": config.features, "weights": config.features_weights, "category": category.name}
+    on_gpu = Resources(gpu=True)
+
+    def features(pool: Task) -> Task:
+        return make("features", profile, [("pool", pool)], resources=on_gpu)
+
+    perceptual = make(
+        "features.perceptual", profile, [("generated", generated), ("base", real.base)], resources=on_gpu
+    )
+    inputs = [
+        ("generated", features(generated)),
+        ("base", features(real.base)),
+        ("normal", features(real.normal)),
+        ("perceptual", perceptual),
+    ]
+    return make("score.generation", {"labels": dict(labels), "category": category.name}, inputs)
+
+
+def detector_fit(
+    config: PlanConfig,
+    detector: Method,
+    mix: str,
+    pools: Mapping[str, RealPools],
+    generated: Mapping[str, Task],
+    classes: Iterable[tuple[str, str]],
+    seed: int,
+) -> Task:
+    """Train a detector on the categories of `pools`, on normals and what the mix names."""
+    assert detector.shares is not None
+    inputs = [(f"normal/{name}", real.normal) for name, real in pools.items()]
+    if mix in ("real", "generated+real"):
+        inputs += [(f"real/{name}", real.base) for name, real in pools.items()]
+    if mix in ("generated", "generated+real"):
+        inputs += [(f"generated/{name}", generated[name]) for name in pools]
+    shares = detector.shares[mix]
+    params = {
+        "params": dict(detector.params),
+        "category": next(iter(pools)) if detector.scope == "category" else "",
+        "classes": [list(pair) for pair in classes],
+        "shares": None if shares is None else dict(shares),
+        "resolution": config.resolution,
+        "selection": config.selection,
+    }
+    if config.selection == "test-oracle":
+        inputs += [(f"validation/{name}", real.test) for name, real in pools.items()]
+    return _method_task("detector.fit", detector, params, inputs, seed)
+
+
+def detector_prediction(detector: Method, model: Task | None, category: str, test: Task, seed: int) -> Task:
+    """The test images of a category through a model, or what was ingested for them."""
+    if detector.ingested is not None:
+        return make("detector.ingest", detector.ingested[category])
+    assert model is not None, "a detector that was not ingested has a model"
+    params = {**model.params, "category": category}
+    return _method_task("detector.predict", detector, params, [("model", model), ("test", test)], seed)
+
+
+def detection_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:
+    params = {"labels": dict(labels), "category": labels["category"], "replicates": config.replicates}
+    return make("score.detection", params, [("prediction", prediction), ("test", test)])
+
+
+def classification_score(
+    config: PlanConfig,
+    labels: Mapping[str, Any],
+    prediction: Task,
+    test: Task,
+    classes: Iterable[tuple[str, str]],
+) -> Task:
+    params = {
+        "labels": dict(labels),
+        "category": labels["category"],
+        "replicates": config.replicates,
+        "classes": [list(pair) for pair in classes],
+    }
+    return make("score.classification", params, [("prediction", prediction), ("test", test)])
+
+
+def duplicates(category: CategoryPlan, real: RealPools) -> Task:
+    return make(
+        "data.duplicates",
+        {"category": category.name},
+        [("base", real.base), ("test", real.test), ("normal", real.normal)],
+    )
+
+
+def _method_task(
+    stage: str, method: Method, params: Mapping[str, Any], inputs: Iterable[tuple[str, Task]], seed: int
+) -> Task:
+    return make(stage, params, inputs, adapter=method.id, seed=seed, resources=Resources(gpu=True))

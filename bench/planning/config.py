@@ -1,0 +1,105 @@
+"""What a protocol plans from: frozen values, validated before."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from bench.adapters import Adapter
+
+
+@dataclass(frozen=True)
+class Method:
+    """A generator or detector with its parameters filled in."""
+
+    kind: Literal["generator", "detector"]
+    name: str
+    id: str
+    """"name@version", as it stands in task keys."""
+    version: int
+    params: Mapping[str, Any]
+    params_digest: str
+    variant: str = ""
+    """The preset that the user named in brackets."""
+    preset: str = ""
+    """The preset in effect: the named one, or that of the scale."""
+    scope: str = ""
+    adapter: type[Adapter] | None = None
+    """None for what was ingested."""
+    ingested: Mapping[str, Any] | None = None
+    """For ingested methods: category to what `bench ingest` registered."""
+    shares: Mapping[str, Mapping[str, float] | None] | None = None
+    """For detectors: mix to the shares of a training batch; None draws from all alike."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part (normal, base, test) of a category: its content, and how many images of each kind."""
+
+    digest: str
+    counts: Mapping[str, int]
+    """Defect type, or "good", to the number of images."""
+
+    @property
+    def count(self) -> int:
+        return sum(self.counts.values())
+
+
+@dataclass(frozen=True)
+class CategoryPlan:
+    """One category under one split."""
+
+    name: str
+    has_types: bool
+    normal: Part
+    base: Part
+    test: Part
+
+    @property
+    def defects(self) -> tuple[str, ...]:
+        return tuple(self.base.counts)
+
+
+@dataclass(frozen=True)
+class SplitPlan:
+    """The data set under one split."""
+
+    name: str
+    shots: str
+    categories: tuple[CategoryPlan, ...]
+
+
+@dataclass(frozen=True)
+class PlanConfig:
+    """All that a protocol's plan depends on."""
+
+    protocol: str
+    version: int
+    scale: str
+    preset: str
+    dataset: str
+    fingerprint: str
+    splits: Mapping[int, SplitPlan]
+    """Seed to split; the same one for every seed unless the split is drawn."""
+    generators: tuple[Method, ...]
+    detectors: tuple[Method, ...]
+    seeds: tuple[int, ...]
+    resolution: int
+    generated_per_type: int
+    chunk: int
+    """Samples a task, so that a kill costs a chunk."""
+    replicates: int
+    """Bootstrap resamples of the test images."""
+    features: str
+    features_weights: str
+    """Digest of the weights of the feature networks."""
+    selection: str
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A cell that cannot be: its labels (record fields), the metrics it would have had, and why."""
+
+    labels: Mapping[str, Any]
+    metrics: tuple[tuple[str, str], ...]
+    """(level, metric) pairs."""
+    reason: str

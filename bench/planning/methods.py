@@ -1,0 +1,132 @@
+"""Methods as users name them (`seas`, `seas[released]`) to adapters with every parameter filled in."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import registry
+from bench.adapters import Adapter, Detector
+from bench.errors import BenchError, did_you_mean
+from bench.planning.config import Method
+from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
+from bench.tasks import digest
+
+Kind = Literal["generator", "detector"]
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What the command line says of methods: parameters by method name, taken from `--set name.key=value`."""
+
+    params: Mapping[str, Mapping[str, Any]]
+
+    @staticmethod
+    def split(settings: Mapping[str, Any], known: Sequence[str]) -> "tuple[Overrides, dict[str, Any]]":
+        """Settings of methods, and the others. BenchError for a method that takes no part in the run."""
+        methods: dict[str, dict[str, Any]] = {}
+        rest: dict[str, Any] = {}
+        for name, value in settings.items():
+            method, dot, key = name.partition(".")
+            if not dot:
+                rest[name] = value
+            elif method not in known:
+                raise BenchError(did_you_mean("method", method, known, of=f"--set {name}"))
+            else:
+                methods.setdefault(method, {})[key] = value
+        return Overrides(methods), rest
+
+
+def bare_name(named: str) -> str:
+    """`seas[released]` to `seas`."""
+    return _parse(named)[0]
+
+
+def resolve(
+    kind: Kind,
+    named: str,
+    spec: ProtocolSpec,
+    scale: Scale,
+    overrides: Overrides,
+    ingested: Mapping[str, Any],
+) -> Method:
+    """The method of this name under this protocol and scale; BenchError for whatever is unknown or wrong."""
+    name, preset = _parse(named)
+    if name in ingested:
+        if preset:
+            raise BenchError(f"'{name}' was ingested and has no presets")
+        held = ingested[name]
+        return Method(kind, name, f"{name}@ingested", 0, {}, digest(held)[:16], ingested=held)
+    adapter: type[Adapter] = _load(kind, name, ingested)
+    if preset and preset not in adapter.presets:
+        raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
+    in_effect = preset or (scale.preset if scale.preset in adapter.presets else "")
+    laid_down = _merged(spec.detectors.get(name), scale.methods.get(name))
+    given = dict(overrides.params.get(name, {}))
+    scope = given.pop("scope", None) or laid_down.scope or adapter.scope  # type: ignore[attr-defined]
+    _check_scope(kind, name, scope)
+    balanced = given.pop("balanced", laid_down.balanced)
+    if not isinstance(balanced, bool):
+        raise BenchError(f"parameter 'balanced' of '{name}' cannot be {balanced!r}: give true or false")
+    configured = adapter.configure(in_effect or None, {**laid_down.params, **given})
+    params = configured.params.model_dump(mode="json")
+    return Method(
+        kind=kind,
+        name=name,
+        id=registry.adapter_id(kind, name),
+        version=adapter.version,
+        params=params,
+        params_digest=digest(params)[:16],
+        variant=preset,
+        preset=in_effect,
+        scope=scope,
+        adapter=adapter,
+        shares={
+            mix: {str(k): v for k, v in shares.items()} if balanced else None
+            for mix, shares in spec.mixes.items()
+        },
+    )
+
+
+def what_is_missing(methods: Sequence[Method], weights: Path | None) -> list[str]:
+    """What the methods need and cannot find on this machine, a sentence each."""
+    found = []
+    for method in methods:
+        if method.adapter is not None:
+            adapter = method.adapter(method.adapter.Params(**method.params))
+            found += [f"{method.name}: {sentence}" for sentence in adapter.missing(weights)]
+    return found
+
+
+def _load(kind: Kind, name: str, ingested: Mapping[str, Any]) -> type[Adapter]:
+    if name in registry.names(kind):
+        return registry.load(kind, name)
+    raise BenchError(did_you_mean(kind, name, {*registry.names(kind), *ingested}))
+
+
+def _parse(named: str) -> tuple[str, str]:
+    match = re.fullmatch(r"\s*([^\[\]\s]+)(?:\[([^\[\]]+)\])?\s*", named)
+    if not match:
+        raise BenchError(f"'{named}' is no method name; write name or name[preset]")
+    return match[1], match[2] or ""
+
+
+def _merged(of_protocol: MethodSpec | None, of_scale: MethodSpec | None) -> MethodSpec:
+    merged: dict[str, Any] = {}
+    for part in (of_protocol, of_scale):
+        if part is not None:
+            merged.update(part.model_dump(exclude_unset=True))
+    return MethodSpec(**merged)
+
+
+def _check_scope(kind: Kind, name: str, scope: str) -> None:
+    scopes = ("dataset", "category") if kind == "detector" else ("dataset", "category", "defect")
+    if scope not in scopes:
+        raise BenchError(did_you_mean("scope", str(scope), scopes, of=name))
+
+
+def task_of(method: Method) -> str:
+    """What a detector does: "segmentation", "classification" or "anomaly"."""
+    assert method.adapter is not None and issubclass(method.adapter, Detector)
+    return method.adapter.task

@@ -1,0 +1,108 @@
+"""A plan on disk: which goals a command has, what they rest on, what is skipped and why.
+
+It is what `bench status`, `report` and `export` read: they need neither the data set nor the adapters.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.planning import build
+from bench.planning.config import Skipped
+from bench.store.store import write_atomically
+from bench.tasks import Task, closure, digest
+
+_METRICS = {
+    "score.generation": build.GENERATION_METRICS,
+    "score.detection": build.DETECTION_METRICS,
+    "score.classification": build.CLASSIFICATION_METRICS,
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One task of a plan, as far as reports need it."""
+
+    stage: str
+    title: str
+    inputs: tuple[tuple[str, str], ...]
+    """(role, key) pairs."""
+    labels: Mapping[str, Any]
+    """Record fields of a scoring task; empty for others."""
+
+    def input(self, role: str) -> str:
+        return next(key for name, key in self.inputs if name == role)
+
+    @property
+    def metrics(self) -> tuple[tuple[str, str], ...]:
+        """(level, metric) pairs that a scoring task gives at least."""
+        return _METRICS.get(self.stage, ())
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a command wants, with what a page must say of it."""
+
+    goals: tuple[str, ...]
+    nodes: Mapping[str, Node]
+    skipped: tuple[Skipped, ...]
+    about: Mapping[str, Any]
+    """Protocol, scale, data set, command, seeds, features, warnings: plain JSON, equal for equal commands."""
+
+    @property
+    def digest(self) -> str:
+        return digest(_as_json(self))[:32]
+
+
+def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tuple[Plan, list[Task]]:
+    """The plan of what a protocol yields, and its goals as tasks."""
+    everything = list(planned)
+    goals = list({item.key: item for item in everything if isinstance(item, Task)}.values())
+    nodes = {
+        key: Node(
+            task.stage,
+            task.title,
+            tuple((role, used.key) for role, used in task.inputs),
+            task.params.get("labels", {}),
+        )
+        for key, task in closure(goals).items()
+    }
+    skipped = tuple(item for item in everything if isinstance(item, Skipped))
+    return Plan(tuple(goal.key for goal in goals), nodes, skipped, about), goals
+
+
+def save_plan(plan: Plan, folder: Path) -> Path:
+    """Write the plan under its digest; returns the file."""
+    path = folder / f"{plan.digest}.plan"
+    if not path.exists():
+        write_atomically(path, json.dumps(_as_json(plan), sort_keys=True))
+    return path
+
+
+def load_plan(path: Path) -> Plan:
+    held = json.loads(path.read_text())
+    nodes = {
+        key: Node(stage, title, tuple((role, used) for role, used in inputs), labels)
+        for key, (stage, title, inputs, labels) in held["nodes"].items()
+    }
+    skipped = tuple(
+        Skipped(labels, tuple((level, metric) for level, metric in metrics), reason)
+        for labels, metrics, reason in held["skipped"]
+    )
+    return Plan(tuple(held["goals"]), nodes, skipped, held["about"])
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    return {
+        "goals": list(plan.goals),
+        "nodes": {
+            key: [node.stage, node.title, [list(pair) for pair in node.inputs], dict(node.labels)]
+            for key, node in plan.nodes.items()
+        },
+        "skipped": [
+            [dict(cell.labels), [list(pair) for pair in cell.metrics], cell.reason] for cell in plan.skipped
+        ],
+        "about": dict(plan.about),
+    }

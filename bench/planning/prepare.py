@@ -1,0 +1,158 @@
+"""From a data folder to the parts that tasks name by their content, with the problems found on the way."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.data.check import Report, check_dataset
+from bench.data.fingerprint import Digests, dataset_fingerprint, part_digest
+from bench.data.layout import Category, Dataset, Item, find_dataset
+from bench.data.published_counts import claims, difference, load_counts
+from bench.data.split import CategorySplit, Split, make_split
+from bench.data.split_file import load_split
+from bench.errors import BenchError
+from bench.planning.config import CategoryPlan, Part, SplitPlan
+from bench.store import Store
+from bench.store.store import write_atomically
+
+Progress = Callable[..., None]
+
+
+@dataclass(frozen=True)
+class PreparedData:
+    """A checked data set: what it is, and its splits by seed."""
+
+    dataset: Dataset
+    fingerprint: str
+    splits: Mapping[int, SplitPlan]
+    warnings: tuple[str, ...]
+
+
+def prepare(
+    root: Path,
+    store: Store,
+    *,
+    categories: Sequence[str] | None,
+    rule: str,
+    shots: int | None,
+    seeds: Sequence[int],
+    pinned: str | None,
+    resolution: int,
+    progress: Progress,
+) -> PreparedData:
+    """Find, check, fingerprint and split a data set, and note in the store where its files lie.
+
+    `pinned` is the text of the published counts that a root which claims to be that data set must have.
+    Raises BenchError where a run cannot go on; what only deserves a warning is returned.
+    """
+    dataset = find_dataset(root)
+    if categories:
+        kept = [dataset.category(name) for name in categories]
+        dataset = Dataset(dataset.name, dataset.root, tuple(kept), dataset.layout, dataset.strays)
+    if pinned is not None:
+        counts = load_counts(pinned)
+        wrong = difference(dataset, counts) if claims(dataset, counts) else []
+        if wrong:
+            raise BenchError(f"{root} claims to be MVTec AD and differs from it: {'; '.join(wrong)}")
+    digests = Digests(store.root / "sources" / "digests.json")
+    fingerprint = dataset_fingerprint(dataset, digests, progress=progress)
+    report = _checked(dataset, fingerprint, store, resolution, progress)
+    errors = [problem.message for problem in report.errors]
+    if errors:
+        more = (
+            f" (and {len(errors) - 1} more; `bench data check {root}` lists all)" if len(errors) > 1 else ""
+        )
+        raise BenchError(f"{errors[0]}{more}")
+    warnings = tuple(problem.message for problem in report.warnings)
+    splits = {}
+    made: dict[tuple[str, int | None], SplitPlan] = {}
+    for seed in seeds:
+        split, how = _split(dataset, rule, shots, seed)
+        if how not in made:
+            made[how] = _planned(split, dataset, shots, store, digests)
+        splits[seed] = made[how]
+    digests.save()
+    return PreparedData(dataset, fingerprint, splits, warnings)
+
+
+def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, progress: Progress) -> Report:
+    """The check of the data set, kept in the store under the fingerprint; stray files are looked for anew."""
+    path = store.root / "sources" / f"check-{fingerprint[:32]}-{resolution}.json"
+    listed = sorted(str(item.path) for category in dataset.categories for item in category.items)
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept["files"] == listed and kept["extra"] == _extra(dataset):
+            return Report.from_dict(kept["report"])
+    report = check_dataset(dataset, progress, resolution=resolution)
+    if not report.errors:
+        text = json.dumps({"files": listed, "extra": _extra(dataset), "report": report.to_dict()})
+        write_atomically(path, text)
+    return report
+
+
+def _extra(dataset: Dataset) -> list[str]:
+    """What the check reports beside images: paths that come and go without changing the fingerprint."""
+    found: list[Path] = list(dataset.strays)
+    for category in dataset.categories:
+        found += [*category.strays, *category.lone_masks, *category.empty_folders]
+    return sorted(map(str, found))
+
+
+def _split(dataset: Dataset, rule: str, shots: int | None, seed: int) -> tuple[Split, tuple[str, int | None]]:
+    if shots is not None:
+        if rule not in ("first-third@1", "first-third"):
+            raise BenchError(
+                f"--shots takes the first of the first third; it cannot go with the split '{rule}'"
+            )
+        return make_split(dataset, f"shots-{shots}@1"), ("shots", None)
+    if rule.partition("@")[0] == "random":
+        return make_split(dataset, rule, seed), ("random", seed)
+    if Path(rule).suffix in (".toml", ".json"):
+        return load_split(dataset, Path(rule)), ("file", None)
+    return make_split(dataset, rule), (rule, None)
+
+
+def _planned(split: Split, dataset: Dataset, shots: int | None, store: Store, digests: Digests) -> SplitPlan:
+    plans = []
+    for part in split.categories:
+        category = dataset.category(part.name)
+        plans.append(_category_plan(part, category, store, digests))
+    return SplitPlan(split.name, str(shots) if shots else "third", tuple(plans))
+
+
+def _category_plan(part: CategorySplit, category: Category, store: Store, digests: Digests) -> CategoryPlan:
+    normal = [(item, "good") for item in part.normal]
+    return CategoryPlan(
+        name=part.name,
+        has_types=category.has_types,
+        normal=_part(normal, store, digests),
+        base=_part(part.base_items, store, digests),
+        test=_part(part.test_items, store, digests),
+    )
+
+
+def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> Part:
+    """Describe a part by its content, and note where its files lie on this machine."""
+    pairs = list(pairs)
+    counts: dict[str, int] = {}
+    for _, defect in pairs:
+        counts[defect] = counts.get(defect, 0) + 1
+    content = part_digest([item for item, _ in pairs], digests)
+    rows = [_row(item, defect) for item, defect in pairs]
+    path = store.root / "sources" / f"part-{content[:32]}.json"
+    text = json.dumps(rows, indent=0)
+    if not path.exists() or path.read_text() != text:
+        write_atomically(path, text)
+    return Part(content, counts)
+
+
+def _row(item: Item, defect: str) -> dict[str, Any]:
+    return {
+        "defect": defect,
+        "stem": item.stem,
+        "image": str(item.path.absolute()),
+        "mask": None if item.mask_path is None else str(item.mask_path.absolute()),
+        "depth": None if item.depth_path is None else str(item.depth_path.absolute()),
+    }

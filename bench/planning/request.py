@@ -1,0 +1,220 @@
+"""What the user asked for, and how it becomes the configuration that a protocol plans from."""
+
+import os
+import shlex
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench import registry
+from bench.errors import BenchError
+from bench.features.identity import features_digest
+from bench.planning.config import Method, PlanConfig
+from bench.planning.ingested import ingested_methods
+from bench.planning.methods import Overrides, bare_name, resolve, what_is_missing
+from bench.planning.prepare import PreparedData, prepare
+from bench.planning.spec import ProtocolSpec, Scale, apply_settings, load_spec, parse_settings
+from bench.sample import SampleSpec, write
+from bench.store import Store
+from bench.tasks import digest
+
+SAMPLE_NOTE = "built-in sample data set, rendered by code: its numbers say nothing about any real product"
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """`bench run` as the user wrote it; None is what was left to the protocol."""
+
+    protocol: str
+    data: Path | None = None
+    scale: str = "quick"
+    generators: tuple[str, ...] | None = None
+    detectors: tuple[str, ...] | None = None
+    categories: tuple[str, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    split: str | None = None
+    shots: int | None = None
+    features: str = "embedded"
+    settings: tuple[str, ...] = ()
+    weights: Path | None = None
+    plugins: tuple[Path, ...] = ()
+
+    @property
+    def command(self) -> str:
+        """The command line that asks for this."""
+        words = ["bench", "run", "--protocol", self.protocol]
+        if self.data is not None:
+            words += ["--data", str(self.data)]
+        if self.scale != "quick":
+            words += ["--scale", self.scale]
+        for option, names in (
+            ("--generators", self.generators),
+            ("--detectors", self.detectors),
+            ("--categories", self.categories),
+            ("--seeds", self.seeds),
+        ):
+            if names is not None:
+                words += [option, ",".join(map(str, names))]
+        if self.split is not None:
+            words += ["--split", self.split]
+        if self.shots is not None:
+            words += ["--shots", str(self.shots)]
+        if self.features != "embedded":
+            words += ["--features", self.features]
+        for setting in self.settings:
+            words += ["--set", setting]
+        if self.weights is not None:
+            words += ["--weights", str(self.weights)]
+        for plugin in self.plugins:
+            words += ["--plugin", str(plugin)]
+        return shlex.join(words)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A request that was checked as far as that is possible before work starts."""
+
+    config: PlanConfig
+    module: ModuleType
+    data: PreparedData
+    about: Mapping[str, Any]
+    notes: tuple[str, ...] = field(default=())
+    """Sentences for the user: defaults that were taken."""
+
+
+def prepare_request(
+    request: RunRequest, store: Store, progress: Callable[[str], Callable[..., None]]
+) -> Prepared:
+    """Check everything that can be checked, names and parameters before data; BenchError says what is wrong.
+
+    `progress(what)` gives the function that shows the progress of one long step.
+    """
+    registry.load_plugins([str(path) for path in request.plugins])
+    module = registry.load("protocol", request.protocol)
+    spec = load_spec(module.SPEC)
+    named_generators = request.generators or tuple(spec.scale(request.scale).generators)
+    named_detectors = request.detectors or tuple(spec.scale(request.scale).detectors)
+    known = [bare_name(name) for name in (*named_generators, *named_detectors)]
+    overrides, rest = Overrides.split(parse_settings(list(request.settings)), known)
+    scale = apply_settings(spec.scale(request.scale), rest)
+    held = ingested_methods(store)
+    generators = _methods("generator", named_generators, spec, scale, overrides, held["generator"])
+    detectors = _methods("detector", named_detectors, spec, scale, overrides, held["detector"])
+    lacking = what_is_missing([*generators, *detectors], request.weights)
+    if lacking:
+        raise BenchError(lacking[0])
+    weights = features_digest(request.features, request.weights)
+    seeds = request.seeds or tuple(scale.seeds)
+
+    notes = []
+    root, banner = request.data, ""
+    if root is None:
+        root = sample_data(store, scale, progress("rendering the sample data set"))
+        banner = f"This is the {SAMPLE_NOTE}."
+        notes.append("no --data given: running on the " + SAMPLE_NOTE)
+    data = prepare(
+        root,
+        store,
+        categories=request.categories,
+        rule=request.split or spec.split,
+        shots=request.shots,
+        seeds=seeds,
+        pinned=module.PINNED.read_text(encoding="utf-8"),
+        resolution=scale.resolution,
+        progress=progress("reading the data set"),
+    )
+    if request.features == "embedded":
+        banner += (
+            " Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; "
+            "they compare with nothing published."
+        )
+    config = PlanConfig(
+        protocol=spec.name,
+        version=spec.version,
+        scale=request.scale,
+        preset=scale.preset,
+        dataset=data.dataset.name,
+        fingerprint=data.fingerprint,
+        splits=data.splits,
+        generators=generators,
+        detectors=detectors,
+        seeds=seeds,
+        resolution=scale.resolution,
+        generated_per_type=scale.generated_per_type,
+        chunk=scale.chunk,
+        replicates=scale.replicates,
+        features=request.features,
+        features_weights=weights,
+        selection=scale.selection,
+    )
+    about = _about(request, spec, config, data, banner.strip())
+    return Prepared(config, module, data, about, tuple(notes))
+
+
+def sample_data(store: Store, scale: Scale, progress: Callable[..., None]) -> Path:
+    """The sample data set in the sizes of the scale, rendered into the store unless it is there."""
+    sample = SampleSpec(**scale.sample)
+    folder = store.root / "data" / digest(scale.sample)[:12] / "sample"
+    return write(sample, folder, workers=min(os.cpu_count() or 1, 8), progress=progress)
+
+
+def _methods(
+    kind: Any,
+    named: tuple[str, ...],
+    spec: ProtocolSpec,
+    scale: Scale,
+    overrides: Overrides,
+    ingested: Mapping[str, Any],
+) -> tuple[Method, ...]:
+    methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in named)
+    names = [method.name for method in methods]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
+    return methods
+
+
+def _about(
+    request: RunRequest, spec: ProtocolSpec, config: PlanConfig, data: PreparedData, banner: str
+) -> dict[str, Any]:
+    split = config.splits[config.seeds[0]]
+    return {
+        "protocol": spec.name,
+        "protocol_version": spec.version,
+        "title": spec.title,
+        "scale": request.scale,
+        "dataset": config.dataset,
+        "banner": banner,
+        "warnings": list(data.warnings),
+        "provenance": {
+            "command": request.command,
+            "data fingerprint": config.fingerprint,
+            "split": split.name,
+            "shots": split.shots,
+            "images": {
+                category.name: {
+                    "train/good": category.normal.count,
+                    "base": dict(category.base.counts),
+                    "test": dict(category.test.counts),
+                }
+                for category in split.categories
+            },
+            "seeds": list(config.seeds),
+            "resolution": config.resolution,
+            "generated per type": config.generated_per_type,
+            "checkpoint": config.selection,
+            "features": config.features,
+            "feature weights": config.features_weights,
+            "methods": {
+                method.name: {
+                    "id": method.id,
+                    "preset": method.preset,
+                    "scope": method.scope,
+                    "parameters": dict(method.params),
+                }
+                for method in (*config.generators, *config.detectors)
+            },
+        },
+    }

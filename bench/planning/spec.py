@@ -1,0 +1,111 @@
+"""Protocol specs: the numbers of a protocol, in TOML, checked as they are read."""
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.errors import BenchError, did_you_mean
+
+Shares = dict[Literal["normal", "real", "generated"], float]
+Selection = Literal["last", "test-oracle"]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class MethodSpec(_Spec):
+    """What a protocol lays down for a method: how much one fit covers, how it draws, its parameters."""
+
+    scope: Literal["dataset", "category", "defect"] | None = None
+    balanced: bool = True
+    """False: every image of every pool alike, whatever the mix says."""
+    params: dict[str, Any] = {}
+
+
+class Scale(_Spec):
+    """The counts of one scale."""
+
+    preset: str = ""
+    resolution: int = Field(ge=16, le=4096)
+    generated_per_type: int = Field(ge=1, le=100_000)
+    chunk: int = Field(default=250, ge=1)
+    replicates: int = Field(ge=10, le=100_000)
+    selection: Selection = "last"
+    seeds: list[int]
+    generators: list[str]
+    detectors: list[str]
+    sample: dict[str, int] = {}
+    """Sizes of the built-in sample data set at this scale."""
+    methods: dict[str, MethodSpec] = {}
+
+
+class ProtocolSpec(_Spec):
+    """A protocol's TOML file."""
+
+    name: str
+    version: int
+    title: str
+    split: str
+    mixes: dict[str, Shares]
+    detectors: dict[str, MethodSpec] = {}
+    scales: dict[str, Scale]
+
+    @model_validator(mode="after")
+    def _shares_sum_to_one(self) -> "ProtocolSpec":
+        for name, shares in self.mixes.items():
+            if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
+                raise ValueError(f"the shares of mix '{name}' are {shares}, which do not sum to 1")
+        return self
+
+    def scale(self, name: str) -> Scale:
+        if name not in self.scales:
+            raise BenchError(did_you_mean("scale", name, self.scales, of=self.name))
+        return self.scales[name]
+
+
+def load_spec(path: Path) -> ProtocolSpec:
+    """Read and check a spec; BenchError names the file, the place and what is wrong."""
+    try:
+        return ProtocolSpec(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except tomllib.TOMLDecodeError as error:
+        raise BenchError(f"{path} is not valid TOML: {error}") from None
+    except ValidationError as error:
+        raise BenchError(f"{path}: {_first(error)}") from None
+
+
+def parse_settings(pairs: list[str]) -> dict[str, Any]:
+    """`--set a.b=value` pairs to a dictionary; values are TOML, and bare words are text."""
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name.strip():
+            raise BenchError(f"--set {pair!r} is not of the form key=value, such as unet.lr=1e-4")
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        settings[name.strip()] = value
+    return settings
+
+
+def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
+    """A scale with the settings that name its own counts; BenchError for a wrong name or value."""
+    own = ("resolution", "generated_per_type", "chunk", "replicates", "selection")
+    for name in settings:
+        if name not in own:
+            raise BenchError(did_you_mean("setting", name, own, of="--set"))
+    try:
+        return Scale(**{**scale.model_dump(), **settings})
+    except ValidationError as error:
+        raise BenchError(f"--set: {_first(error)}") from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    given = f" (given: {first['input']!r})" if where else ""
+    return f"{where + ': ' if where else ''}{first['msg'].lower()}{given}"

@@ -1,0 +1,184 @@
+"""Score generated images: IS and IC-LPIPS a defect type, then their means; KID pooled over a category."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from bench.metrics import Estimate, UndefinedMetricError, inception_score, kid
+from bench.metrics.bootstrap import bootstrap_clusters, percentile_interval
+from bench.metrics.cluster_diversity import IcLpips
+from bench.records import Record, write_records
+from bench.stages import StageRun
+from bench.streams import stream
+
+GOOD, ANY = "good", "any"
+_SPLITS = 10
+_CLUSTER_REPLICATES = 1000
+
+
+@dataclass(frozen=True)
+class _Features:
+    features: np.ndarray
+    probabilities: np.ndarray
+    defects: tuple[str, ...]
+    weights: dict[str, str]
+
+    def rows(self, *, good: bool) -> np.ndarray:
+        return np.array(
+            [index for index, name in enumerate(self.defects) if (name == GOOD) == good], dtype=int
+        )
+
+
+def score(run: StageRun) -> None:
+    """Write the records of one generator on one category."""
+    generated, base, normal = (_read(run.inputs.one(role)) for role in ("generated", "base", "normal"))
+    template = Record(
+        **run.params["labels"],
+        level="generation",
+        unit="",
+        metric_version=1,
+        features=_features_name(run),
+        weights_sha256=",".join(sorted(generated.weights.values())),
+    )
+    records = [*_is_records(template, generated), *_kid_records(template, generated, base, normal)]
+    perceptual = run.inputs.one("perceptual")
+    weights = json.loads((perceptual / "index.json").read_text())["weights_sha256"]
+    found = json.loads((perceptual / "ic_lpips.json").read_text())
+    template = replace(template, weights_sha256=",".join(sorted(weights.values())))
+    records += _ic_lpips_records(template, found)
+    write_records(run.out / "records.jsonl", records)
+
+
+def _is_records(template: Record, generated: _Features) -> Iterator[Record]:
+    """IS of each type with its split spread, and their mean. None where the generator knows no types."""
+    template = replace(template, metric="is", unit="1", reference="none", ci_method="")
+    types = [name for name in dict.fromkeys(generated.defects) if name not in (GOOD, ANY)]
+    rows = []
+    for defect in types:
+        chosen = [index for index, name in enumerate(generated.defects) if name == defect]
+        splits = min(_SPLITS, len(chosen))
+        note = "" if splits == _SPLITS else f"{splits} splits, since there are {len(chosen)} images"
+        estimate = inception_score(generated.probabilities[chosen], splits=splits)
+        rows.append(
+            replace(
+                template,
+                defect=defect,
+                value=estimate.value,
+                stderr=estimate.error / np.sqrt(splits),
+                n=len(chosen),
+                note=note,
+            )
+        )
+    yield from rows
+    yield from _mean_of(rows)
+
+
+def _kid_records(
+    template: Record, generated: _Features, base: _Features, normal: _Features
+) -> Iterator[Record]:
+    """KID of generated defects against the real third, and of generated normals against train/good."""
+    template = replace(template, metric="kid", direction="lower", unit="1")
+    pairs = [("generation", False, base, "base third of the category")]
+    if GOOD in generated.defects:
+        pairs.append(("generation-normal", True, normal, "train/good"))
+    for level, good, real, reference in pairs:
+        made = generated.features[generated.rows(good=good)]
+        row = replace(template, level=level, reference=reference, n=len(made))
+        try:
+            estimate: Estimate = kid(made, real.features)
+        except UndefinedMetricError as error:
+            yield replace(row, status="undefined", note=str(error))
+            continue
+        half = 1.96 * estimate.error
+        yield replace(
+            row,
+            value=estimate.value,
+            stderr=estimate.error,
+            ci_low=estimate.value - half,
+            ci_high=estimate.value + half,
+            ci_method=f"normal, {estimate.error_kind}",
+        )
+
+
+def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Record]:
+    """IC-LPIPS and IC-LPIPS(a) of each type with a bootstrap over its clusters, and their means."""
+    for metric in ("ic_lpips", "ic_lpips_a"):
+        rows = []
+        for defect, results in found.items():
+            result = results[metric]
+            row = replace(
+                template,
+                metric=metric,
+                defect=defect,
+                features=result["network"],
+                reference="base third of the type",
+                unit="1",
+            )
+            if "undefined" in result:
+                rows.append(replace(row, status="undefined", note=result["undefined"]))
+                continue
+            lpips = IcLpips(**{name: _as_tuple(value) for name, value in result.items()})
+            resampled = bootstrap_clusters(lpips, _CLUSTER_REPLICATES, stream("bootstrap", metric, defect))
+            low, high = percentile_interval(resampled)
+            dropped = lpips.empty + lpips.single
+            rows.append(
+                replace(
+                    row,
+                    value=lpips.value,
+                    stderr=float(np.std(resampled)),
+                    ci_low=low,
+                    ci_high=high,
+                    ci_method=f"percentile, {_CLUSTER_REPLICATES} resamples of clusters",
+                    n=sum(lpips.assigned),
+                    note=f"{dropped} of {lpips.clusters} clusters have no pair and are left out"
+                    * bool(dropped),
+                )
+            )
+        yield from rows
+        yield from _mean_of(rows)
+
+
+def _mean_of(rows: list[Record]) -> Iterator[Record]:
+    """The category's value: the mean over its types that are defined, saying how many are in it."""
+    if not rows:
+        return
+    defined = [row for row in rows if row.value is not None]
+    template = replace(rows[0], defect="all", ci_low=None, ci_high=None, ci_method="", stderr=None, note="")
+    if not defined:
+        yield replace(template, value=None, status="undefined", n=0, note=rows[0].note)
+        return
+    errors = [row.stderr or 0.0 for row in defined]
+    left_out = len(rows) - len(defined)
+    yield replace(
+        template,
+        status="ok",
+        value=fmean(row.value for row in defined if row.value is not None),
+        stderr=float(np.sqrt(np.sum(np.square(errors))) / len(defined)),
+        n=sum(row.n for row in defined),
+        note=f"mean of {len(defined)} of {len(rows)} types; the others are undefined" * bool(left_out),
+    )
+
+
+def _read(folder: Path) -> _Features:
+    index = json.loads((folder / "index.json").read_text())
+    return _Features(
+        np.load(folder / "features.npy", allow_pickle=False),
+        np.load(folder / "probabilities.npy", allow_pickle=False),
+        tuple(index["defects"]),
+        index["weights_sha256"],
+    )
+
+
+def _features_name(run: StageRun) -> str:
+    names = {"embedded": "embedded: EfficientNet-Lite0", "canonical": "canonical: Inception-2015"}
+    profile = run.inputs.definitions["generated"][0]["params"]["features"]
+    return names[profile]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value

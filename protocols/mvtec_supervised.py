@@ -1,0 +1,193 @@
+"""Generated defects as training data of supervised detectors.
+
+The base third of each defect type makes the generators; a detector is trained on normal images and on the
+real third alone, on generated defects alone (SeaS 4.2), or on both (the released code of LFD), with equal
+normals and equal training steps; it is tested on the rest of each type and on test/good.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.adapters import Detector, Generator
+from bench.planning import build
+from bench.planning.build import ANY, GOOD, RealPools
+from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped, SplitPlan
+from bench.tasks import Task
+
+SPEC = Path(__file__).with_suffix(".toml")
+PINNED = Path(__file__).parent / "splits" / "mvtec_ad.toml"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One kind of training set: the real third, a generator's images, or both."""
+
+    mix: str
+    generator: Method | None = None
+
+
+def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
+    """Every score of the protocol, and every cell that cannot be, with the reason."""
+    for seed in config.seeds:
+        split = config.splits[seed]
+        pools = {category.name: build.real_pools(config, category) for category in split.categories}
+        for category in split.categories:
+            yield build.duplicates(category, pools[category.name])
+        generated: dict[str, dict[str, Task]] = {}
+        for generator in config.generators:
+            generated[generator.name] = {
+                category.name: build.generated_pool(
+                    config, generator, category, pools, defects_of(config, generator, category), seed
+                )
+                for category in split.categories
+            }
+            yield from generation(config, split, generator, pools, generated[generator.name], seed)
+        for detector in config.detectors:
+            for row in rows(config, detector):
+                made = generated[row.generator.name] if row.generator else {}
+                yield from detection(config, split, detector, row, pools, made, seed)
+
+
+def defects_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
+    """How many images of which defect a generator makes for a category.
+
+    A generator that knows no types makes as many in all as one that does.
+    """
+    if generator.ingested is not None:
+        held = {defect: params["count"] for defect, params in generator.ingested[category.name].items()}
+        return {defect: min(count, config.generated_per_type) for defect, count in held.items()}
+    yields = _yields(generator)
+    made = dict.fromkeys(category.defects, config.generated_per_type)
+    if "type" not in yields:
+        made = {ANY: config.generated_per_type * len(category.defects)}
+    if "normal" in yields:
+        made[GOOD] = config.generated_per_type
+    return made
+
+
+def generation(
+    config: PlanConfig,
+    split: SplitPlan,
+    generator: Method,
+    pools: Mapping[str, RealPools],
+    generated: Mapping[str, Task],
+    seed: int,
+) -> Iterator[Task | Skipped]:
+    """IS, KID and IC-LPIPS of one generator on every category."""
+    for category in split.categories:
+        labels = {**_labels(config, split, seed, category.name), **_generator_labels(config, generator)}
+        defects = defects_of(config, generator, category)
+        yield build.generation_score(config, category, pools[category.name], generated[category.name], labels)
+        if ANY in defects:
+            yield Skipped(
+                labels,
+                (("generation", "is"), ("generation", "ic_lpips"), ("generation", "ic_lpips_a")),
+                f"{generator.name} knows no defect types; this metric is taken a type",
+            )
+        if GOOD not in defects:
+            yield Skipped(labels, build.NORMAL_METRICS, f"{generator.name} makes no normal images")
+
+
+def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
+    """The training sets of a detector, in the order of the page."""
+    if detector.ingested is not None:
+        yield Row("unknown")
+        return
+    yield Row("real")
+    for generator in config.generators:
+        yield Row("generated", generator)
+        yield Row("generated+real", generator)
+
+
+def detection(
+    config: PlanConfig,
+    split: SplitPlan,
+    detector: Method,
+    row: Row,
+    pools: Mapping[str, RealPools],
+    generated: Mapping[str, Task],
+    seed: int,
+) -> Iterator[Task | Skipped]:
+    """Train one detector on one kind of row and test it on every category."""
+    names_defects = detector.adapter is not None and _detector(detector).task == "classification"
+    models: dict[str, Task] = {}
+    for category in split.categories:
+        labels = {
+            **_labels(config, split, seed, category.name),
+            **(_generator_labels(config, row.generator) if row.generator else {}),
+            "mix": row.mix,
+            "scope": detector.scope,
+            "detector": detector.name,
+            "detector_version": detector.version,
+            "detector_variant": detector.variant,
+            "detector_params": detector.params_digest,
+            "selection": config.selection if detector.ingested is None else "unknown",
+        }
+        reason = _cannot(detector, row, category, names_defects)
+        if reason:
+            metrics = build.CLASSIFICATION_METRICS if names_defects else build.DETECTION_METRICS
+            yield Skipped(labels, metrics, reason)
+            continue
+        covered = split.categories if detector.scope == "dataset" else (category,)
+        classes = [(c.name, defect) for c in covered for defect in c.defects]
+        scope = "" if detector.scope == "dataset" else category.name
+        if scope not in models and detector.ingested is None:
+            part = {c.name: pools[c.name] for c in covered}
+            models[scope] = build.detector_fit(config, detector, row.mix, part, generated, classes, seed)
+        test = pools[category.name].test
+        prediction = build.detector_prediction(detector, models.get(scope), category.name, test, seed)
+        if names_defects:
+            yield build.classification_score(config, labels, prediction, test, classes)
+        else:
+            yield build.detection_score(config, labels, prediction, test)
+
+
+def _cannot(detector: Method, row: Row, category: CategoryPlan, names_defects: bool) -> str:
+    """Why this cell cannot be; empty where it can."""
+    if not names_defects:
+        return ""
+    if not category.has_types:
+        return f"{category.name} has no defect types to tell apart"
+    if len(category.defects) < 2:
+        return f"{category.name} has one defect type; there is nothing to tell apart"
+    if row.generator and row.generator.ingested is None and "type" not in _yields(row.generator):
+        return f"{row.generator.name} knows no defect types, so its images have no label to learn"
+    return ""
+
+
+def _labels(config: PlanConfig, split: SplitPlan, seed: int, category: str) -> dict[str, Any]:
+    return {
+        "protocol": config.protocol,
+        "protocol_version": config.version,
+        "scale": config.scale,
+        "preset": config.preset,
+        "dataset": config.dataset,
+        "dataset_fingerprint": config.fingerprint,
+        "category": category,
+        "split": split.name,
+        "shots": split.shots,
+        "resolution": config.resolution,
+        "seed": seed,
+    }
+
+
+def _generator_labels(config: PlanConfig, generator: Method) -> dict[str, Any]:
+    return {
+        "generator": generator.name,
+        "generator_version": generator.version,
+        "generator_variant": generator.variant,
+        "generator_params": generator.params_digest,
+        "generated_per_type": config.generated_per_type,
+    }
+
+
+def _yields(generator: Method) -> frozenset[str]:
+    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
+    return generator.adapter.yields
+
+
+def _detector(detector: Method) -> type[Detector]:
+    assert detector.adapter is not None and issubclass(detector.adapter, Detector)
+    return detector.adapter
