@@ -31,7 +31,7 @@ def trials(tmp_path_factory: pytest.TempPathFactory) -> dict[type[Generator], Tr
 
 @pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
 @pytest.mark.parametrize("cls", BUILT_IN, ids=lambda cls: cls.name)
-def test_a_built_in_generator_conforms(trials, cls, check) -> None:  # type: ignore[no-untyped-def]
+def test_a_built_in_generator_conforms(trials, cls, check) -> None:
     check(trials[cls])
 
 

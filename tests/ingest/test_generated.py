@@ -165,7 +165,7 @@ def plant_nothing(root: Path) -> None:
         (plant_nothing, "no images in it"),
     ],
 )
-def test_a_fault_is_named(tmp_path: Path, plant, says: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_fault_is_named(tmp_path: Path, plant, says: str) -> None:
     plant(tmp_path / "made")
     with pytest.raises(BenchError, match=says):
         scan_generated(tmp_path / "made", CATEGORIES)
