@@ -104,7 +104,9 @@ def _choose(pool: Pool, arrays: Sequence[np.ndarray]) -> list[tuple[int, str]]:
     best = ordered[:BEST]
     worst = [row for row in ordered[-WORST:] if row not in best]
     chosen = [(row, "best") for row in best] + [(row, "worst") for row in worst]
-    named = [(row, f"{word}: {pool.items[row]['defect']}, AP {precision[row] * 100:.0f}%") for row, word in chosen]
+    named = [
+        (row, f"{word}: {pool.items[row]['defect']}, AP {precision[row] * 100:.0f}%") for row, word in chosen
+    ]
     normal = [row for row, mask in enumerate(masks) if not mask.any()]
     if normal:
         # Maps of different detectors have different units; each is measured in its own spread.
@@ -115,7 +117,7 @@ def _choose(pool: Pool, arrays: Sequence[np.ndarray]) -> list[tuple[int, str]]:
 
 
 def _average_precision(amap: np.ndarray, mask: np.ndarray) -> float:
-    """Average precision of one image's pixels; ties in the order of pixels, which is enough to choose cases."""
+    """Average precision of one image's pixels; ties in the order of pixels: enough to choose cases."""
     order = np.argsort(-amap.ravel(), kind="stable")
     hits = mask.ravel()[order]
     precision = np.cumsum(hits) / np.arange(1, hits.size + 1)

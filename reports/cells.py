@@ -7,11 +7,12 @@ two rows' draws is paired.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
+from bench.metrics.bootstrap import percentile_interval
 from bench.records import Record, why_incomparable
 from bench.streams import stream
 from reports.comparable import incomparable
@@ -20,7 +21,6 @@ from reports.identity import Row
 Replicates = Callable[[str], Mapping[str, np.ndarray]]
 CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
 
-LEVEL = 0.95
 SEED_DRAWS = 1000
 """Draws where only seeds are resampled."""
 _WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
@@ -101,18 +101,17 @@ def percentiles(draws: np.ndarray) -> tuple[float, float] | None:
     finite = draws[np.isfinite(draws)]
     if len(finite) < max(2, len(draws) / 2):
         return None
-    low, high = np.percentile(finite, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return float(low), float(high)
+    return percentile_interval(finite)
 
 
 def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replicates) -> Cell:
     """The cell of a row over these categories; void if any of its values is missing for any reason."""
     needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
     used = tuple(dict.fromkeys(category for category, _ in needed))
-    counts = {"categories": len(used), "of_categories": len(categories), "seeds": len(grid.seeds)}
+    blank = Cell("undefined", categories=len(used), of_categories=len(categories), seeds=len(grid.seeds))
     if not needed:
         notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
-        return Cell("undefined", reasons=tuple(sorted({note for note in notes if note})), **counts)
+        return replace(blank, reasons=tuple(sorted({note for note in notes if note})))
     faults: dict[CellStatus, dict[str, list[str]]] = {}
     for category, seed in needed:
         status, note = grid.status(row, category, seed)
@@ -127,13 +126,16 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
             for status in sorted(faults, key=_WORST_FIRST.index)
             for note, places in sorted(faults[status].items())
         )
-        return Cell(worst, reasons=reasons, **counts)
+        return replace(blank, status=worst, reasons=reasons)
 
     members = [[grid.records.get((row, c, s)) for s in grid.seeds] for c in used]
     present = np.array([[(c, s) not in grid.left_out for s in grid.seeds] for c in used])  # (C, S)
     values = np.array(
         [
-            [record.value if record is not None and there else 0.0 for record, there in zip(line, mask, strict=True)]
+            [
+                record.value if record is not None and there else 0.0
+                for record, there in zip(line, mask, strict=True)
+            ]
             for line, mask in zip(members, present, strict=True)
         ],
         dtype=np.float64,
@@ -145,7 +147,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
         draws = None
         bounds, how = _stated_interval(members, value)
     low, high = bounds or (None, None)
-    return Cell("ok", value, low, high, how, draws=draws, **counts)
+    return replace(blank, status="ok", value=value, low=low, high=high, interval=how, draws=draws)
 
 
 def _draws(

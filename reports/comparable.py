@@ -27,7 +27,7 @@ def _generates(record: Record) -> bool:
 
 
 def _majority(records: Sequence[Record], names: Sequence[str]) -> Record:
-    """A record with the values of these fields that most records have; ties go to the smallest in text order."""
+    """A record with the values of these fields that most have; ties go to the smallest in text order."""
     counts = Counter(_values(record, names) for record in records)
     best = min(counts, key=lambda values: (-counts[values], repr(values)))
     return next(record for record in records if _values(record, names) == best)

@@ -25,7 +25,9 @@ class CostTable:
 
 def cost_table(records: Iterable[Record]) -> CostTable:
     """Records of level "cost": a sum over categories and a mean over seeds; of memory the largest."""
-    spent = [each for each in records if each.level == "cost" and each.status == "ok" and each.value is not None]
+    spent = [
+        each for each in records if each.level == "cost" and each.status == "ok" and each.value is not None
+    ]
     measures = tuple(sorted({(each.metric, each.unit) for each in spent}))
     groups: dict[tuple[str, str, str], dict[tuple[str, str], list[Record]]] = {}
     for record in spent:

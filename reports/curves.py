@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from typing import Any
 
 import numpy as np
 
@@ -12,9 +12,13 @@ from reports.identity import MIX_ORDER
 
 WIDTH, HEIGHT = 300, 150
 LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 22
-POINTS = 120
+POINTS = 90
 COLOURS = 8
 """How many line colours the page's style defines."""
+
+
+Curve = tuple[Trace, np.ndarray, np.ndarray]
+"""A trace with the steps and values of one of its columns, finite ones only."""
 
 
 @dataclass(frozen=True)
@@ -46,81 +50,94 @@ class Panel:
     y_ticks: tuple[Tick, ...]
 
 
+@dataclass(frozen=True)
+class Key:
+    """What a colour means."""
+
+    generator: str
+    mix: str
+    colour: int
+
+
+def _row(trace: Trace) -> tuple[int, str, str]:
+    position = MIX_ORDER.index(trace.mix) if trace.mix in MIX_ORDER else len(MIX_ORDER)
+    return position, trace.mix, trace.generator
+
+
+def key(traces: Sequence[Trace]) -> tuple[Key, ...]:
+    """The colours of all panels, one a row of the leaderboard."""
+    rows = sorted({_row(trace) for trace in traces})
+    return tuple(Key(generator, mix, i % COLOURS) for i, (_, mix, generator) in enumerate(rows))
+
+
 def panels(traces: Sequence[Trace]) -> tuple[Panel, ...]:
     """Panels in order of detector, category and column; a colour means the same row in all of them."""
-
-    def row(trace: Trace) -> tuple[int, str, str]:
-        position = MIX_ORDER.index(trace.mix) if trace.mix in MIX_ORDER else len(MIX_ORDER)
-        return position, trace.mix, trace.generator
 
     def place(entry: tuple[Trace, str]) -> tuple[str, str, str]:
         trace, column = entry
         return trace.detector, trace.category, column
 
-    colour = {each: i % COLOURS for i, each in enumerate(sorted({row(trace) for trace in traces}))}
+    colour = {(each.generator, each.mix): each.colour for each in key(traces)}
     entries = [(trace, column) for trace in traces for column in trace.columns if column != "step"]
-    entries.sort(key=lambda entry: (place(entry), row(entry[0]), entry[0].seed))
-    found = []
-    for (detector, category, column), group in groupby(entries, key=place):
-        curves = []
-        for trace, _ in group:
-            values = np.asarray(trace.columns[column], dtype=np.float64)
-            steps = np.asarray(trace.columns.get("step", np.arange(len(values))), dtype=np.float64)
-            keep = np.isfinite(values) & np.isfinite(steps)
-            if keep.any():
-                curves.append((trace, *_thinned(steps[keep], values[keep])))
-        if curves:
-            found.append(_panel(detector, category, column, curves, [colour[row(each[0])] for each in curves]))
-    return tuple(found)
+    entries.sort(key=lambda entry: (place(entry), _row(entry[0]), entry[0].seed))
+    curves: dict[tuple[str, str, str], list[Curve]] = {}
+    for trace, column in entries:
+        values = np.asarray(trace.columns[column], dtype=np.float64)
+        steps = np.asarray(trace.columns.get("step", np.arange(len(values))), dtype=np.float64)
+        keep = np.isfinite(values) & np.isfinite(steps)
+        if keep.any():
+            curves.setdefault(place((trace, column)), []).append((trace, steps[keep], values[keep]))
+    spans: dict[str, list[np.ndarray]] = {}
+    for (_, _, column), members in curves.items():
+        spans.setdefault(column, []).extend(values for _, _, values in members)
+    # One kind of axis for a column everywhere, so that panels can be compared.
+    wide = {column: _spans_decades(np.concatenate(values)) for column, values in spans.items()}
+    return tuple(
+        _panel(names, wide[names[2]], members, [colour[each.generator, each.mix] for each, _, _ in members])
+        for names, members in curves.items()
+    )
 
 
-def _thinned(steps: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """At most POINTS points, each the mean of a run of neighbours."""
-    if len(steps) <= POINTS:
-        return steps, values
-    starts = np.linspace(0, len(steps), POINTS, endpoint=False).astype(int)
-    sizes = np.diff(np.append(starts, len(steps)))
-    return np.add.reduceat(steps, starts) / sizes, np.add.reduceat(values, starts) / sizes
+def _spans_decades(values: np.ndarray) -> bool:
+    return bool(values.min() > 0 and values.max() / values.min() > 30)
+
+
+def _thinned(values: np.ndarray) -> np.ndarray:
+    """At most POINTS values, each the mean of a run of neighbours."""
+    if len(values) <= POINTS:
+        return values
+    starts = np.linspace(0, len(values), POINTS, endpoint=False).astype(int)
+    return np.add.reduceat(values, starts) / np.diff(np.append(starts, len(values)))
 
 
 def _panel(
-    detector: str,
-    category: str,
-    column: str,
-    curves: Sequence[tuple[Trace, np.ndarray, np.ndarray]],
-    colours: Sequence[int],
+    names: tuple[str, str, str], logarithmic: bool, curves: Sequence[Curve], colours: Sequence[int]
 ) -> Panel:
-    every = np.concatenate([values for _, _, values in curves])
-    logarithmic = bool(every.min() > 0 and every.max() / every.min() > 30)
-    lowest, highest = _range(np.log10(every) if logarithmic else every)
-    steps = np.concatenate([steps for _, steps, _ in curves])
-    first, last = _range(steps)
+    first, last = _range(np.concatenate([steps for _, steps, _ in curves]))
+    drawn = [(_thinned(steps), _thinned(values)) for _, steps, values in curves]
+    heights = np.concatenate([values for _, values in drawn])
+    lowest, highest = _range(np.log10(heights) if logarithmic else heights)
 
-    def x(step: np.ndarray) -> np.ndarray:
+    def x(step: Any) -> Any:
         return LEFT + (step - first) / (last - first) * (WIDTH - LEFT - RIGHT)
 
-    def y(value: np.ndarray) -> np.ndarray:
-        height = np.log10(value) if logarithmic else value
+    def y(height: Any) -> Any:
         return TOP + (highest - height) / (highest - lowest) * (HEIGHT - TOP - BOTTOM)
 
+    def points(steps: np.ndarray, values: np.ndarray) -> str:
+        places = zip(x(steps), y(np.log10(values) if logarithmic else values), strict=True)
+        return " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
+
     lines = tuple(
-        Line(
-            trace.generator,
-            trace.mix,
-            trace.seed,
-            colour,
-            " ".join(f"{px:.1f},{py:.1f}" for px, py in zip(x(step), y(value), strict=True)),
-            f"{value[-1]:.3g}",
-        )
-        for (trace, step, value), colour in zip(curves, colours, strict=True)
+        Line(trace.generator, trace.mix, trace.seed, colour, points(*line), f"{values[-1]:.3g}")
+        for (trace, _, values), line, colour in zip(curves, drawn, colours, strict=True)
     )
-    marks = np.linspace(lowest, highest, 3)
     y_ticks = tuple(
-        Tick(round(float(y(np.float64(10**mark if logarithmic else mark))), 1), f"{10**mark if logarithmic else mark:.3g}")
-        for mark in marks
+        Tick(round(float(y(mark)), 1), f"{10**mark if logarithmic else mark:.3g}")
+        for mark in np.linspace(lowest, highest, 3)
     )
-    x_ticks = tuple(Tick(round(float(x(np.float64(mark))), 1), f"{mark:.4g}") for mark in (first, last))
-    return Panel(detector, category, column, logarithmic, lines, x_ticks, y_ticks)
+    x_ticks = tuple(Tick(round(float(x(mark)), 1), f"{mark:.6g}") for mark in (first, last))
+    return Panel(*names, logarithmic, lines, x_ticks, y_ticks)
 
 
 def _range(values: np.ndarray) -> tuple[float, float]:

@@ -80,7 +80,9 @@ def _names() -> list[str]:
 
 
 def _json(records: Sequence[Record]) -> str:
-    return json.dumps([asdict(record) for record in records], indent=1, sort_keys=True, allow_nan=False) + "\n"
+    return (
+        json.dumps([asdict(record) for record in records], indent=1, sort_keys=True, allow_nan=False) + "\n"
+    )
 
 
 def _csv(records: Sequence[Record]) -> str:
@@ -108,7 +110,7 @@ def _parquet(records: Sequence[Record]) -> bytes:
 def _base(annotation: object) -> type:
     """int, float or str of a field's type, with or without None."""
     members = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
-    return members[0] if members[0] in (int, float) else str  # type: ignore[return-value]
+    return members[0] if members[0] in (int, float) else str
 
 
 def _tables(board: Leaderboard) -> list[TableView]:
@@ -143,7 +145,9 @@ def markdown(board: Leaderboard) -> str:
         rule = "|" + "|".join(["---"] * (len(heads) - len(view.heads)) + ["---:"] * len(view.heads)) + "|\n"
         text = f"**{view.title}**\n\n" + line(heads) + rule
         for row in view.lines:
-            values = [f"**{cell.text}** ({cell.interval})" if cell.best else _text(cell) for cell in row.cells]
+            values = [
+                f"**{cell.text}** ({cell.interval})" if cell.best else _text(cell) for cell in row.cells
+            ]
             text += line([row.label, *([row.mix] if view.has_mix else []), *values])
         parts.append(text)
     return "\n".join(parts)

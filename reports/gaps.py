@@ -15,8 +15,8 @@ class Gap:
 
     status: str
     reason: str
-    generator: str
-    mix: str
+    rows: tuple[tuple[str, str], ...]
+    """(generator, mix) of each."""
     detector: str
     metrics: tuple[str, ...]
     categories: tuple[str, ...]
@@ -25,34 +25,41 @@ class Gap:
 
 
 def gaps(records: Iterable[Record]) -> tuple[Gap, ...]:
-    """Records without a value, those of one reason, generator, mix and detector together; failures first."""
-    groups: dict[tuple[str, str, str, str, str], list[Record]] = {}
+    """Records without a value, failures first; rows share a line where they lack the same for one reason."""
+    groups: dict[tuple[str, str, tuple[str, str], str], list[Record]] = {}
     for record in records:
         if record.status != "ok":
-            generator = "" if record.generator == "none" else record.generator
-            detector = "" if record.detector == "none" else record.detector
-            if generator and record.generator_variant:
-                generator += f"[{record.generator_variant}]"
-            if detector and record.detector_variant:
-                detector += f"[{record.detector_variant}]"
-            key = (record.status, record.note or "no reason was recorded", generator, record.mix, detector)
+            row = (_name(record.generator, record.generator_variant), record.mix)
+            detector = _name(record.detector, record.detector_variant)
+            key = (record.status, record.note or "no reason was recorded", row, detector)
             groups.setdefault(key, []).append(record)
+
+    lines: dict[tuple, list[tuple[tuple[str, str], int]]] = {}
+    for (status, reason, row, detector), members in sorted(groups.items()):
+        metrics = tuple(sorted({metric_title(each.metric) for each in members if each.metric}))
+        places = tuple(sorted({_place(each) for each in members}))
+        seeds = tuple(sorted({each.seed for each in members}))
+        lines.setdefault((status, reason, detector, metrics, places, seeds), []).append((row, len(members)))
     found = [
         Gap(
-            *key,
-            metrics=tuple(sorted({metric_title(each.metric) for each in members if each.metric})),
-            categories=tuple(sorted({_place(each) for each in members})),
-            seeds=tuple(sorted({each.seed for each in members})),
-            cells=len(members),
+            status,
+            reason,
+            tuple(row for row, _ in rows),
+            detector,
+            metrics,
+            places,
+            seeds,
+            sum(n for _, n in rows),
         )
-        for key, members in groups.items()
+        for (status, reason, detector, metrics, places, seeds), rows in lines.items()
     ]
-    return tuple(
-        sorted(
-            found,
-            key=lambda gap: (ORDER.index(gap.status), gap.generator, gap.mix, gap.detector, gap.reason),
-        )
-    )
+    return tuple(sorted(found, key=lambda gap: (ORDER.index(gap.status), gap.rows, gap.detector, gap.reason)))
+
+
+def _name(method: str, variant: str) -> str:
+    if method == "none":
+        return ""
+    return f"{method}[{variant}]" if variant else method
 
 
 def _place(record: Record) -> str:

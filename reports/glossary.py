@@ -30,13 +30,13 @@ LEVELS = {
 }
 
 METRICS = {
-    "is": "Inception score: exp of the mean divergence between the class probabilities of an image and of the set, "
-    "10 splits a defect type, then means. High where images are varied and each is recognisable.",
-    "kid": "Kernel Inception distance: squared MMD with a cubic kernel between features of generated and real "
-    "images, unbiased over all pairs. Can be below zero when the sets cannot be told apart.",
-    "fid": "Fréchet Inception distance between Gaussians fitted to the features of generated and real images.",
+    "is": "Inception score: exp of the mean divergence between the class probabilities of an image and of "
+    "the set, 10 splits a defect type, then means. High where images are varied and each is recognisable.",
+    "kid": "Kernel Inception distance: squared MMD with a cubic kernel between features of generated and of "
+    "real images, unbiased over all pairs; may fall below zero where the sets are alike.",
+    "fid": "Fréchet Inception distance between Gaussians fitted to features of generated and of real images.",
     "lpips": "Mean perceptual distance between pairs of generated images.",
-    "ic_lpips": "Intra-cluster LPIPS: generated images are assigned to the nearest real image of their type; mean "
+    "ic_lpips": "Intra-cluster LPIPS: each generated image goes to the nearest real image of its type; mean "
     "perceptual distance between pairs within a cluster. High where samples do not copy one another.",
     "ic_lpips_a": "IC-LPIPS of images multiplied by their masks: the variety of the defects alone.",
     "auroc": "Area under the ROC curve: the chance that a defective image (pixel) scores above a normal one.",
@@ -84,7 +84,14 @@ def level_title(level: str) -> str:
 
 
 def is_percent(column: Column) -> bool:
-    return column.unit == "fraction" and column.metric not in ("ic_lpips", "ic_lpips_a", "kid", "is", "lpips", "fid")
+    return column.unit == "fraction" and column.metric not in (
+        "ic_lpips",
+        "ic_lpips_a",
+        "kid",
+        "is",
+        "lpips",
+        "fid",
+    )
 
 
 def unit_mark(column: Column) -> str:

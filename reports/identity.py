@@ -121,7 +121,7 @@ class Column:
 
 
 def method_labels(methods: Iterable[Method]) -> dict[Method, str]:
-    """A label each, unique: a version or a digest of parameters is added only where a name alone is not enough."""
+    """A unique label each: a version or a digest of parameters is added only where names are the same."""
     distinct = sorted(set(methods), key=lambda each: (each.name, each.variant, each.version, each.params))
     plain = Counter(str(each) for each in distinct)
     versioned = Counter((str(each), each.version) for each in distinct)

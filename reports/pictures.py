@@ -50,5 +50,7 @@ class Album:
         folder = self.out / FOLDER
         if folder.is_dir():
             for path in folder.iterdir():
-                if path.name.endswith(".jpg.part") or (_NAME.fullmatch(path.name) and path.name not in self.used):
+                if path.name.endswith(".jpg.part") or (
+                    _NAME.fullmatch(path.name) and path.name not in self.used
+                ):
                     path.unlink()

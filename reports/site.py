@@ -19,12 +19,12 @@ from bench.records import Record
 from bench.results import Results
 from reports.cases import map_cases
 from reports.costs import amount, cost_table
-from reports.curves import panels
-from reports.findings import findings
+from reports.curves import key, panels
+from reports.findings import findings, headline
 from reports.galleries import sample_grids
 from reports.gaps import gaps
 from reports.glossary import DIALECTS, METRICS, column_title, level_title, metric_title
-from reports.identity import mix_name
+from reports.identity import baseline_name, mix_name
 from reports.pictures import Album
 from reports.tables import Leaderboard, leaderboard
 from reports.views import category_table, detectors, gain_table, mean_table
@@ -86,6 +86,8 @@ def render(results: Results, album: Album) -> str:
         grids=sample_grids(results.galleries, album),
         cases=map_cases(results.maps, album),
         panels=panels(results.traces),
+        key=key(results.traces),
+        baseline=baseline_name(records),
         gaps=gaps(records),
         notes=results.data_notes,
         costs=cost_table(records),
@@ -97,7 +99,7 @@ def render(results: Results, album: Album) -> str:
 
 def _tables(board: Leaderboard) -> dict[str, Any]:
     generation = [column for column in board.columns if column.is_generation]
-    groups = [("generated images", generation)] if generation else []
+    groups = [("generated images", tuple(generation))] if generation else []
     main, gained, each = [], [], []
     if generation:
         main.append(mean_table(board, generation, "What the images look like"))
@@ -108,9 +110,11 @@ def _tables(board: Leaderboard) -> dict[str, Any]:
         table = gain_table(board, columns, name)
         if table is not None:
             gained.append(table)
-        groups.append((name, list(columns)))
+        groups.append((name, columns))
     for name, columns in groups:
-        each.append((name, [category_table(board, column) for column in columns]))
+        first = headline(columns)
+        views = [category_table(board, column) for column in columns]
+        each.append((name, next(v.title for v, c in zip(views, columns, strict=True) if c == first), views))
     return {"main_tables": main, "gain_tables": gained, "category_tables": each}
 
 
@@ -137,7 +141,19 @@ def _command(provenance: Mapping[str, Any]) -> str:
 
 def _record_order(record: Record) -> tuple[str, ...]:
     """A total order that does not depend on how a store lists its tasks."""
-    names = ("kind", "level", "metric", "dialect", "category", "defect", "mix", "generator", "detector", "seed", "task")
+    names = (
+        "kind",
+        "level",
+        "metric",
+        "dialect",
+        "category",
+        "defect",
+        "mix",
+        "generator",
+        "detector",
+        "seed",
+        "task",
+    )
     return (*(str(getattr(record, name)) for name in names), repr(record))
 
 
@@ -146,7 +162,9 @@ def _csp_hash(text: str) -> str:
 
 
 def _replace(path: Path, text: str) -> None:
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False) as part:
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+    ) as part:
         part.write(text)
     temporary = Path(part.name)
     # A temporary file is private to its writer; a page is meant to be served.

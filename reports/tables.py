@@ -59,7 +59,6 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
     for column in columns:
         grid = Grid.of(by_column[column])
         rows = sorted({row for row, _, _ in grid.records}, key=Row.order)
-        # One category is its own mean; a table of both would say the same thing twice, but callers need both keys.
         for category in (MEAN, *grid.categories):
             over = grid.categories if category is MEAN else (category,)
             line = {row: row_cell(grid, row, over, remembered) for row in rows}
@@ -101,7 +100,7 @@ def _remember(replicates: Replicates) -> Replicates:
 
 
 def tidy(board: Leaderboard) -> "pd.DataFrame":
-    """One line a cell: names, value, interval, rank, gain; `category` is "mean of categories" for their mean."""
+    """One line a cell; the mean over categories stands under category "mean of categories"."""
     import pandas as pd
 
     lines = []

@@ -29,14 +29,18 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
         if columns:
             console.print(_table(board, title, columns, plain=not console.is_terminal))
     for finding in findings(board, detectors(board)):
-        console.print(f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal)
+        console.print(
+            f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal
+        )
     missing = gaps(results.records)
     for status in ("failed", "skipped", "undefined"):
         cells = sum(gap.cells for gap in missing if gap.status == status)
         if cells:
             reasons = sorted({gap.reason for gap in missing if gap.status == status})
             more = f" (and {len(reasons) - 1} more reasons)" if len(reasons) > 1 else ""
-            console.print(f"{cells} cells {status}: {escape(reasons[0])}{more}", soft_wrap=not console.is_terminal)
+            console.print(
+                f"{cells} cells {status}: {escape(reasons[0])}{more}", soft_wrap=not console.is_terminal
+            )
 
 
 def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -> Table:
@@ -54,7 +58,10 @@ def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -
     for column in columns:
         name = "" if column.is_generation else f"{escape(board.detectors[column.detector])} "
         level = "" if column.level in ("generation", "classification") else f"{column.level} "
-        table.add_column(f"{name}{level.replace('generation-', '')}{column_title(column)} {unit_mark(column)}", justify="right")
+        table.add_column(
+            f"{name}{level.replace('generation-', '')}{column_title(column)} {unit_mark(column)}",
+            justify="right",
+        )
     for line in view.lines:
         cells = []
         for cell in line.cells:

@@ -17,7 +17,7 @@ def tile(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A tile uint8 [S, S, 3] with the outline of a mask bool [H, W]: a bright line with a dark one outside it."""
+    """A tile uint8 [S, S, 3] with the outline of a mask bool [H, W]: a bright line, a dark one outside it."""
     size = picture.shape[0]
     coverage = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BOX)
     # Any coverage counts: a scratch one pixel wide must not vanish from a small tile.

@@ -73,7 +73,12 @@ def mean_table(board: Leaderboard, columns: Sequence[Column], title: str) -> Tab
     rows = board.rows_of(columns)
     views = {column: _column_cells(board, column, rows, MEAN) for column in columns}
     lines = tuple(
-        Line(board.labels[row], mix_name(row.mix), row.is_baseline, tuple(views[column][i] for column in columns))
+        Line(
+            board.labels[row],
+            "" if row.is_baseline else mix_name(row.mix),
+            row.is_baseline,
+            tuple(views[column][i] for column in columns),
+        )
         for i, row in enumerate(rows)
     )
     return TableView(
@@ -90,10 +95,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
     """Categories by rows of the leaderboard for one column, the mean last."""
     rows = board.rows_of([column])
     keys = [key for key in board.categories if any((row, column, key) in board.cells for row in rows)]
-    lines = [
-        Line(key or "(all)", "", False, _column_cells(board, column, rows, key))
-        for key in keys
-    ]
+    lines = [Line(key or "(all)", "", False, _column_cells(board, column, rows, key)) for key in keys]
     if len(keys) > 1:
         counted = next(
             (cell for row in rows if (cell := board.cells[row, column, MEAN]).status == "ok"), None
@@ -105,7 +107,9 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
     return TableView(
         f"{level_title(column.level)}: {column_title(column)}, {unit_mark(column)}",
         "category",
-        tuple(Head(board.labels[row], mix_name(row.mix) if row.mix not in ("", "real") else "") for row in rows),
+        tuple(
+            Head(board.labels[row], mix_name(row.mix) if row.mix not in ("", "real") else "") for row in rows
+        ),
         tuple(lines),
         False,
         _intervals(board.cells.get((row, column, key)) for row in rows for key in keys),
@@ -113,7 +117,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
 
 
 def gain_table(board: Leaderboard, columns: Sequence[Column], title: str) -> TableView | None:
-    """What each row gains over the real third in each column, in the column's unit; None without a baseline."""
+    """What each row gains over the real third in each column; None without a baseline."""
     columns = [column for column in columns if any(key[1] == column for key in board.gains)]
     rows = [row for row in board.rows_of(columns) if not row.is_baseline]
     if not columns or not rows:
@@ -124,9 +128,15 @@ def gain_table(board: Leaderboard, columns: Sequence[Column], title: str) -> Tab
         cells = []
         for column in columns:
             gain = board.gains.get((row, column, MEAN))
-            cells.append(_gain_view(column, gain, digits[column]) if gain else _void(board.cells.get((row, column, MEAN))))
+            cells.append(
+                _gain_view(column, gain, digits[column])
+                if gain
+                else _void(board.cells.get((row, column, MEAN)))
+            )
         lines.append(Line(board.labels[row], mix_name(row.mix), False, tuple(cells)))
-    heads = tuple(Head(column_title(column), level_title(column.level), _gain_unit(column)) for column in columns)
+    heads = tuple(
+        Head(column_title(column), level_title(column.level), _gain_unit(column)) for column in columns
+    )
     return TableView(title, "training images", heads, tuple(lines), True, ())
 
 
@@ -159,7 +169,9 @@ def _column_cells(
     # A rank that all rows share says nothing, and a best among equals is no best.
     ranked = len(places) > 1
     return tuple(
-        _value_view(column, cell, digits, ranked) if cell is not None and cell.value is not None else _void(cell)
+        _value_view(column, cell, digits, ranked)
+        if cell is not None and cell.value is not None
+        else _void(cell)
         for cell in cells
     )
 
