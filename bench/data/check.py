@@ -11,7 +11,6 @@ import numpy as np
 
 from bench.data.fingerprint import Digests
 from bench.data.images import (
-    binarise_mask,
     decode_depth,
     decode_image,
     decode_mask_values,
@@ -22,6 +21,7 @@ from bench.data.images import (
 from bench.data.layout import GOOD, Category, Dataset, Item
 from bench.data.parallel import in_order
 from bench.errors import BenchError
+from bench.metrics.masks import binarise_mask
 
 ERRORS: Mapping[str, str] = {
     "unreadable": "a file that cannot be decoded",
@@ -252,8 +252,8 @@ class _Check:
 
 
 def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[tuple[str, str]]:
-    top = int(np.iinfo(values.dtype).max)
-    present = np.flatnonzero(np.bincount(values.ravel(), minlength=top + 1))
+    present = np.flatnonzero(np.bincount(values.ravel()))
+    top = 255 if present[-1] <= 255 else 65535
     mask = binarise_mask(values)
     if not mask.any():
         yield "empty-mask", "marks no pixel as defect; draw the defect or move the image"
@@ -262,7 +262,7 @@ def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[tuple[str, str
         yield "vanishing-mask", what
     elif mask.all():
         yield "full-mask", "marks every pixel as defect; is it inverted?"
-    if set(present.tolist()) <= {0, 255} or set(present.tolist()) <= {0, top}:
+    if set(present.tolist()) <= {0, top}:
         return
     if present[-1] <= top // 2:
         yield "mask-ids", f"has no value above {present[-1]}, as class ids; all but 0 is taken as defect"

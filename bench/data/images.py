@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import BenchError
+from bench.metrics.masks import binarise_mask
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -94,16 +95,6 @@ def decode_mask_values(data: bytes, path: Path) -> np.ndarray:
     return values
 
 
-def binarise_mask(values: np.ndarray) -> np.ndarray:
-    """Bool [H, W] of mask values, uint8 or uint16 [H, W].
-
-    True above half of the type's range (127 or 32767) where the file's maximum is above it, else true where
-    not zero: masks are 0 and 255 with blurred edges, or 0 and small ids.
-    """
-    half = np.iinfo(values.dtype).max // 2
-    return values > half if values.size and values.max() > half else values > 0
-
-
 def decode_depth(data: bytes, path: Path) -> np.ndarray:
     """`read_depth` of bytes that are already in memory."""
     values = _tiff(data, path) if data[:2] in (b"II", b"MM") else np.asarray(_load(data, path))
@@ -120,11 +111,13 @@ def decode_depth(data: bytes, path: Path) -> np.ndarray:
 
 
 def is_turned(data: bytes) -> bool:
-    """Whether EXIF asks viewers to turn or mirror the picture, which `read_image` does not do."""
+    """Whether EXIF asks viewers to turn or mirror a sound picture, which `read_image` does not do."""
     from PIL import ExifTags
 
+    if data[:2] in (b"II", b"MM"):
+        return False
     with _open(data) as image:
-        return image.format != "TIFF" and image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
+        return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
 
 
 def resize_image(image: np.ndarray, size: int) -> np.ndarray:
@@ -241,8 +234,10 @@ def _tiff(data: bytes, path: Path) -> np.ndarray:
     try:
         with tifffile.TiffFile(io.BytesIO(data)) as file:
             page: Any = file.pages[0]
-            if page.imagewidth * page.imagelength > MAX_PIXELS:
-                raise ValueError(f"it claims more than {MAX_PIXELS // 10**6} million pixels")
+            if page.size > MAX_PIXELS:
+                raise ValueError(f"it claims more than {MAX_PIXELS // 10**6} million values")
+            if max(map(sum, zip(page.dataoffsets, page.databytecounts, strict=True))) > len(data):
+                raise ValueError("it ends before its last pixel")  # tifffile would fill in zeros
             values = page.asarray()
             planar = page.planarconfig == 2 and values.ndim == 3
     except Exception as error:  # a damaged file may raise nearly anything inside a decoder

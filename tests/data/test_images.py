@@ -12,7 +12,6 @@ from PIL import Image
 
 from bench.data.images import (
     MAX_PIXELS,
-    binarise_mask,
     read_depth,
     read_image,
     read_mask,
@@ -21,6 +20,7 @@ from bench.data.images import (
     resize_mask,
 )
 from bench.errors import BenchError
+from bench.metrics.masks import prepare_masks
 
 COLOURS = np.array([[[200, 100, 50], [0, 255, 7]], [[9, 8, 7], [255, 255, 255]]], np.uint8)
 GREYS = np.array([[0, 50], [128, 255]], np.uint8)
@@ -132,11 +132,14 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width):
         read_image(tmp_path / "a.png")
 
 
-def test_masks_are_true_above_the_middle_or_where_ids_are_not_zero():
-    assert binarise_mask(np.array([[0, 127, 128, 255]], np.uint8)).tolist() == [[False, False, True, True]]
-    assert binarise_mask(np.array([[0, 1, 3, 127]], np.uint8)).tolist() == [[False, True, True, True]]
-    assert binarise_mask(np.array([[0, 255, 32768]], np.uint16)).tolist() == [[False, False, True]]
-    assert binarise_mask(np.array([[0, 1, 255]], np.uint16)).tolist() == [[False, True, True]]
+def test_a_mask_is_true_above_the_middle_or_where_ids_are_not_zero(tmp_path):
+    def read(*values, dtype=np.uint8):
+        Image.fromarray(np.array([values], dtype)).save(tmp_path / "a.png")
+        return read_mask(tmp_path / "a.png")[0].tolist()
+
+    assert read(0, 127, 128, 255) == [False, False, True, True]
+    assert read(0, 1, 3, 127) == [False, True, True, True]
+    assert read(0, 32767, 32768, dtype=np.uint16) == [False, False, True]
 
 
 def test_a_colour_mask_counts_its_brightest_channel_and_no_alpha(tmp_path):
@@ -171,6 +174,16 @@ def test_depth_is_the_third_channel_of_xyz_or_the_only_one(tmp_path):
         read_depth(tmp_path / "colour.png")
 
 
+@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"rowsperstrip": 4}, {"tile": (16, 16)}])
+@pytest.mark.parametrize("lost", [60, 5000])
+def test_a_truncated_depth_map_is_refused(tmp_path, options, lost):
+    path = tmp_path / "xyz.tiff"
+    tifffile.imwrite(path, np.random.default_rng(0).random((32, 32, 3), dtype=np.float32), **options)
+    path.write_bytes(path.read_bytes()[:-lost])
+    with pytest.raises(BenchError, match=r"xyz\.tiff cannot be decoded"):
+        read_depth(path)
+
+
 def test_resizing_keeps_one_grey_and_gives_the_size_whatever_the_shape():
     image = np.full((30, 50, 3), 77, np.uint8)
     assert np.array_equal(resize_image(image, 16), np.full((16, 16, 3), 77, np.uint8))
@@ -198,6 +211,12 @@ def _covered(mask, size):
 @settings(max_examples=60, deadline=None)
 def test_a_mask_is_resized_by_exact_area(mask, size):
     assert np.array_equal(resize_mask(mask, size), _covered(mask, size))
+
+
+@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(1, 15))
+@settings(max_examples=30, deadline=None)
+def test_training_and_scoring_see_the_same_mask(mask, size):
+    assert np.array_equal(resize_mask(mask, size), prepare_masks(mask, size))
 
 
 def test_a_cell_that_is_covered_by_half_is_not_in_the_mask():
