@@ -20,13 +20,16 @@ from scipy import ndimage
 from bench.adapters import Anomalies, CategoryTrain, Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
 from bench.errors import BenchError, did_you_mean
-from generators.foreground import foreground
 from generators.requests import requested_category
 
 LARGE = 1 / 3
 """Share of the image's side from which on a defect is taken to belong where it was found."""
+CANDIDATES = 64
+"""Places that are compared where the surroundings decide."""
+POINTS = 256
+"""Pixels of the defect and of its surroundings that are looked at to compare places."""
 RING = 5
-"""Pixels round the defect whose brightness is compared, in the source and where it lands."""
+"""Width in pixels of the surroundings of a defect, compared in the source and where it lands."""
 CONTEXT = 2 * 8 + 1
 """Pixels round the defect that are cut out with it: what the widest feather and the ring need."""
 
@@ -34,10 +37,11 @@ CONTEXT = 2 * 8 + 1
 class CropPasteParams(Params):
     """Defaults: a plain paste at a random place."""
 
-    placement: Literal["anywhere", "foreground", "same-place", "natural"] = Field(
+    placement: Literal["anywhere", "same-place", "similar", "natural"] = Field(
         "anywhere",
-        description="where a defect lands: at a uniformly random place; on the object; where it was; or "
-        "natural: one that touches the border or spans a third of the image stays, others land on the object",
+        description="where a defect lands: at a uniformly random place; where it was; where its surroundings "
+        "fit best of 80 random places; or natural: one that touches the border or spans a third of the image "
+        "near where it was, others where they fit",
     )
     flip: bool = Field(True, description="mirror the defect, each axis with probability 1/2")
     rotation: float = Field(180.0, ge=0, le=180, description="turn by an angle in +- this, degrees")
@@ -107,19 +111,14 @@ class CropPaste(Generator):
         category = requested_category(self.name, data, request)
         usable = json.loads((model / "sources.json").read_text()).get(category.name, {})
         sources = self._sources(category, request, usable)
-        objects: dict[int, np.ndarray] = {}
         for index in request.indices:
             rng = ctx.rng(f"sample/{request.defect}", index)
             reals, row = sources[rng.integers(len(sources))]
-            picked = int(rng.integers(len(category.normal)))
-            base = category.normal[picked]
+            base = category.normal[int(rng.integers(len(category.normal)))]
             real = reals[row]
             stays = self._stays(real.mask)
-            if not stays and self.params.placement != "anywhere" and picked not in objects:
-                objects[picked] = foreground(base)
             patch = self._pose(real.image, real.mask, stays, rng)
-            target = None if stays else objects.get(picked)
-            top, left = self._place(patch, base.shape[:2], stays, target, rng)
+            top, left = self._place(patch, base, stays, rng)
             image, mask = paste(base, patch, top, left, feather=self.params.feather, match=self.params.match)
             yield Sample(image, mask, base=base)
 
@@ -160,39 +159,27 @@ class CropPaste(Generator):
         return posed if posed.mask.any() else patch
 
     def _place(
-        self,
-        patch: Patch,
-        size: tuple[int, int],
-        stays: bool,
-        target: np.ndarray | None,
-        rng: np.random.Generator,
+        self, patch: Patch, base: np.ndarray, stays: bool, rng: np.random.Generator
     ) -> tuple[int, int]:
         """Where the corner of the patch goes, negative where it reaches out of the image."""
+        size = np.array(base.shape[:2])
         rows, columns = span(patch.mask)
-        free = (size[0] - len(rows), size[1] - len(columns))
-        area = int(patch.mask.sum())
-        best, best_share = (0, 0), -1.0
-        for _ in range(10):
-            if stays:
-                shift = (
-                    rng.uniform(-self.params.shift, self.params.shift, size=2) * size * ~np.array(patch.edge)
-                )
-                top, left = patch.top + int(shift[0]), patch.left + int(shift[1])
-            else:
-                first = [int(rng.integers(min(0, room), max(0, room) + 1)) for room in free]
-                top, left = first[0] - rows[0], first[1] - columns[0]
-            there, here = overlap(patch.mask.shape, size, top, left)
-            landed = patch.mask[here] if target is None else patch.mask[here] & target[there]
-            share = landed.sum() / area
-            if share > best_share:
-                best, best_share = (top, left), share
-            if share > 0.9:
-                break
-        if best_share <= 0:
+        here, limit = np.array([patch.top, patch.left]), self.params.shift * size * ~np.array(patch.edge)
+        near = rng.integers(here - limit.astype(int), here + limit.astype(int) + 1, size=(CANDIDATES, 2))
+        first, room = np.array([rows.start, columns.start]), size - (len(rows), len(columns))
+        far = rng.integers(np.minimum(room, 0) - first, np.maximum(room, 0) - first + 1, size=(CANDIDATES, 2))
+        fits = self.params.placement in ("similar", "natural")
+        # On an aligned product a defect fits best near where it was: a quarter of the places are there.
+        corners = near if stays else np.concatenate([far, near[: CANDIDATES // 4]]) if fits else far
+        # The first place that shows nearly all of the defect, or of those the one that fits best.
+        hidden = np.maximum(0, 0.9 - shown(patch, base, corners))
+        cost = hidden * 1e4 + (mismatch(patch, base, corners) if fits else 0)
+        top, left = (int(corner) for corner in corners[np.argmin(cost)])
+        if not patch.mask[overlap(patch.mask.shape, base.shape[:2], top, left)[1]].any():
             # A hollow mask larger than the image can miss it; one of its pixels then goes to the middle.
-            y, x = np.argwhere(patch.mask)[rng.integers(area)]
-            best = (size[0] // 2 - int(y), size[1] // 2 - int(x))
-        return best
+            points = np.argwhere(patch.mask)
+            top, left = (int(start) for start in size // 2 - points[rng.integers(len(points))])
+        return top, left
 
 
 def span(mask: np.ndarray) -> tuple[range, range]:
@@ -249,6 +236,36 @@ def overlap(
     return (there[0], there[1]), (here[0], here[1])
 
 
+def shown(patch: Patch, base: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """The share of the defect that lies in the image, float [N], for each corner int [N, 2]."""
+    return _lookup(patch.mask, base, corners)[2].mean(axis=1)
+
+
+def mismatch(patch: Patch, base: np.ndarray, corners: np.ndarray) -> np.ndarray:
+    """Mean difference in grey levels, float [N], of the defect's surroundings from each place."""
+    points, there, inside = _lookup(ring(patch.mask), base, corners)
+    around = patch.image[points[:, 0], points[:, 1]].astype(np.float32)  # (P, 3)
+    apart = np.abs(base[there[..., 0], there[..., 1]] - around).mean(axis=2)  # (N, P)
+    return (apart * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+
+
+def _lookup(
+    region: np.ndarray, base: np.ndarray, corners: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Points of the region [P, 2], where each falls in the image [N, P, 2], whether inside [N, P]."""
+    points = np.argwhere(region)
+    points = points[:: max(1, len(points) // POINTS)]
+    there = corners[:, None] + points[None]
+    limit = np.array(base.shape[:2]) - 1
+    clipped = np.clip(there, 0, limit)
+    return points, clipped, np.all(there == clipped, axis=2)
+
+
+def ring(region: np.ndarray) -> np.ndarray:
+    """The surroundings of a region, bool [h, w]: within `RING` pixels of it, itself left out."""
+    return ndimage.maximum_filter(region, size=2 * RING + 1) & ~region
+
+
 def paste(
     base: np.ndarray, patch: Patch, top: int, left: int, *, feather: int, match: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -273,9 +290,9 @@ def paste(
 
 
 def brightness_gain(source: np.ndarray, target: np.ndarray, region: np.ndarray) -> np.ndarray:
-    """Per channel [3], how much brighter the target is round the region than the source, within [1/2, 2]."""
-    ring = ndimage.maximum_filter(region, size=2 * RING + 1) & ~region
-    if not ring.any():
+    """How much brighter the target is round the region than the source, [3], within [2/3, 3/2]."""
+    around = ring(region)
+    if not around.any():
         return np.ones(3, dtype=np.float32)
-    gain = (target[ring].mean(axis=0) + 1) / (source[ring].mean(axis=0) + 1)
-    return np.clip(gain, 0.5, 2).astype(np.float32)
+    gain = (target[around].mean(axis=0) + 1) / (source[around].mean(axis=0) + 1)
+    return np.clip(gain, 2 / 3, 3 / 2).astype(np.float32)

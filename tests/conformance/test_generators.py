@@ -40,7 +40,7 @@ def test_a_built_in_generator_imports_without_torch(cls: type[Generator]) -> Non
     check_light_import(cls.__module__)
 
 
-@pytest.mark.parametrize("placement", ["foreground", "same-place", "natural"])
+@pytest.mark.parametrize("placement", ["same-place", "similar", "natural"])
 def test_crop_paste_conforms_with_every_placement_and_a_feather(tmp_path: Path, placement: str) -> None:
     options = {"placement": placement, "feather": 1, "match": "ring"}
     results = run_checks(Trial(CropPaste, tmp_path, overrides=options, outside=2))
