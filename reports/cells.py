@@ -109,13 +109,11 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
     needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
     used = tuple(dict.fromkeys(category for category, _ in needed))
     blank = Cell("undefined", categories=len(used), of_categories=len(categories), seeds=len(grid.seeds))
-    if not needed:
-        notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
-        return replace(blank, reasons=tuple(sorted({note for note in notes if note})))
     faults: dict[CellStatus, dict[str, list[str]]] = {}
-    for category, seed in needed:
+    for category, seed in ((c, s) for c in categories for s in grid.seeds):
         status, note = grid.status(row, category, seed)
-        if status != "ok":
+        excused = (category, seed) in grid.left_out and status not in ("failed", "skipped")
+        if status != "ok" and not excused:
             places = faults.setdefault(status, {}).setdefault(note, [])
             if category not in places:
                 places.append(category)
@@ -128,6 +126,9 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
         )
         return replace(blank, status=worst, reasons=reasons)
 
+    if not needed:
+        notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
+        return replace(blank, reasons=tuple(sorted({note for note in notes if note})))
     members = [[grid.records.get((row, c, s)) for s in grid.seeds] for c in used]
     present = np.array([[(c, s) not in grid.left_out for s in grid.seeds] for c in used])  # (C, S)
     values = np.array(

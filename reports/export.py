@@ -129,7 +129,7 @@ def _text(cell: CellView) -> str:
 
 def _head_cells(view: TableView) -> list[str]:
     heads = [" ".join(part for part in (each.group, each.title, each.unit) if part) for each in view.heads]
-    return [view.corner, *(["trained on"] if view.has_mix else []), *heads]
+    return [view.corner, *(["mix"] if view.has_mix else []), *heads]
 
 
 def markdown(board: Leaderboard) -> str:

@@ -54,7 +54,7 @@ def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -
     )
     table.add_column(view.corner, overflow="fold")
     if view.has_mix:
-        table.add_column("trained on", no_wrap=True)
+        table.add_column("mix", no_wrap=True)
     for column in columns:
         name = "" if column.is_generation else f"{escape(board.detectors[column.detector])} "
         level = "" if column.level in ("generation", "classification") else f"{column.level} "

@@ -1,0 +1,111 @@
+"""Ranks and gains tell differences from chance, on paired draws."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reports.cells import Cell
+from reports.identity import Method, Row
+from reports.ranks import difference_p, gains, ranks
+from reports.tables import MEAN, leaderboard
+
+
+def cell(value, draws):
+    return Cell("ok", value, draws=np.asarray(draws, dtype=np.float64))
+
+
+def rows(count):
+    return [Row("generated", Method(f"g{i}")) for i in range(count)]
+
+
+def by_name(board, what):
+    made = leaderboard(board.records, board.replicates)
+    return {row.generator.name: found for (row, _, place), found in getattr(made, what).items() if place is MEAN}
+
+
+def test_clearly_better_rows_rank_first_and_equal_rows_share_a_rank(board, fill):
+    fill(board)
+    found = {name: each.rank for name, each in by_name(board, "cells").items()}
+    assert found == {"strong": 1, "none": 2, "same": 2, "weak": 4}
+
+
+def test_where_lower_is_better_the_lowest_ranks_first():
+    noise = np.random.default_rng(0).normal(size=300) * 0.01
+    low, high = rows(2)
+    line = {low: cell(0.1, 0.1 + noise), high: cell(0.5, 0.5 + noise[::-1])}
+    assert ranks(line, -1) == {low: 1, high: 2}
+    assert ranks(line, +1) == {low: 2, high: 1}
+
+
+def test_differences_within_chance_give_everyone_rank_one():
+    rng = np.random.default_rng(1)
+    line = {row: cell(0.5 + i * 0.001, 0.5 + rng.normal(size=300) * 0.05) for i, row in enumerate(rows(5))}
+    assert set(ranks(line, 1).values()) == {1}
+
+
+def test_pairing_finds_a_small_steady_difference_that_intervals_alone_hide():
+    shared = np.random.default_rng(2).normal(size=500) * 0.1
+    jitter = np.random.default_rng(3).normal(size=500) * 0.001
+    one, other = cell(0.51, 0.51 + shared), cell(0.5, 0.5 + shared + jitter)
+    assert difference_p(one, other) < 1e-6
+    assert difference_p(one, cell(0.5, 0.5 + shared[::-1])) > 0.5
+
+
+def test_many_rows_can_still_be_told_apart_with_few_draws():
+    rng = np.random.default_rng(4)
+    line = {row: cell(i / 10, i / 10 + rng.normal(size=100) * 0.005) for i, row in enumerate(rows(12))}
+    assert sorted(ranks(line, 1).values()) == list(range(1, 13))
+
+
+def test_rows_without_draws_have_no_rank():
+    one, other, third = rows(3)
+    draws = np.random.default_rng(5).normal(size=100)
+    line = {one: cell(0.5, draws), other: Cell("ok", 0.9), third: Cell("failed")}
+    assert ranks(line, 1) == {}
+
+
+def test_a_gain_is_the_paired_difference_to_the_real_third(board, fill):
+    fill(board)
+    found, values = by_name(board, "gains"), by_name(board, "cells")
+    assert set(found) == {"strong", "same", "weak"}
+    assert found["strong"].value == pytest.approx(values["strong"].value - values["none"].value)
+    paired = values["strong"].draws - values["none"].draws
+    assert (found["strong"].low, found["strong"].high) == pytest.approx(tuple(np.percentile(paired, [2.5, 97.5])))
+    assert found["strong"].significant
+    assert found["weak"].significant
+    assert found["weak"].value < 0
+
+
+def test_a_row_equal_to_the_baseline_gains_nothing_with_no_uncertainty(board, fill):
+    fill(board)
+    same = by_name(board, "gains")["same"]
+    assert (same.value, same.low, same.high, same.significant) == (0.0, 0.0, 0.0, False)
+
+
+def test_gains_point_up_where_lower_is_better():
+    base, row = Row("real", Method("none")), rows(1)[0]
+    noise = np.random.default_rng(6).normal(size=200) * 0.01
+    line = {base: cell(0.5, 0.5 + noise), row: cell(0.2, 0.2 + noise[::-1])}
+    gain = gains(line, base, -1)[row]
+    assert gain.value == pytest.approx(0.3)
+    assert gain.low < 0.3 < gain.high
+
+
+def test_no_gain_is_counted_from_a_baseline_that_failed():
+    base, row = Row("real", Method("none")), rows(1)[0]
+    assert gains({base: Cell("failed"), row: cell(0.5, np.ones(10))}, base, 1) == {}
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.floats(-1, 1, allow_nan=False), min_size=2, max_size=7), st.integers(0, 10_000))
+def test_no_row_ranks_before_one_that_is_significantly_better(values, seed):
+    rng = np.random.default_rng(seed)
+    line = {
+        row: cell(v, v + rng.normal(size=60) * rng.uniform(0.001, 0.5))
+        for row, v in zip(rows(len(values)), values, strict=True)
+    }
+    found = ranks(line, 1)
+    best = max(line, key=lambda row: line[row].value)
+    assert found[best] == 1
+    assert all(1 <= rank <= len(values) for rank in found.values())
