@@ -142,7 +142,9 @@ class _Check:
         self.digests = digests
 
     def relative(self, path: Path) -> Path:
-        return path.relative_to(self.root)
+        """Without the root, and with bytes that are no UTF-8 spelt out: every message can be printed."""
+        name = str(path.relative_to(self.root))
+        return Path(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
 
     def problem(self, kind: str, category: str, path: Path, what: str) -> Problem:
         relative = self.relative(path).as_posix()

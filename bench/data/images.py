@@ -28,6 +28,7 @@ MAX_PIXELS = 150_000_000
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 """Pillow reads more, and more of what nobody photographs with can go wrong in more decoders."""
+_EXIF_NAMES = (b"Exif", b"eXIf", b"EXIF", b"profile type exif")
 _SIXTEEN_BITS = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
@@ -114,7 +115,8 @@ def is_turned(data: bytes) -> bool:
     """Whether EXIF asks viewers to turn or mirror a sound picture, which `read_image` does not do."""
     from PIL import ExifTags
 
-    if data[:2] in (b"II", b"MM"):
+    # Looked for first, because Pillow decodes the whole of a PNG to find that it has no EXIF.
+    if data[:2] in (b"II", b"MM") or not any(name in data for name in _EXIF_NAMES):
         return False
     with _open(data) as image:
         return image.getexif().get(ExifTags.Base.Orientation, 1) not in (0, 1)
@@ -139,7 +141,7 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     if mask.shape == (size, size):
         return mask
     height, width = mask.shape
-    rows = cell_sums(mask.astype(np.int64), size)  # (size, W)
+    rows = cell_sums(mask, size)  # (size, W)
     cells = cell_sums(rows.T, size).T  # (size, size), in units of 1 / (height * width) of a pixel's area
     return 2 * cells > height * width
 
@@ -154,19 +156,23 @@ def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
     known = np.isfinite(depth) & (depth != 0)
     values = np.where(known, depth, 0).astype(np.float64)
     total = cell_sums(cell_sums(values, size).T, size).T
-    area = cell_sums(cell_sums(known.astype(np.int64), size).T, size).T
+    area = cell_sums(cell_sums(known, size).T, size).T
     return np.where(area > 0, total / np.maximum(area, 1), 0).astype(np.float32)
 
 
 def cell_sums(values: np.ndarray, size: int) -> np.ndarray:
     """Sums over `size` equal stretches of axis 0, times `size`: [N, M] to [size, M].
 
-    Edge i of the stretches lies at i * N / size = whole + part / size, so that all terms stay integers.
+    float64 for floats, else int64 and exact: edge i of the stretches lies at i * N / size = whole +
+    part / size, so that all terms are integers.
     """
-    running = np.concatenate([np.zeros_like(values[:1]), np.cumsum(values, axis=0)])  # (N + 1, M)
+    kind = np.float64 if values.dtype.kind == "f" else np.int64
     whole, part = np.divmod(np.arange(size + 1) * len(values), size)
-    beyond = values[np.minimum(whole, len(values) - 1)]
-    return np.diff(running[whole] * size + beyond * part[:, None], axis=0)
+    row = np.minimum(whole, len(values) - 1)
+    rows = np.add.reduceat(values, row[:-1], axis=0, dtype=kind)
+    rows[whole[:-1] == whole[1:]] = 0  # a stretch within one row: reduceat gives the row, not nothing
+    edges = values[row].astype(kind) * part[:, None]
+    return rows * size + edges[1:] - edges[:-1]
 
 
 def _open(data: bytes) -> "Image.Image":

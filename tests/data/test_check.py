@@ -1,4 +1,5 @@
 import json
+import os
 
 import numpy as np
 import pytest
@@ -240,3 +241,10 @@ def test_the_magnetic_tiles_have_soft_masks_two_of_them_empty_and_one_nearly(mtd
     assert report.counts() == {"empty-mask": 2, "vanishing-mask": 1, "mask-values": 196}
     empty = [p.path for p in report.problems if p.kind == "empty-mask"]
     assert empty == [f"magnetic_tile/ground_truth/uneven/{n}_mask.png" for n in ("025", "033")]
+
+
+def test_a_name_that_is_no_utf8_can_be_printed(bolt, tmp_path):
+    (bolt / "train" / "good" / os.fsdecode(b"\xff.png")).touch()
+    (problem,) = check_dataset(find_dataset(tmp_path)).problems
+    assert problem.path == r"bolt/train/good/\xff.png"
+    assert problem.message.encode("utf-8").startswith(b"bolt/train/good/")
