@@ -57,7 +57,7 @@ def _recolour(surface: Surface, colour: Array | tuple[float, ...], amount: Array
 
 def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """One to four near-parallel grooves with a burr on each side; a light one only scuffs."""
-    length = _log_uniform(rng, 0.07, 0.5)
+    length = _log_uniform(rng, 0.1, 0.55)
     heading, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.05)
     x, y = scene.place(rng, 0.02)
     start = np.array([x, y]) - 0.5 * length * np.array([np.cos(heading), np.sin(heading)])
@@ -65,7 +65,7 @@ def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) ->
     for _ in range(int(rng.choice([1, 1, 1, 2, 3, 4]))):
         offset = rng.normal(0, 0.012, 2)
         part = length * rng.uniform(0.5, 1)
-        halfwidth = _log_uniform(rng, 0.0026, 0.0085)
+        halfwidth = _log_uniform(rng, 0.0032, 0.011)
         path = walk(rng, tuple(start + offset), heading, part, halfwidth, 0.02, 14)
         paths.append(_bend(path, bend))
     q, thin = stroke_field(frame, paths, 1.8)
@@ -91,9 +91,9 @@ def _bend(path: Path, bend: float) -> Path:
 
 def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A branching fissure: narrow, dark, deep, with lips that stand up a little."""
-    length = _log_uniform(rng, 0.08, 0.45)
+    length = _log_uniform(rng, 0.12, 0.5)
     steps = int(np.clip(length / 0.012, 8, 36))
-    halfwidth = _log_uniform(rng, 0.0018, 0.0055)
+    halfwidth = _log_uniform(rng, 0.0022, 0.007)
     heading = rng.uniform(0, 2 * np.pi)
     x, y = scene.place(rng, 0.02)
     start = (x - 0.4 * length * np.cos(heading), y - 0.4 * length * np.sin(heading))
@@ -120,7 +120,7 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
 
 def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A pressed-in hollow with a raised rim; the colour stays, only a hard one leaves a scuff."""
-    radius = _log_uniform(rng, 0.022, 0.085)
+    radius = _log_uniform(rng, 0.028, 0.095)
     centre = scene.place(rng, 0.6 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.6, 1.7), 0.07)
     depth = np.float32(radius * rng.uniform(0.12, 0.36))
@@ -137,7 +137,7 @@ def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Su
 
 def hole(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A puncture through to what lies below, with a torn, raised rim."""
-    radius = _log_uniform(rng, 0.013, 0.06)
+    radius = _log_uniform(rng, 0.017, 0.075)
     centre = scene.place(rng, radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.2)
     return _open(scene, frame, rng, wear, (1 - q) * np.float32(radius), np.float32(0.35 * radius + 0.003))
@@ -145,11 +145,11 @@ def hole(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Su
 
 def cut(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A slit with frayed lips, gaping in its middle."""
-    length = _log_uniform(rng, 0.06, 0.4)
+    length = _log_uniform(rng, 0.09, 0.45)
     heading = rng.uniform(0, 2 * np.pi)
     x, y = scene.place(rng, 0.04)
     start = (x - 0.5 * length * np.cos(heading), y - 0.5 * length * np.sin(heading))
-    path = walk(rng, start, heading, length, _log_uniform(rng, 0.003, 0.009), 0.06, 16)
+    path = walk(rng, start, heading, length, _log_uniform(rng, 0.0035, 0.011), 0.06, 16)
     q, _ = stroke_field(frame, [path], 4)
     width = np.float32(max(float(path.halfwidths.mean()), 0.65 * frame.pixel))
     fray = np.float32(0.3) * fractal(rng, frame.size, 60, 2, 0.7)
@@ -211,7 +211,7 @@ def _stain_seen_on(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float,
 
 def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A dried spill: soft or sharp, sometimes ringed, with splashes; nothing of the relief changes."""
-    radius = _log_uniform(rng, 0.02, 0.13)
+    radius = _log_uniform(rng, 0.028, 0.14)
     centre = scene.place(rng, 0.4 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.22)
     for _ in range(int(rng.integers(0, 4))):

@@ -109,7 +109,7 @@ def _leads(frame: Frame, u: Array, v: Array, missing: np.random.Generator | None
     length = np.full_like(u, _LEAD_REACH)
     if missing is not None:
         side = missing.choice([-1, 1])
-        first, count = int(missing.integers(0, _LEADS)), int(missing.choice([1, 1, 1, 2, 3]))
+        first, count = int(missing.integers(0, _LEADS)), int(missing.choice([1, 1, 2, 2, 3]))
         left = missing.choice([0.0, 0.0, 1.0]) * missing.uniform(0.15, 0.7) * _LEAD_REACH
         gone = (np.sign(u) == side) & (number >= first) & (number < first + count)
         length = np.where(gone, np.float32(left), length)

@@ -77,7 +77,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
 
 def _bite(frame: Frame, rng: np.random.Generator, outer: float, inner: float) -> Array:
     """Signed distance from a broken-out piece, negative in it."""
-    angle, size = rng.uniform(0, 2 * np.pi), 0.016 + 0.075 * rng.beta(1.2, 2.5)
+    angle, size = rng.uniform(0, 2 * np.pi), 0.02 + 0.09 * rng.beta(1.2, 2.2)
     rim = rng.random() < 0.7
     r = outer - rng.uniform(-0.3, 0.35) * size if rim else inner + rng.uniform(-0.3, 0.35) * size
     du, dv = frame.u - r * np.cos(angle), frame.v - r * np.sin(angle)

@@ -78,7 +78,7 @@ def _pull_out(
 ) -> tuple[Array, Array]:
     """Heights of warp and weft with a run of one or two threads taken out; `ia`, `jb` number the threads."""
     count = int(rng.choice([1, 1, 2]))
-    centre, half = rng.uniform(-0.3, 0.3), rng.uniform(0.05, 0.5) ** 1.2
+    centre, half = rng.uniform(-0.3, 0.3), rng.uniform(0.07, 0.5)
     first = int(np.floor((rng.uniform(-0.4, 0.4) + 2) * _THREADS))
     is_warp = bool(rng.random() < 0.5)
     index, position = (ia, frame.v) if is_warp else (jb, frame.u)
