@@ -6,6 +6,7 @@ category and, where there are several seeds, a resample of the seeds that all ro
 two rows' draws is paired.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -85,6 +86,8 @@ class Grid:
             return "missing", "not run"
         if record in self.odd:
             return "incomparable", "; ".join(self.odd[record])
+        if record.status == "ok" and (record.value is None or not math.isfinite(record.value)):
+            return "failed", f"recorded as ok with the value {record.value}"
         return record.status, record.note
 
 

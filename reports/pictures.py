@@ -34,7 +34,7 @@ class Album:
         """Write pixels uint8 [H, W, 3] as a JPEG, whole or not at all."""
         buffer = io.BytesIO()
         # Full chroma: thin coloured outlines smear under the usual 4:2:0.
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=84, subsampling=0, optimize=True)
+        Image.fromarray(pixels).save(buffer, "JPEG", quality=84, subsampling=0)
         name = hashlib.sha256(buffer.getvalue()).hexdigest()[:24] + ".jpg"
         folder = self.out / FOLDER
         folder.mkdir(parents=True, exist_ok=True)

@@ -52,7 +52,8 @@ def write_site(results: Results, out: Path) -> Path:
         _replace(index, render(results, album))
         album.sweep()
     except OSError as error:
-        raise BenchError(f"cannot write the report to {out}: {error.strerror or error}") from error
+        where = f" ({error.filename})" if error.filename else ""
+        raise BenchError(f"cannot write the report to {out}: {error.strerror or error}{where}") from error
     return index
 
 

@@ -32,7 +32,7 @@ class Board:
         return self.stored.get(task, {})
 
     def add(self, correct: np.ndarray | None = None, **fields: object) -> Record:
-        """One record; of `correct` flags bool [N] its value is the mean and its replicates are bootstrapped."""
+        """One record; of `correct` flags bool [N] its value is the mean, its replicates bootstrapped."""
         facts: dict[str, object] = {
             "protocol": "p",
             "protocol_version": 1,
@@ -109,9 +109,15 @@ def results(tmp_path: Path, board: Board, fill: Callable[..., None]) -> Results:
     """A run with every section of a page filled."""
     rng = np.random.default_rng(5)
     fill(board)
-    board.add(mix="generated", generator="strong", status="failed", note="loss is not finite", metric="recall")
-    board.add(mix="", generator="strong", detector="none", level="generation", metric="is", value=1.8, stderr=0.1)
-    board.add(mix="", generator="strong", detector="none", level="cost", metric="fit seconds", unit="s", value=93.0)
+    board.add(
+        mix="generated", generator="strong", status="failed", note="loss is not finite", metric="recall"
+    )
+    board.add(
+        mix="", generator="strong", detector="none", level="generation", metric="is", value=1.8, stderr=0.1
+    )
+    board.add(
+        mix="", generator="strong", detector="none", level="cost", metric="fit seconds", unit="s", value=96.0
+    )
     pool = write_pool(tmp_path / "data" / "pool", rng)
     maps, traces = [], []
     for generator, mix, skill in ROWS:
@@ -122,7 +128,9 @@ def results(tmp_path: Path, board: Board, fill: Callable[..., None]) -> Results:
         np.save(prediction / "scores.npy", rng.random(len(masks), dtype=np.float32))
         maps.append(Maps("bolt", "unet", generator, mix, 0, pool, prediction))
         steps = np.arange(500.0)
-        traces.append(Trace("unet", generator, mix, "", 0, {"step": steps, "loss": np.exp(-steps / 90) + skill}))
+        traces.append(
+            Trace("unet", generator, mix, "", 0, {"step": steps, "loss": np.exp(-steps / 90) + skill})
+        )
     return Results(
         protocol="p",
         scale="smoke",

@@ -94,7 +94,8 @@ def test_several_seeds_are_resampled_with_the_images_and_widen_the_interval(boar
     cell = cell_of(board, generator="same")
     assert cell.interval == "bootstrap over images and seeds"
     draws = np.mean(
-        [board.stored[r.task]["classification.accuracy"] for r in board.records if r.generator == "same"], axis=0
+        [board.stored[r.task]["classification.accuracy"] for r in board.records if r.generator == "same"],
+        axis=0,
     )
     low, high = np.percentile(draws, [2.5, 97.5])
     assert cell.high - cell.low > high - low
@@ -165,7 +166,9 @@ def test_records_read_back_from_a_file_make_the_same_leaderboard(board, fill, tm
     path = tmp_path / "records.jsonl"
     write_records(path, board.records)
     read = [replace(new, task=old.task) for new, old in zip(read_records(path), board.records, strict=True)]
-    assert tidy(leaderboard(read, board.replicates)).equals(tidy(leaderboard(board.records, board.replicates)))
+    assert tidy(leaderboard(read, board.replicates)).equals(
+        tidy(leaderboard(board.records, board.replicates))
+    )
 
 
 def test_the_unit_of_a_column_comes_from_values_not_from_failures(board):

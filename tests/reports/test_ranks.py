@@ -21,7 +21,9 @@ def rows(count):
 
 def by_name(board, what):
     made = leaderboard(board.records, board.replicates)
-    return {row.generator.name: found for (row, _, place), found in getattr(made, what).items() if place is MEAN}
+    return {
+        row.generator.name: found for (row, _, place), found in getattr(made, what).items() if place is MEAN
+    }
 
 
 def test_clearly_better_rows_rank_first_and_equal_rows_share_a_rank(board, fill):
@@ -71,7 +73,9 @@ def test_a_gain_is_the_paired_difference_to_the_real_third(board, fill):
     assert set(found) == {"strong", "same", "weak"}
     assert found["strong"].value == pytest.approx(values["strong"].value - values["none"].value)
     paired = values["strong"].draws - values["none"].draws
-    assert (found["strong"].low, found["strong"].high) == pytest.approx(tuple(np.percentile(paired, [2.5, 97.5])))
+    assert (found["strong"].low, found["strong"].high) == pytest.approx(
+        tuple(np.percentile(paired, [2.5, 97.5]))
+    )
     assert found["strong"].significant
     assert found["weak"].significant
     assert found["weak"].value < 0

@@ -1,0 +1,49 @@
+"""The page in a real browser, opened from disk."""
+
+import re
+
+import numpy as np
+import pytest
+
+
+def test_the_page_opens_from_disk_with_no_console_message_and_no_request(visit, page):
+    seen = visit(page)
+    assert seen.console == ()
+    assert seen.requests == ()
+    assert "</html>" in seen.dom
+
+
+def test_hostile_names_run_nothing(visit, page):
+    seen = visit(page)
+    title = re.search(r"<title>(.*?)</title>", seen.dom, re.DOTALL)
+    assert title is not None
+    assert title[1] != "owned"
+    assert "DefectBench" in title[1]
+    assert seen.dom.count("<script>") == 1
+
+
+def test_its_own_script_runs_and_adds_sorting_and_copying(visit, page):
+    dom = visit(page).dom
+    assert 'class="sort"' in dom
+    assert 'class="copy">copy</button>' in dom
+
+
+@pytest.mark.parametrize("width", [1280, 500])
+def test_the_page_is_not_blank_at_this_width(screenshot, page, width):
+    pixels = screenshot(page, width)
+    assert pixels.shape[1] == width
+    ink = (pixels.astype(int).sum(axis=2) < 600).mean()
+    assert 0.01 < ink < 0.6
+
+
+def test_the_page_is_dark_where_the_reader_prefers_dark(screenshot, page):
+    light = screenshot(page, 800)
+    dark = screenshot(page, 800, "--blink-settings=preferredColorScheme=0")
+    assert np.median(light) > 230
+    assert np.median(dark) < 60
+
+
+def test_a_broken_policy_would_be_seen_in_the_console(visit, page):
+    text = page.read_text().replace("<script>", "<script> ", 1)
+    page.write_text(text)
+    assert any("Content Security Policy" in line for line in visit(page).console)

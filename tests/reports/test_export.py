@@ -1,0 +1,121 @@
+"""Exports: nothing lost on the way to files, and tables that papers can take in."""
+
+import csv
+from dataclasses import asdict, fields
+from typing import get_args
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from bench.errors import BenchError
+from bench.records import Record
+from reports.export import export, read_json
+
+TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=30)
+BY_TYPE = {
+    str: TEXT,
+    int: st.integers(-(2**62), 2**62),
+    float: st.floats(allow_nan=False, allow_infinity=False),
+    type(None): st.none(),
+}
+
+
+def strategy(annotation):
+    literal = [each for each in get_args(annotation) if isinstance(each, str)]
+    if literal:
+        return st.sampled_from(literal)
+    return st.one_of([BY_TYPE[each] for each in get_args(annotation) or (annotation,)])
+
+
+RECORDS = st.lists(
+    st.builds(Record, **{field.name: strategy(field.type) for field in fields(Record)}),
+    min_size=1,
+    max_size=4,
+)
+ROUND_TRIPS = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@ROUND_TRIPS
+@given(RECORDS)
+def test_json_reads_back_into_the_same_records(tmp_path, records):
+    assert read_json(export(records, tmp_path / "r.json", "json")) == records
+
+
+@ROUND_TRIPS
+@given(RECORDS)
+def test_parquet_keeps_every_field_and_bit(tmp_path, records):
+    frame = pd.read_parquet(export(records, tmp_path / "r.parquet", "parquet"), dtype_backend="pyarrow")
+    found = [
+        {name: None if value is pd.NA else value for name, value in row.items()}
+        for row in frame.astype(object).to_dict("records")
+    ]
+    assert found == [asdict(record) for record in records]
+
+
+@ROUND_TRIPS
+@given(RECORDS)
+def test_csv_keeps_every_field_and_the_exact_floats(tmp_path, records):
+    path = export(records, tmp_path / "r.csv", "csv")
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for row, record in zip(rows, records, strict=True):
+        for name, value in asdict(record).items():
+            kept = row[name]
+            assert (
+                (float(kept) == value)
+                if isinstance(value, float)
+                else kept == ("" if value is None else str(value))
+            )
+
+
+def test_parquet_columns_have_the_types_of_the_record_even_where_all_are_none(tmp_path):
+    frame = pd.read_parquet(export([Record()], tmp_path / "r.parquet", "parquet"), dtype_backend="pyarrow")
+    assert str(frame.dtypes["peak_memory"]) == "int64[pyarrow]"
+    assert str(frame.dtypes["value"]) == "double[pyarrow]"
+
+
+def test_markdown_marks_the_best_of_a_column_only_where_the_rank_says_so(board, fill, tmp_path):
+    fill(board)
+    text = export(board.records, tmp_path / "t.md", "markdown", board.replicates).read_text()
+    (best,) = [line for line in text.splitlines() if "**" in line and "|" in line]
+    assert best.startswith("| strong | generated + real | **")
+    plain = export(board.records, tmp_path / "u.md", "markdown").read_text()
+    assert not [line for line in plain.splitlines() if "**" in line and "|" in line]
+
+
+def test_markdown_tables_survive_pipes_and_tags_in_names(board, tmp_path):
+    board.add(value=0.5, generator="a|b<script>\nc")
+    text = export(board.records, tmp_path / "t.md", "markdown").read_text()
+    assert "| a\\|b&lt;script> c | generated only | 50.0 |" in text
+
+
+def test_latex_escapes_names_and_marks_best_and_second_best(board, fill, tmp_path):
+    fill(board)
+    board.add(value=0.5, generator="a_b&c%", category="bolt")
+    text = export(board.records, tmp_path / "t.tex", "latex", board.replicates).read_text()
+    assert r"a\_b\&c\% & generated only & not run \\" in text
+    assert text.count(r"\textbf{") == 1
+    assert text.count(r"\underline{") == 2
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+
+
+def test_a_void_cell_says_why_in_one_word(board, tmp_path):
+    board.add(status="skipped", note="knows no types")
+    assert "skipped" in export(board.records, tmp_path / "t.md", "markdown").read_text()
+
+
+def test_an_unknown_format_is_one_clear_sentence(tmp_path):
+    with pytest.raises(BenchError, match=r"unknown export format 'jsn'; did you mean 'json'\?"):
+        export([], tmp_path / "x", "jsn")
+
+
+def test_a_path_that_cannot_be_written_is_one_clear_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BenchError, match="cannot write"):
+        export([], tmp_path / "file" / "x.csv", "csv")
