@@ -17,6 +17,8 @@ from reports.site import write_site
 
 HOSTILE = '<script>document.title="owned"</script>"><img src=x onerror=\'document.title="owned"\'>'
 
+NOBODY = "not an origin"
+
 
 @dataclass(frozen=True)
 class Visit:
@@ -46,6 +48,7 @@ def _run(arguments: list[str], profile: Path) -> subprocess.CompletedProcess[str
     ]
     flags += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     flags += ["--disable-dev-shm-usage", f"--user-data-dir={profile}", "--enable-logging=stderr"]
+    flags += ["--host-resolver-rules=MAP * ~NOTFOUND"]
     return subprocess.run(
         [_chromium(), *flags, *arguments], capture_output=True, text=True, timeout=120, check=True
     )
@@ -58,10 +61,11 @@ def visit(tmp_path: Path) -> Callable[..., Visit]:
         done = _run([f"--log-net-log={log}", "--dump-dom", *flags, page.as_uri()], tmp_path / "profile")
         console = tuple(line for line in done.stderr.splitlines() if "CONSOLE" in line)
         events = json.loads(log.read_text())["events"]
-        asked = {event.get("params", {}).get("url", "") for event in events}
-        return Visit(
-            done.stdout, console, tuple(sorted(url for url in asked if url.startswith(("http", "ws"))))
-        )
+        params = [event.get("params", {}) for event in events]
+        # Chromium asks for things of its own accord too; those have no initiator.
+        asked = {each["url"] for each in params if each.get("initiator", NOBODY) != NOBODY and "url" in each}
+        requests = tuple(sorted(url for url in asked if not url.startswith("file:")))
+        return Visit(done.stdout, console, requests)
 
     return visited
 

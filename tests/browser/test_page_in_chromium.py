@@ -13,6 +13,12 @@ def test_the_page_opens_from_disk_with_no_console_message_and_no_request(visit, 
     assert "</html>" in seen.dom
 
 
+def test_a_request_would_be_seen(visit, tmp_path):
+    page = tmp_path / "index.html"
+    page.write_text('<img src="https://example.invalid/x.png">')
+    assert visit(page).requests == ("https://example.invalid/x.png",)
+
+
 def test_hostile_names_run_nothing(visit, page):
     seen = visit(page)
     title = re.search(r"<title>(.*?)</title>", seen.dom, re.DOTALL)
