@@ -11,7 +11,7 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +94,7 @@ def write_samples(
             fields or (),
             sides.pop() if len(sides) == 1 else None,
         )
-        text = json.dumps(index_file.__dict__, sort_keys=True, ensure_ascii=True)
+        text = json.dumps(asdict(index_file), sort_keys=True, ensure_ascii=True)
         _add(archive, "index.json", text.encode())
     return index_file
 
