@@ -42,7 +42,7 @@ def write(
     """
     if workers < 1:
         raise ValueError(f"sample data: workers is {workers}; give 1 or more")
-    root = Path(root)
+    root = Path(root).absolute()
     label = _label(spec)
     if _holds(root, label):
         return root
