@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.adapters import Detector, Generator
+from bench.adapters import Generator
 from bench.planning import build
 from bench.planning.build import ANY, GOOD, RealPools
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped, SplitPlan
+from bench.planning.methods import task_of
+from bench.records import UNKNOWN
 from bench.tasks import Task
 
 SPEC = Path(__file__).with_suffix(".toml")
@@ -42,6 +44,7 @@ def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
                     config, generator, category, pools, defects_of(config, generator, category), seed
                 )
                 for category in split.categories
+                if defects_of(config, generator, category)
             }
             yield from generation(config, split, generator, pools, generated[generator.name], seed)
         for detector in config.detectors:
@@ -56,7 +59,9 @@ def defects_of(config: PlanConfig, generator: Method, category: CategoryPlan) ->
     A generator that knows no types makes as many in all as one that does.
     """
     if generator.ingested is not None:
-        held = {defect: params["count"] for defect, params in generator.ingested[category.name].items()}
+        held = {
+            defect: params["count"] for defect, params in generator.ingested.get(category.name, {}).items()
+        }
         return {defect: min(count, config.generated_per_type) for defect, count in held.items()}
     yields = _yields(generator)
     made = dict.fromkeys(category.defects, config.generated_per_type)
@@ -79,6 +84,9 @@ def generation(
     for category in split.categories:
         labels = {**_labels(config, split, seed, category.name), **_generator_labels(config, generator)}
         defects = defects_of(config, generator, category)
+        if not defects:
+            yield Skipped(labels, build.GENERATION_METRICS, _nothing_made(generator, category))
+            continue
         yield build.generation_score(config, category, pools[category.name], generated[category.name], labels)
         if ANY in defects:
             yield Skipped(
@@ -93,7 +101,7 @@ def generation(
 def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
     """The training sets of a detector, in the order of the page."""
     if detector.ingested is not None:
-        yield Row("unknown")
+        yield Row(UNKNOWN)
         return
     yield Row("real")
     for generator in config.generators:
@@ -111,50 +119,69 @@ def detection(
     seed: int,
 ) -> Iterator[Task | Skipped]:
     """Train one detector on one kind of row and test it on every category."""
-    names_defects = detector.adapter is not None and _detector(detector).task == "classification"
     models: dict[str, Task] = {}
     for category in split.categories:
         labels = {
             **_labels(config, split, seed, category.name),
             **(_generator_labels(config, row.generator) if row.generator else {}),
+            **_detector_labels(config, detector),
             "mix": row.mix,
-            "scope": detector.scope,
-            "detector": detector.name,
-            "detector_version": detector.version,
-            "detector_variant": detector.variant,
-            "detector_params": detector.params_digest,
-            "selection": config.selection if detector.ingested is None else "unknown",
         }
-        reason = _cannot(detector, row, category, names_defects)
+        names_defects = _names_defects(detector, category)
+        reason = _cannot(config, detector, row, category, names_defects)
         if reason:
             metrics = build.CLASSIFICATION_METRICS if names_defects else build.DETECTION_METRICS
             yield Skipped(labels, metrics, reason)
             continue
         covered = split.categories if detector.scope == "dataset" else (category,)
         classes = [(c.name, defect) for c in covered for defect in c.defects]
-        scope = "" if detector.scope == "dataset" else category.name
-        if scope not in models and detector.ingested is None:
-            part = {c.name: pools[c.name] for c in covered}
-            models[scope] = build.detector_fit(config, detector, row.mix, part, generated, classes, seed)
         test = pools[category.name].test
-        prediction = build.detector_prediction(detector, models.get(scope), category.name, test, seed)
+        if detector.ingested is not None:
+            prediction = build.ingested_prediction(config, detector.ingested[category.name])
+        else:
+            scope = "" if detector.scope == "dataset" else category.name
+            if scope not in models:
+                part = {c.name: pools[c.name] for c in covered}
+                models[scope] = build.detector_fit(config, detector, row.mix, part, generated, classes, seed)
+            prediction = build.detector_prediction(detector, models[scope], category.name, test, seed)
         if names_defects:
             yield build.classification_score(config, labels, prediction, test, classes)
         else:
             yield build.detection_score(config, labels, prediction, test)
 
 
-def _cannot(detector: Method, row: Row, category: CategoryPlan, names_defects: bool) -> str:
+def _names_defects(detector: Method, category: CategoryPlan) -> bool:
+    """Whether the detector classifies defects rather than finds them."""
+    if detector.ingested is not None:
+        return detector.ingested.get(category.name, {}).get("gives") == ["predicted"]
+    return task_of(detector) == "classification"
+
+
+def _cannot(
+    config: PlanConfig, detector: Method, row: Row, category: CategoryPlan, names_defects: bool
+) -> str:
     """Why this cell cannot be; empty where it can."""
+    if detector.ingested is not None:
+        held = detector.ingested.get(category.name)
+        if held is None:
+            return f"nothing was ingested for {category.name}"
+        if held["test"] != category.test.digest:
+            return f"{detector.name} was ingested for another test set of {category.name}"
+    if row.generator and not defects_of(config, row.generator, category):
+        return _nothing_made(row.generator, category)
     if not names_defects:
         return ""
     if not category.has_types:
         return f"{category.name} has no defect types to tell apart"
     if len(category.defects) < 2:
         return f"{category.name} has one defect type; there is nothing to tell apart"
-    if row.generator and row.generator.ingested is None and "type" not in _yields(row.generator):
+    if row.generator and "type" not in _yields(row.generator):
         return f"{row.generator.name} knows no defect types, so its images have no label to learn"
     return ""
+
+
+def _nothing_made(generator: Method, category: CategoryPlan) -> str:
+    return f"{generator.name} was ingested without images of {category.name}"
 
 
 def _labels(config: PlanConfig, split: SplitPlan, seed: int, category: str) -> dict[str, Any]:
@@ -183,11 +210,22 @@ def _generator_labels(config: PlanConfig, generator: Method) -> dict[str, Any]:
     }
 
 
+def _detector_labels(config: PlanConfig, detector: Method) -> dict[str, Any]:
+    return {
+        "scope": detector.scope if detector.ingested is None else UNKNOWN,
+        "detector": detector.name,
+        "detector_version": detector.version,
+        "detector_variant": detector.variant,
+        "detector_params": detector.params_digest,
+        "selection": config.selection if detector.ingested is None else UNKNOWN,
+    }
+
+
 def _yields(generator: Method) -> frozenset[str]:
+    """What a generator makes; of an ingested one, what its folders say."""
+    if generator.ingested is not None:
+        held = {defect for defects in generator.ingested.values() for defect in defects}
+        kinds = {GOOD: "normal", ANY: "anomaly"}
+        return frozenset(kinds.get(defect, "type") for defect in held)
     assert generator.adapter is not None and issubclass(generator.adapter, Generator)
     return generator.adapter.yields
-
-
-def _detector(detector: Method) -> type[Detector]:
-    assert detector.adapter is not None and issubclass(detector.adapter, Detector)
-    return detector.adapter

@@ -28,6 +28,8 @@ class Adapter(ABC):
     version: ClassVar[int]
     Params: ClassVar[type[BaseModel]] = Params
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    imports: ClassVar[tuple[str, ...]] = ()
+    """Slow modules that the adapter imports when it works; a worker imports them once for all its tasks."""
 
     def __init__(self, params: Any) -> None:
         self.params = params

@@ -207,7 +207,7 @@ def ingest(
     """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""
     from bench.cli.ingest import ingest_command
 
-    ingest_command(source, generator, detector, data, split, seed, resolution, store)
+    ingest_command(source, generator, detector, data, split, seed, store)
 
 
 @data_app.command("check")

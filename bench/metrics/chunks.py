@@ -41,6 +41,7 @@ class MapChunks:
         elif not isinstance(maps, Iterable):
             raise MetricInputError("maps must be an array [N, H, W] or an iterable of chunks")
         self.maps, self.masks, self.chunk = maps, masks, chunk
+        self._checked = False
         self.rereadable = self.arrays or (
             isinstance(maps, Sequence)
             and (masks is None or hasattr(masks, "shape") or isinstance(masks, Sequence))
@@ -51,7 +52,8 @@ class MapChunks:
         start = 0
         for maps, masks in self._pairs():
             amap, mask = _stack(maps), _stack(masks)
-            checked = real_array(amap, f"maps from image {start} on", ndim=3)
+            # values that were found finite in the first read need no second look
+            checked = real_array(amap, f"maps from image {start} on", ndim=3, finite=not self._checked)
             truth = truth_array(mask, f"masks from image {start} on", ndim=3)
             if checked.shape != truth.shape:
                 raise MetricInputError(
@@ -60,6 +62,7 @@ class MapChunks:
             start += len(checked)
             seen = True
             yield checked, truth
+        self._checked = True
         if not seen:
             raise MetricInputError("the stream of maps is empty: there is nothing to score")
 

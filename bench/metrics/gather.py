@@ -10,6 +10,8 @@ This is the plain numpy path; `radix` does the same counts compiled, and gives t
 
 from __future__ import annotations
 
+import importlib.util
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -34,8 +36,23 @@ class Gathered:
 
 
 def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
-    """Reads the maps once or twice and tallies them. `compiled`: None uses numba where it is there."""
-    return _gather_numpy(chunks, per_image)
+    """Reads the maps and tallies them.
+
+    compiled: None takes the numba path where numba is installed and the maps are float32 that can be read
+    again; true and false ask for one path.
+    """
+    if compiled is None:
+        compiled = numba_is_there() and chunks.all_float32()
+    if not compiled:
+        return _gather_numpy(chunks, per_image)
+    from bench.metrics.radix import tally_compiled
+
+    return Gathered(*tally_compiled(chunks, per_image))
+
+
+def numba_is_there() -> bool:
+    """Whether numba is installed and not switched off by DEFECTBENCH_NUMBA=0."""
+    return os.environ.get("DEFECTBENCH_NUMBA", "1") != "0" and importlib.util.find_spec("numba") is not None
 
 
 def _gather_numpy(chunks: MapChunks, per_image: bool) -> Gathered:

@@ -36,8 +36,8 @@ def to_numpy(values: Any, name: str) -> np.ndarray:
     return array
 
 
-def real_array(values: Any, name: str, ndim: int | None = None) -> np.ndarray:
-    """Real numbers as float32 or float64, finite, not empty.
+def real_array(values: Any, name: str, ndim: int | None = None, *, finite: bool = True) -> np.ndarray:
+    """Real numbers as float32 or float64, not empty, and, unless `finite` is false, checked to be finite.
 
     float16, bfloat16 and integers up to 16 bits become float32, which holds them exactly; other
     integers become float64. Raises MetricInputError otherwise.
@@ -53,7 +53,8 @@ def real_array(values: Any, name: str, ndim: int | None = None) -> np.ndarray:
         raise MetricInputError(f"{name} must have {ndim} axes, but has shape {array.shape}")
     if array.size == 0:
         raise MetricInputError(f"{name} is empty (shape {array.shape})")
-    require_finite(array, name)
+    if finite:
+        require_finite(array, name)
     return array
 
 

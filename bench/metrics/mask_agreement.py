@@ -77,7 +77,7 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
         if mask.any() and not mask.all()
     ]
     if not rows:
-        raise UndefinedMetricError("every mask is empty or covers its image")
+        raise UndefinedMetricError("every mask is empty or full")
     within, without, contrast, overlap, boundary = np.array(rows).T
     scores = np.maximum(contrast, 0.0) * overlap
     return MaskAgreement(

@@ -151,7 +151,7 @@ def detector_fit(
     if mix in ("real", "generated+real"):
         inputs += [(f"real/{name}", real.base) for name, real in pools.items()]
     if mix in ("generated", "generated+real"):
-        inputs += [(f"generated/{name}", generated[name]) for name in pools]
+        inputs += [(f"generated/{name}", generated[name]) for name in pools if name in generated]
     shares = detector.shares[mix]
     params = {
         "params": dict(detector.params),
@@ -166,13 +166,17 @@ def detector_fit(
     return _method_task("detector.fit", detector, params, inputs, seed)
 
 
-def detector_prediction(detector: Method, model: Task | None, category: str, test: Task, seed: int) -> Task:
-    """The test images of a category through a model, or what was ingested for them."""
-    if detector.ingested is not None:
-        return make("detector.ingest", detector.ingested[category])
-    assert model is not None, "a detector that was not ingested has a model"
+def detector_prediction(detector: Method, model: Task, category: str, test: Task, seed: int) -> Task:
+    """The test images of a category through a model."""
     params = {**model.params, "category": category}
     return _method_task("detector.predict", detector, params, [("model", model), ("test", test)], seed)
+
+
+def ingested_prediction(config: PlanConfig, params: Mapping[str, Any]) -> Task:
+    """What a detector elsewhere said of the test images of a category."""
+    held = make("detector.ingest", params)
+    asked = {"category": params["category"], "resolution": config.resolution}
+    return make("detector.maps", asked, [("ingested", held)])
 
 
 def detection_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:

@@ -49,8 +49,7 @@ def prepare(
     """
     dataset = find_dataset(root)
     if categories:
-        kept = [dataset.category(name) for name in categories]
-        dataset = Dataset(dataset.name, dataset.root, tuple(kept), dataset.layout, dataset.strays)
+        dataset = dataset.select(categories)
     if pinned is not None:
         counts = load_counts(pinned)
         wrong = difference(dataset, counts) if claims(dataset, counts) else []

@@ -155,8 +155,9 @@ def prepare_request(
 
 def sample_data(store: Store, scale: Scale, progress: Callable[..., None]) -> Path:
     """The sample data set in the sizes of the scale, rendered into the store unless it is there."""
-    sample = SampleSpec(**scale.sample)
-    folder = store.root / "data" / digest(scale.sample)[:12] / "sample"
+    sizes = scale.sample.model_dump()
+    sample = SampleSpec(**sizes)
+    folder = store.root / "data" / digest(sizes)[:12] / "sample"
     return write(sample, folder, workers=min(os.cpu_count() or 1, 8), progress=progress)
 
 

@@ -26,6 +26,15 @@ class MethodSpec(_Spec):
     params: dict[str, Any] = {}
 
 
+class SampleSizes(_Spec):
+    """Sizes of the built-in sample data set: side in pixels, images a category, images a defect type."""
+
+    size: int = 256
+    train: int = 60
+    test_good: int = 16
+    per_defect: int = 12
+
+
 class Scale(_Spec):
     """The counts of one scale."""
 
@@ -38,8 +47,7 @@ class Scale(_Spec):
     seeds: list[int]
     generators: list[str]
     detectors: list[str]
-    sample: dict[str, int] = {}
-    """Sizes of the built-in sample data set at this scale."""
+    sample: SampleSizes = SampleSizes()
     methods: dict[str, MethodSpec] = {}
 
 

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
@@ -278,8 +277,3 @@ class _draining:
     def __exit__(self, *exc: object) -> None:
         if self.before is not None:
             signal.signal(signal.SIGINT, self.before)
-
-
-def run_journals(store_root: Path) -> list[Path]:
-    """The journals of all runs of a store, newest last."""
-    return sorted((store_root / "runs").glob("*.json"))

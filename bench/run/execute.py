@@ -36,7 +36,7 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
         _redirect_output(log)
         try:
             started = time.monotonic()
-            gpu = _run_stage(job, store, aside / "out", tell)
+            gpu = run_stage(job, store, aside / "out", tell)
             store.publish(
                 aside,
                 job.definition,
@@ -69,7 +69,7 @@ def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any
     }
 
 
-def _run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str], None]) -> int:
+def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str], None]) -> int:
     """Run the stage; returns the peak GPU memory in bytes, 0 on a CPU."""
     _settle_torch(job)
     load_plugins(job.plugins)

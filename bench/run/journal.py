@@ -70,5 +70,8 @@ class Journal:
                     raise
 
 
-def read_journal(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
+def newest_journal(folder: Path) -> dict[str, Any] | None:
+    """The journal of the last `bench run` that began, or None."""
+    held = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    runs = [journal for journal in held if journal.get("plan")]
+    return max(runs, key=lambda journal: journal["begun"], default=None)

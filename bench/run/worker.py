@@ -13,9 +13,14 @@ import select
 import signal
 import sys
 import time
+from contextlib import suppress
+from importlib import import_module
 from typing import Any
 
+from bench import registry
+from bench.errors import BenchError
 from bench.run.jobs import Job
+from bench.stages import STAGES
 
 _PR_SET_PDEATHSIG = 1
 
@@ -24,7 +29,7 @@ def serve() -> None:
     """Take jobs until standard input closes."""
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
-    _warm()
+    warm: set[str] = set()
     running: dict[int, tuple[str, float | None]] = {}
     pending = b""
     open_input = True
@@ -36,6 +41,7 @@ def serve() -> None:
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
                 job = Job(**json.loads(line))
+                _warm(job, warm)
                 stop = None if job.time_limit is None else time.monotonic() + job.time_limit
                 running[_fork(job, channel)] = (job.key, stop)
         _reap(running, channel)
@@ -46,9 +52,19 @@ def serve() -> None:
         os.kill(pid, signal.SIGKILL)
 
 
-def _warm() -> None:
-    import numpy  # noqa: F401
-    import torch  # noqa: F401
+def _warm(job: Job, warm: set[str]) -> None:
+    """Import what jobs of this kind need, unless that was done; a child finds it in its memory."""
+    stage = job.definition["stage"]
+    name = job.definition["adapter"].partition("@")[0]
+    wanted = ["numpy", "torch", "PIL.Image", "bench.run.execute", *STAGES[stage].imports]
+    wanted.append(STAGES[stage].target.partition(":")[0])
+    with suppress(BenchError):  # plug-ins and ingested methods are the child's business
+        wanted += registry.load(stage.partition(".")[0], name).imports if name else ()
+    for module in wanted:
+        if module not in warm:
+            warm.add(module)
+            with suppress(Exception):  # a child that needs it fails with the reason in its log
+                import_module(module)
 
 
 def _fork(job: Job, channel: int) -> int:

@@ -46,11 +46,16 @@ class Stage:
 
     target: str
     version: int
+    imports: tuple[str, ...] = ()
+    """Slow modules that the stage needs; a worker imports them once for all its tasks."""
 
     def load(self) -> Callable[[StageRun], None]:
         module, _, name = self.target.partition(":")
         return getattr(import_module(module), name)
 
+
+_FEATURES = ("timm", "bench.features.embedded", "bench.metrics")
+_METRICS = ("numba", "scipy.ndimage", "bench.metrics.bootstrap_pixels")
 
 STAGES: Mapping[str, Stage] = {
     "data.cache": Stage("bench.stages.data:cache", 1),
@@ -59,12 +64,13 @@ STAGES: Mapping[str, Stage] = {
     "generator.sample": Stage("bench.stages.generator:sample", 1),
     "generator.cache": Stage("bench.stages.generator:cache", 1),
     "generator.ingest": Stage("bench.stages.ingest:generator", 1),
-    "features": Stage("bench.stages.features:features", 1),
-    "features.perceptual": Stage("bench.stages.features:perceptual", 1),
-    "score.generation": Stage("bench.stages.score_generation:score", 1),
+    "features": Stage("bench.stages.features:features", 1, _FEATURES),
+    "features.perceptual": Stage("bench.stages.features:perceptual", 1, _FEATURES),
+    "score.generation": Stage("bench.stages.score_generation:score", 1, _METRICS),
     "detector.fit": Stage("bench.stages.detector:fit", 1),
     "detector.predict": Stage("bench.stages.detector:predict", 1),
     "detector.ingest": Stage("bench.stages.ingest:detector", 1),
-    "score.detection": Stage("bench.stages.score_detection:score", 1),
-    "score.classification": Stage("bench.stages.score_classification:score", 1),
+    "detector.maps": Stage("bench.stages.ingest:maps", 1),
+    "score.detection": Stage("bench.stages.score_detection:score", 1, _METRICS),
+    "score.classification": Stage("bench.stages.score_classification:score", 1, _METRICS),
 }

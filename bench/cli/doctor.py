@@ -1,0 +1,77 @@
+"""`bench doctor`: what this machine has and lacks."""
+
+import os
+import shutil
+from importlib import metadata
+from pathlib import Path
+
+from bench import registry
+from bench.errors import BenchError
+from bench.features.embedded import embedded_weights
+from bench.features.weights import WeightsMissingError
+from bench.run.session import default_workers
+from bench.store import open_store
+from bench.store.environment import environment
+from bench.store.store import check_writable
+
+
+def doctor_command(weights: Path | None, store_root: Path) -> int:
+    """Print what was found; 0 if the default run can work here, 1 otherwise."""
+    found = environment()
+    print(f"python {found['python']} on {found['os']}, {found['cpu']}, {found['cores']} cores")
+    print(f"GPUs: {', '.join(found['gpus']) or 'none; everything runs on the CPU'}")
+    print(f"tasks at once: {default_workers()}")
+    for package, version in found["packages"].items():
+        print(f"  {package} {version}")
+    faults = [f"{name} is not installed" for name in _absent(found["packages"])]
+    faults += _adapter_faults()
+    try:
+        print(f"embedded features: {embedded_weights().name}")
+    except WeightsMissingError as error:
+        faults.append(str(error))
+    print(f"weights folder: {weights or 'none (--weights or DEFECTBENCH_WEIGHTS)'}")
+    faults += _store_faults(store_root)
+    for fault in faults:
+        print(f"FAULT: {fault}")
+    print("all is well" if not faults else f"{len(faults)} faults")
+    return 1 if faults else 0
+
+
+def _absent(packages: dict[str, str]) -> list[str]:
+    """What defectbench requires and is not installed."""
+    names = []
+    for line in metadata.requires("defectbench") or []:
+        name = line.partition(";")[0].split(">")[0].split("=")[0].strip()
+        if "extra ==" not in line and name not in packages:
+            try:
+                metadata.version(name)
+            except metadata.PackageNotFoundError:
+                names.append(name)
+    return names
+
+
+def _adapter_faults() -> list[str]:
+    faults = []
+    for kind in ("generator", "detector", "protocol"):
+        for name in registry.names(kind):
+            try:
+                registry.load(kind, name)
+            except BenchError as error:
+                faults.append(str(error))
+    return faults
+
+
+def _store_faults(root: Path) -> list[str]:
+    if not root.exists():
+        free = shutil.disk_usage(Path.cwd()).free
+        print(f"store {root}: none yet, {free >> 30} GiB free")
+        return (
+            [] if os.access(Path.cwd(), os.W_OK) else [f"{Path.cwd()} cannot be written, so no store can be"]
+        )
+    try:
+        store = open_store(root)
+        check_writable(store)
+    except BenchError as error:
+        return [str(error)]
+    print(f"store {root}: {len(list(store.keys()))} tasks, {shutil.disk_usage(root).free >> 30} GiB free")
+    return []

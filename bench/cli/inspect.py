@@ -1,0 +1,156 @@
+"""`bench list`, `show`, `status`, `log`: what there is, and how the last run goes."""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench import registry
+from bench.errors import BenchError, did_you_mean
+from bench.planning.plan import Plan, load_plan
+from bench.planning.spec import load_spec
+from bench.run.journal import newest_journal
+from bench.store import Store, open_store
+
+_KINDS = ("generator", "detector", "protocol")
+
+
+def list_command(kind: str, plugins: Sequence[Path]) -> None:
+    registry.load_plugins([str(path) for path in plugins])
+    for each in _KINDS:
+        if kind not in ("all", f"{each}s"):
+            continue
+        print(f"{each}s")
+        for name in registry.names(each):
+            print(f"  {name:<18} {_one_line(registry.load(each, name))}")
+
+
+def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
+    registry.load_plugins([str(path) for path in plugins])
+    for kind in _KINDS:
+        if name in registry.names(kind):
+            _show_protocol(name) if kind == "protocol" else _show_adapter(kind, name)
+            return
+    if len(name) >= 6 and set(name) <= set("0123456789abcdef"):
+        _show_task(open_store(store_root), name)
+        return
+    known = [known for kind in _KINDS for known in registry.names(kind)]
+    raise BenchError(did_you_mean("generator, detector or protocol", name, known))
+
+
+def status_command(store_root: Path) -> None:
+    store = open_store(store_root)
+    journal, plan = last_run(store)
+    done = sum(store.done(key) for key in plan.goals)
+    print(journal["command"])
+    print(f"{done} of {len(plan.goals)} results are there, {len(plan.skipped)} cells are skipped")
+    alive = journal["ended"] is None and _runs(journal)
+    if alive:
+        print(f"running on {journal['host']} since {_ago(journal['begun'])}:")
+        for task in journal["running"].values():
+            moved = f"{task['done']}/{task['total']} {task['note']}" if task["total"] else ""
+            print(f"  {task['title']}, {_ago(task['since'])} {moved}".rstrip())
+    elif journal["ended"] is None:
+        print("the run was killed; the same command goes on from where it was")
+    for key, node in plan.nodes.items():
+        failure = None if store.done(key) else store.failure(key)
+        if failure is not None:
+            print(f"FAILED {node.title}: {failure['error']}\n  bench log {key[:12]} --store {store.root}")
+
+
+def log_command(key: str, store_root: Path) -> None:
+    store = open_store(store_root)
+    found = find_key(store, key)
+    log = store.folder(found) / "log.txt"
+    if log.exists():
+        print(log.read_text(errors="replace"), end="")
+        return
+    failure = store.failure(found)
+    print(failure["log"] or failure["error"] if failure else "", end="\n")
+
+
+def last_run(store: Store) -> tuple[dict[str, Any], Plan]:
+    """The journal and plan of the newest run; BenchError where nothing was run in the store yet."""
+    journal = newest_journal(store.root / "runs")
+    if journal is None:
+        raise BenchError(f"nothing was run in the store {store.root} yet; `bench run` does that")
+    return journal, load_plan(store.root / "runs" / journal["plan"])
+
+
+def find_key(store: Store, start: str) -> str:
+    """The one key, of a done or failed task, that begins like this."""
+    keys = {path.name for path in (store.root / "tasks").glob(f"{start[:2]}*/{start}*")}
+    keys |= {path.stem for path in (store.root / "failures").glob(f"{start}*.json")}
+    if len(keys) != 1:
+        what = "no task has a key that begins" if not keys else f"{len(keys)} tasks have keys that begin"
+        raise BenchError(f"{what} with '{start}' in {store.root}; `bench status` and the page show keys")
+    return keys.pop()
+
+
+def _show_adapter(kind: str, name: str) -> None:
+    adapter = registry.load(kind, name)
+    print(f"{kind} {registry.adapter_id(kind, name)}: {_one_line(adapter)}")
+    facts = ("needs", "yields") if kind == "generator" else ("task", "modality")
+    for fact in ("scope", *facts):
+        value = getattr(adapter, fact)
+        print(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, frozenset) else value}")
+    print("parameters (default: the paper's)")
+    for field, info in adapter.Params.model_fields.items():
+        print(
+            f"  {field} = {info.get_default(call_default_factory=True)!r}  {info.description or ''}".rstrip()
+        )
+    for preset, values in adapter.presets.items():
+        print(f"preset {name}[{preset}]: {', '.join(f'{key}={value}' for key, value in values.items())}")
+
+
+def _show_protocol(name: str) -> None:
+    module = registry.load("protocol", name)
+    spec = load_spec(module.SPEC)
+    print(f"protocol {spec.name}@{spec.version}: {spec.title}")
+    print(f"  split: {spec.split}")
+    for mix, shares in spec.mixes.items():
+        print(f"  {mix}: {', '.join(f'{share:.0%} {pool}' for pool, share in shares.items())} of a batch")
+    for label, scale in spec.scales.items():
+        print(
+            f"scale {label}: {scale.resolution} x {scale.resolution} pixels, "
+            f"{scale.generated_per_type} images a type, seeds {scale.seeds}\n"
+            f"  generators: {', '.join(scale.generators)}\n  detectors: {', '.join(scale.detectors)}"
+        )
+
+
+def _show_task(store: Store, start: str) -> None:
+    key = find_key(store, start)
+    if not store.done(key):
+        print(json.dumps(store.failure(key), indent=1, sort_keys=True))
+        return
+    manifest = store.manifest(key)
+    print(json.dumps(store.definition(key), indent=1, sort_keys=True))
+    print(
+        f"took {manifest.seconds} s and {manifest.peak_memory >> 20} MiB, run {manifest.run}, {manifest.host}"
+    )
+    for path, file in manifest.files.items():
+        print(f"  {file['size']:>12}  {path}")
+
+
+def _one_line(thing: Any) -> str:
+    return (thing.__doc__ or "").strip().partition("\n")[0]
+
+
+def _ago(since: float) -> str:
+    return f"{max(0.0, time.time() - since):.0f} s"
+
+
+def _runs(journal: dict[str, Any]) -> bool:
+    """Whether the driver still lives, as far as this machine can tell."""
+    if journal["host"] != socket.gethostname():
+        return True
+    try:
+        os.kill(journal["pid"], 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,49 @@
+"""`bench report`, `export`, `samples extract`: what can be made from a store again at any time."""
+
+from pathlib import Path
+
+from bench import registry
+from bench.cli.inspect import last_run
+from bench.collect import collect
+from bench.errors import BenchError, did_you_mean
+from bench.run.session import render
+from bench.samples import extract
+from bench.store import open_store
+
+_FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}
+
+
+def report_command(store_root: Path, out: Path | None) -> None:
+    store = open_store(store_root)
+    _, plan = last_run(store)
+    if out is None:
+        page = render(store, plan, rebuild=True)
+    else:
+        page = registry.load_page("site")(collect(plan, store), out)
+    print(page)
+
+
+def export_command(store_root: Path, out: Path) -> None:
+    if out.suffix not in _FORMATS:
+        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(_FORMATS)}")
+    store = open_store(store_root)
+    results = collect(last_run(store)[1], store)
+    print(registry.load_page("export")(results.records, out, _FORMATS[out.suffix], results.replicates))
+
+
+def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> None:
+    store = open_store(store_root)
+    _, plan = last_run(store)
+    sampled: dict[str, list[Path]] = {}
+    for key in plan.goals:
+        node = plan.nodes[key]
+        if node.stage != "score.generation" or node.labels["seed"] != seed:
+            continue
+        pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
+        files = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
+        sampled.setdefault(node.labels["generator"], []).extend(files)
+    if not sampled.get(generator):
+        raise BenchError(did_you_mean("generator", generator, sampled, of=f"the last run, seed {seed}"))
+    if out.exists() and any(out.iterdir()):
+        raise BenchError(f"{out} is not empty; name a new folder")
+    print(f"{extract(sampled[generator], out)} images in {out}")

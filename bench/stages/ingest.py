@@ -1,0 +1,70 @@
+"""Stages of what was made elsewhere: copied into the store, in the form of our own methods' outputs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.adapters import Request
+from bench.errors import BenchError
+from bench.ingest.generated import GeneratedItem, generated_samples
+from bench.ingest.predictions import read_map
+from bench.samples import write_samples
+from bench.stages import StageRun
+
+
+def generator(run: StageRun) -> None:
+    """samples.zip with the images and masks of one defect type, each at its own size."""
+    params = run.params
+    category, defect = params["category"], params["defect"]
+    rows = _source(run, "generated")
+    items = [
+        GeneratedItem(category, defect, Path(row["image"]), Path(row["mask"]) if row["mask"] else None)
+        for row in rows
+    ]
+    request = Request(category, defect, range(len(items)))
+    samples = generated_samples(items)
+    write_samples(run.out / "samples.zip", request, samples, run.context.progress, generator=params["name"])
+
+
+def detector(run: StageRun) -> None:
+    """What a detector said of the test images of one category: maps/00000.npy at their own size, scores.npy,
+    and logits.npy (one for the predicted defect type, zero for the others)."""
+    source = _source(run, "predictions")
+    if source["maps"] is not None:
+        (run.out / "maps").mkdir()
+        for row, path in enumerate(source["maps"]):
+            np.save(run.out / "maps" / f"{row:05d}.npy", read_map(Path(path)))
+            run.context.progress(row + 1, len(source["maps"]))
+    if source["scores"] is not None:
+        np.save(run.out / "scores.npy", np.array(source["scores"], np.float32))
+    if source["predicted"] is not None:
+        classes = run.params["classes"]
+        logits = np.zeros((len(source["predicted"]), len(classes)), np.float32)
+        for row, predicted in enumerate(source["predicted"]):
+            if predicted is not None:
+                logits[row, classes.index(predicted)] = 1
+        np.save(run.out / "logits.npy", logits)
+
+
+def maps(run: StageRun) -> None:
+    """Ingested outputs at the resolution of the protocol: amaps.npy, scores.npy, logits.npy."""
+    folder, side = run.inputs.one("ingested"), run.params["resolution"]
+    for name in ("scores.npy", "logits.npy"):
+        if (folder / name).exists():
+            np.save(run.out / name, np.load(folder / name, allow_pickle=False))
+    files = sorted((folder / "maps").glob("*.npy"))
+    if files:
+        shape = (len(files), side, side)
+        out = np.lib.format.open_memmap(run.out / "amaps.npy", mode="w+", dtype=np.float32, shape=shape)
+        for row, path in enumerate(files):
+            out[row] = read_map(path, side)
+        out.flush()
+
+
+def _source(run: StageRun, kind: str) -> Any:
+    path = run.sources / f"{kind}-{run.params['content'][:32]}.json"
+    if not path.exists():
+        raise BenchError(f"the files of {run.params['name']} are not known here; run `bench ingest` again")
+    return json.loads(path.read_text())
