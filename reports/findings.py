@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.glossary import column_title, decimals, level_title, number
+from reports.glossary import column_title, decimals, is_percent, level_title, number, plain_unit
 from reports.identity import Column, Method, mix_name
 from reports.tables import MEAN, Leaderboard
 
@@ -78,7 +78,7 @@ def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Findi
     ahead = [point for point in points if point.mark == "up"]
     behind = [point for point in points if point.mark == "down"]
     baseline = next(label for row, label in board.labels.items() if row.is_baseline)
-    unit = " points" if column.unit == "fraction" else f" {column.unit}"
+    unit = " points" if is_percent(column) else f" {plain_unit(column)}".rstrip()
 
     def named(point: Point) -> str:
         return f"{point.label}, {point.mix} ({point.text}{unit})"

@@ -21,6 +21,7 @@ class Strip:
     picture: Picture
     shown: int
     of: int
+    """Images of this defect that there are."""
 
 
 @dataclass(frozen=True)
@@ -61,4 +62,6 @@ def _strip(gallery: Gallery, album: Album) -> Strip:
     is_real = gallery.generator == "real"
     maker = "the real third" if is_real else gallery.generator
     alt = f"{len(rows)} images of {gallery.category}, {gallery.defect}, from {maker}; defect outlined"
-    return Strip(gallery.generator, is_real, album.add(strip(tiles), alt), len(rows), len(gallery.rows))
+    return Strip(
+        gallery.generator, is_real, album.add(strip(tiles), alt), len(rows), len(pool.rows(gallery.defect))
+    )

@@ -96,8 +96,13 @@ def is_percent(column: Column) -> bool:
 
 def unit_mark(column: Column) -> str:
     """ "%" or the unit, and an arrow towards better."""
-    unit = "%" if is_percent(column) else ("" if column.unit == "fraction" else column.unit)
+    unit = "%" if is_percent(column) else plain_unit(column)
     return f"{unit} {'↓' if column.direction == 'lower' else '↑'}".strip()
+
+
+def plain_unit(column: Column) -> str:
+    """The unit of a column that is not in percent; "" for a plain number."""
+    return "" if column.unit in ("fraction", "1") else column.unit
 
 
 def decimals(column: Column, values: Iterable[float]) -> int:

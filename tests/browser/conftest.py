@@ -114,7 +114,16 @@ def page(tmp_path: Path) -> Path:
         for metric in ("ap", "iou")
     ]
     records.append(
-        Record(category="bolt", generator=HOSTILE, status="failed", note=HOSTILE, metric="ap", level="pixel")
+        Record(
+            category="bolt",
+            mix="generated",
+            generator="broken",
+            detector="unet",
+            level="pixel",
+            metric="ap",
+            status="failed",
+            note=HOSTILE,
+        )
     )
     results = Results(
         protocol=HOSTILE,

@@ -53,3 +53,17 @@ def test_a_broken_policy_would_be_seen_in_the_console(visit, page):
     text = page.read_text().replace("<script>", "<script> ", 1)
     page.write_text(text)
     assert any("Content Security Policy" in line for line in visit(page).console)
+
+
+def test_a_click_on_a_column_sorts_its_rows_and_a_second_one_turns_them_round(visit, page):
+    text = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text())
+    for clicks in (1, 2):
+        click = "document.querySelectorAll('#leaderboard button.sort')[2].click();" * clicks
+        copy = page.parent / f"{clicks}.html"
+        copy.write_text(text.replace("</body>", f"<script>{click}</script></body>"))
+        table = re.search(r'<section id="leaderboard">.*?<tbody>(.*?)</tbody>', visit(copy).dom, re.DOTALL)
+        assert table is not None
+        values = [float(value) for value in re.findall(r'<td data-sort="([^"]*)" class="">', table[1])[::2]]
+        assert len(values) == 3
+        assert values == sorted(values, reverse=clicks == 1)
+        assert "failed" in table[1].split("</tr>")[3]

@@ -94,8 +94,8 @@ def test_the_case_with_perfect_maps_is_best(results, tmp_path):
 def test_sample_grids_show_the_real_third_first(results, tmp_path):
     (grid,) = sample_grids(results.galleries, Album(tmp_path))
     assert [(strip.source, strip.is_real, strip.of) for strip in grid.strips] == [
-        ("real", True, 3),
-        ("strong", False, 3),
+        ("real", True, 6),
+        ("strong", False, 6),
     ]
 
 
