@@ -115,7 +115,8 @@ def _settle_torch(job: Job) -> None:
     import torch
 
     torch.set_num_threads(job.threads)
-    torch.use_deterministic_algorithms(True, warn_only=True)
+    if job.threads > 1 or job.device != "cpu":  # one thread sums in one order; the call imports for seconds
+        torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
     torch.backends.cuda.matmul.allow_tf32 = False
     torch.backends.cudnn.allow_tf32 = False
