@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,78 +19,85 @@ class MapChunks:
     """Iterates over checked (maps float [n, H, W], masks bool [n, H, W]).
 
     maps and masks: two arrays, memory maps or tensors [N, H, W]; or two iterables of chunks [n, H, W] or
-    [H, W] (images may differ in size between chunks); or one iterable of (maps, masks) pairs with masks
-    None. `chunk` is the number of images read at a time from an array (default: about 4 million pixels).
-    `rereadable` is false for iterators, which can be read once.
+    [H, W] (images may differ in size between chunks, not in type); or one iterable of (maps, masks) pairs
+    with masks None. chunk: images read at a time from an array (default: about 4 million pixels).
+    `rereadable` is false for iterators, which can be read once; `dtype` is that of the scores, float32 or 64.
     """
 
     def __init__(self, maps: Any, masks: Any = None, chunk: int | None = None) -> None:
         if chunk is not None and chunk < 1:
             raise MetricInputError(f"chunk must be at least 1 image, not {chunk}")
-        self.arrays = hasattr(maps, "shape")
-        if self.arrays:
-            if not hasattr(masks, "shape"):
-                masks = np.asarray(masks)
-            if len(maps.shape) != 3:
-                raise MetricInputError(f"maps must be [N, H, W], but have shape {tuple(maps.shape)}")
-            if tuple(maps.shape) != tuple(masks.shape):
-                raise MetricInputError(
-                    f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} must have the same shape"
-                )
-            if 0 in maps.shape:
-                raise MetricInputError(f"maps are empty (shape {tuple(maps.shape)})")
-        elif not isinstance(maps, Iterable):
+        self._chunk, self._finite = chunk, False
+        if hasattr(maps, "shape"):
+            masks = masks if hasattr(masks, "shape") else np.asarray(masks)
+            _require_stacks(maps, masks)
+            self.rereadable = True
+        elif isinstance(maps, Iterable):
+            self.rereadable = isinstance(maps, Sequence) and (masks is None or isinstance(masks, Sequence))
+        else:
             raise MetricInputError("maps must be an array [N, H, W] or an iterable of chunks")
-        self.maps, self.masks, self.chunk = maps, masks, chunk
-        self._checked = False
-        self.rereadable = self.arrays or (
-            isinstance(maps, Sequence)
-            and (masks is None or hasattr(masks, "shape") or isinstance(masks, Sequence))
-        )
+        self._maps, self._masks = maps, masks
+        first = next(self._pairs(), None)
+        if first is None:
+            raise MetricInputError("the stream of maps is empty: there is nothing to score")
+        self.dtype = real_array(_stack(first[0])[:1], "maps", ndim=3, finite=False).dtype
+        if not self.rereadable:
+            self._maps, self._masks = itertools.chain([first], self._unread), None
 
     def __iter__(self) -> Iterator[Chunk]:
-        seen = False
         start = 0
         for maps, masks in self._pairs():
-            amap, mask = _stack(maps), _stack(masks)
+            where = f"from image {start} on"
             # values that were found finite in the first read need no second look
-            checked = real_array(amap, f"maps from image {start} on", ndim=3, finite=not self._checked)
-            truth = truth_array(mask, f"masks from image {start} on", ndim=3)
-            if checked.shape != truth.shape:
+            scores = real_array(_stack(maps), f"maps {where}", ndim=3, finite=not self._finite)
+            truth = truth_array(_stack(masks), f"masks {where}", ndim=3)
+            if scores.shape != truth.shape:
+                raise MetricInputError(f"maps {scores.shape} and masks {truth.shape} {where} differ in shape")
+            if scores.dtype != self.dtype:
                 raise MetricInputError(
-                    f"maps {checked.shape} and masks {truth.shape} from image {start} on differ in shape"
+                    f"maps {where} are {scores.dtype}, those before {self.dtype}; give one type"
                 )
-            start += len(checked)
-            seen = True
-            yield checked, truth
-        self._checked = True
-        if not seen:
-            raise MetricInputError("the stream of maps is empty: there is nothing to score")
+            start += len(scores)
+            yield scores, truth
+        self._finite = True
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        if self.arrays:
-            count, height, width = self.maps.shape
-            step = self.chunk or max(1, PIXELS_A_CHUNK // (height * width))
-            for start in range(0, count, step):
-                yield self.maps[start : start + step], self.masks[start : start + step]
-        elif self.masks is None:
-            for item in self.maps:
-                if not isinstance(item, tuple | list) or len(item) != 2:
-                    raise MetricInputError("with masks None, maps must be an iterable of (maps, masks) pairs")
-                yield item[0], item[1]
-        else:
-            try:
-                yield from zip(self.maps, self.masks, strict=True)
-            except ValueError as error:
-                if "zip()" not in str(error):
-                    raise
-                raise MetricInputError(
-                    "the streams of maps and masks differ in their number of chunks"
-                ) from error
+        if hasattr(self._maps, "shape"):
+            count, height, width = self._maps.shape
+            step = self._chunk or max(1, PIXELS_A_CHUNK // (height * width))
+            return ((self._maps[i : i + step], self._masks[i : i + step]) for i in range(0, count, step))
+        pairs = _as_pairs(self._maps) if self._masks is None else _zipped(self._maps, self._masks)
+        self._unread = pairs
+        return pairs
+
+
+def _require_stacks(maps: Any, masks: Any) -> None:
+    if len(maps.shape) != 3:
+        raise MetricInputError(f"maps must be [N, H, W], but have shape {tuple(maps.shape)}")
+    if tuple(maps.shape) != tuple(masks.shape):
+        raise MetricInputError(
+            f"maps {tuple(maps.shape)} and masks {tuple(masks.shape)} must have the same shape"
+        )
+    if 0 in maps.shape:
+        raise MetricInputError(f"maps are empty (shape {tuple(maps.shape)})")
+
+
+def _as_pairs(stream: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    for item in stream:
+        if not isinstance(item, tuple | list) or len(item) != 2:
+            raise MetricInputError("with masks None, maps must be an iterable of (maps, masks) pairs")
+        yield item[0], item[1]
+
+
+def _zipped(maps: Iterable[Any], masks: Iterable[Any]) -> Iterator[tuple[Any, Any]]:
+    missing = object()
+    for amap, mask in itertools.zip_longest(maps, masks, fillvalue=missing):
+        if amap is missing or mask is missing:
+            raise MetricInputError("the streams of maps and masks differ in their number of chunks")
+        yield amap, mask
 
 
 def _stack(values: Any) -> Any:
     """One image [H, W] as a chunk of one; leaves everything else as it is."""
-    if hasattr(values, "shape") and len(values.shape) == 2:
-        return values[None]
-    return values
+    array = values if hasattr(values, "shape") else np.asarray(values)
+    return array[None] if len(array.shape) == 2 else array

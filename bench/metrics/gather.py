@@ -38,11 +38,11 @@ class Gathered:
 def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
     """Reads the maps and tallies them.
 
-    compiled: None takes the numba path where numba is installed and the maps are float32 that can be read
-    again; true and false ask for one path.
+    compiled: None takes the numba path where numba is installed and the maps are float32; true and false ask
+    for one path.
     """
     if compiled is None:
-        compiled = numba_is_there() and chunks.all_float32()
+        compiled = chunks.dtype == np.float32 and numba_is_there()
     if not compiled:
         return _gather_numpy(chunks, per_image)
     from bench.metrics.radix import tally_compiled

@@ -55,8 +55,8 @@ def move_partitions(part, starts, kept, heads, low):  # type: ignore[no-untyped-
 def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore[no-untyped-def]
     """Negatives of one partition at or above, and above, each of its distinct positives.
 
-    low[start:stop]: lower bits of the negatives; positive: lower bits of the positives, descending; above: the
-    negatives of higher partitions; at_least, over: int64, filled.
+    low[start:stop]: lower bits of the negatives; positive: lower bits of the positives, descending; above:
+    the negatives of higher partitions; at_least, over: int64, filled.
     """
     size = stop - start
     if size < 2048:  # clearing and walking 65,536 counters would take longer than a sort
@@ -86,7 +86,7 @@ def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore
 
 @njit(cache=True, nogil=True)
 def sort_keys(keys, weights):  # type: ignore[no-untyped-def]
-    """(keys uint32, weights float64) sorted by key, ascending and stable: three counting passes of 11 bits."""
+    """(keys uint32, weights float64) by ascending key, stable: three counting passes of 11 bits."""
     other_keys, other_weights = np.empty_like(keys), np.empty_like(weights)
     for digit in range(3):
         shift = np.uint32(digit * DIGIT)

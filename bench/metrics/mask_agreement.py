@@ -93,11 +93,12 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
 
 
 def change_map(image: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Absolute difference of two uint8 images [H, W, 3], mean over channels and 3 x 3 pixels, float64 0..1."""
+    """Absolute difference of uint8 images [H, W, 3], mean over channels and 3 x 3 pixels, float64 0..1."""
     from scipy import ndimage
 
-    gap = np.abs(image.astype(np.float64) - base).mean(axis=2) / 255.0
-    return ndimage.uniform_filter(gap, size=3)
+    gap = np.abs(image.astype(np.int32) - base).sum(axis=2)
+    # whole numbers until the end: where nothing changed the mean is exactly 0
+    return ndimage.convolve(gap, np.ones((3, 3), np.int32), mode="nearest") / (9 * 3 * 255.0)
 
 
 def nearest_normal(images: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Does a generator copy the images it was trained on, or images that it should never have seen?
 
 For each generated image the perceptual distance (the features of IC-LPIPS) to its nearest real training
-defect and to its nearest test image. A copy is nearer than real images are to each other: nearer than the
-1st percentile of the distances between distinct real images. What counts as a copy is thus relative to how
-alike the real images are; few real images make the percentile the smallest of few distances.
+defect and to its nearest test image. A copy is nearer than real images are to their nearest: nearer than
+the 1st percentile of the distances from each real image to the nearest other one. (Not of the distances of
+all pairs: the nearest of many is nearer than a pair, so honest images would be accused.) What counts as a
+copy is thus relative to how alike the real images are; of few real images it is the smallest distance.
 
 Not in the papers, which measure diversity within clusters only. Not a membership test: a generator that
 never left its training images' neighbourhood without copying is not caught.
@@ -33,10 +34,10 @@ BYTES_A_BLOCK = 1 << 29
 @dataclass(frozen=True)
 class NearestReal:
     """to_train, to_test: distance to the nearest, float64 [N] (to_test None without test images), and whose
-    index it is (train_index, test_index int64 [N]); copy_distance: the 1st percentile of real-to-real;
+    index it is (train_index, test_index int64 [N]); copy_distance: the 1st percentile of
     copies, leaks: share of generated images nearer than that to a training, to a test image;
     nearer_to_test: share whose nearest real image is a test image (about its share of the images where the
-    generator saw neither); real_pairs: distances behind the percentile."""
+    generator saw neither); real_images: how many are behind the percentile."""
 
     to_train: np.ndarray
     train_index: np.ndarray
@@ -46,7 +47,7 @@ class NearestReal:
     copies: float
     leaks: float | None
     nearer_to_test: float | None
-    real_pairs: int
+    real_images: int
 
     def closest(self, count: int = 8) -> list[tuple[int, str, int, float]]:
         """The `count` nearest pairs: (generated index, "train" or "test", real index, distance)."""
@@ -92,8 +93,8 @@ def nearest_real(
     for columns, features in _blocks(profile, name, real, batch):
         among_real[:, columns] = pair_distances(profile, name, real, features, batch)
         distances[:, columns] = pair_distances(profile, name, made, features, batch)
-    pairs = among_real[np.triu_indices(len(real), 1)]
-    limit = float(np.percentile(pairs, percentile))
+    np.fill_diagonal(among_real, np.inf)
+    limit = float(np.percentile(among_real.min(axis=1), percentile))
     train_side, test_side = distances[:, : len(fitted)], distances[:, len(fitted) :]
     to_train, to_test = train_side.min(axis=1), test_side.min(axis=1) if test is not None else None
     return NearestReal(
@@ -105,7 +106,7 @@ def nearest_real(
         copies=float(np.mean(to_train < limit)),
         leaks=None if to_test is None else float(np.mean(to_test < limit)),
         nearer_to_test=None if to_test is None else float(np.mean(to_test < to_train)),
-        real_pairs=pairs.size,
+        real_images=len(real),
     )
 
 

@@ -1,4 +1,4 @@
-"""Small anomaly maps with regions, ties and signs, and the brute-force references that several tests share."""
+"""Small anomaly maps with regions, ties and signs, and a brute-force search of regions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Case = tuple[np.ndarray, np.ndarray]
 def make_case(
     seed: int, images: int = 6, side: int = 24, decimals: int | None = 2, shift: float = -0.6
 ) -> Case:
-    """maps float32 [N, side, side] with ties and negative values, masks bool with 1 to 3 regions in most images."""
+    """maps float32 [N, side, side] with ties and negative values; masks with 1 to 3 regions in most."""
     rng = np.random.default_rng(seed)
     masks = np.zeros((images, side, side), bool)
     for mask in masks[: max(1, images - 2)]:

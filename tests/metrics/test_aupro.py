@@ -54,7 +54,7 @@ def test_the_default_is_the_exact_area(case, flood_regions, limit, decimals):
 
 
 def test_the_default_is_mvtecs_curve_over_every_score(case):
-    # MVTec AD's code: every pixel sorted by score, cumulative changes of both rates, the last of each tie kept
+    # every pixel sorted by score, cumulative changes of both rates, the last of each tie kept
     from scipy.ndimage import label
 
     for seed in range(4):

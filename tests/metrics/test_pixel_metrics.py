@@ -99,7 +99,7 @@ def test_streams_lists_tensors_and_memory_maps_agree_with_arrays(case, tmp_path)
     assert pixel_metrics(mapped, masks) == whole
     assert pixel_metrics(list(maps), list(masks)) == whole
     assert pixel_metrics(iter(maps), iter(masks)) == whole
-    assert pixel_metrics((pair for pair in zip(maps, masks, strict=True))) == whole
+    assert pixel_metrics(zip(maps, masks, strict=True)) == whole
     assert pixel_metrics(torch.from_numpy(maps), torch.from_numpy(masks)) == whole
 
 
@@ -205,12 +205,22 @@ def grid_loop(scores, truth, grid):
     ],
 )
 def test_grid_dialects_take_the_best_of_their_thresholds(case, dialect, grid):
-    maps, masks = case(2, decimals=None, shift=0)
+    maps, masks = case(2, decimals=None, shift=0, side=64)
     maps = (maps / 1.8).astype(np.float32)
     result = pixel_metrics(maps, masks, dialect=dialect)
     f1, iou = grid_loop(maps, masks, grid)
     assert (result["f1_max"], result["iou"]) == (pytest.approx(f1, abs=EXACT), pytest.approx(iou, abs=EXACT))
-    assert result["f1_max"] < pixel_metrics(maps, masks)["f1_max"]
+    # a fine grid can meet the best threshold of these maps; squeezed together, it cannot
+    squeezed = pixel_metrics(maps * np.float32(0.02), masks, dialect=dialect)["f1_max"]
+    assert squeezed < pixel_metrics(maps, masks)["f1_max"]
+
+
+def test_grids_compare_in_the_type_of_the_scores():
+    maps = np.array([[[0.15, 0.1, 0.1, 0.1]]], np.float32)
+    masks = np.array([[[False, True, True, True]]])
+    # 0.15 is above 0.15 in no type, though the float32 nearest to it is above the float64 nearest to it
+    f1, _ = grid_loop(maps, masks, np.float32([0.05 * i for i in range(21)]))
+    assert pixel_metrics(maps, masks, dialect="grid21")["f1_max"] == pytest.approx(f1)
 
 
 def test_the_min_max_grid_scales_all_maps_together_first(case):

@@ -1,0 +1,91 @@
+"""The compiled counts against the plain numpy ones: the same integers, from arrays, lists and streams."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from bench.metrics.chunks import MapChunks
+from bench.metrics.gather import gather
+
+
+def assert_same(maps, masks, stream=False):
+    def source():
+        return MapChunks(iter(maps), iter(masks)) if stream else MapChunks(maps, masks, chunk=2)
+
+    ours, plain = gather(source(), compiled=True), gather(source(), compiled=False)
+    for name in ("thresholds", "tp", "fp", "fp_above"):
+        np.testing.assert_array_equal(getattr(ours.tally, name), getattr(plain.tally, name), err_msg=name)
+    assert (ours.tally.positives, ours.tally.negatives) == (plain.tally.positives, plain.tally.negatives)
+    np.testing.assert_allclose(ours.tally.overlap, plain.tally.overlap, atol=1e-12)
+    np.testing.assert_array_equal(ours.best_iou, plain.best_iou)
+    assert ours.regions == plain.regions
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("decimals", [0, 1, 3, None])
+def test_both_paths_count_alike(case, decimals, stream):
+    for seed in range(6):
+        assert_same(*case(seed, decimals=decimals, side=30), stream=stream)
+
+
+tricky = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [0.0, -0.0, 2.0**-149, -(2.0**-149), 1.0, 1.0000001, -1.0, 3.4e38, -3.4e38]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.data(), st.booleans())
+def test_both_paths_count_alike_at_any_float32_scores_and_any_masks(data, stream):
+    shape = data.draw(hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
+    maps = data.draw(hnp.arrays(np.float32, shape, elements=tricky))
+    masks = data.draw(hnp.arrays(bool, shape))
+    if masks.any() and not masks.all():
+        assert_same(maps, masks, stream)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e4])
+def test_large_partitions_are_counted_by_counters_and_small_ones_by_a_sort(scale):
+    rng = np.random.default_rng(0)
+    masks = np.zeros((3, 160, 160), bool)
+    masks[:2, 30:70, 40:100] = rng.random((2, 40, 60)) < 0.8  # regions of many shapes
+    maps = (rng.beta(1, 6, masks.shape) + 0.4 * masks * rng.random(masks.shape)).astype(np.float32)
+    assert_same(maps * np.float32(scale), masks)
+    assert_same((maps * np.float32(scale) * 64).round() / 64, masks, stream=True)
+
+
+def test_half_precision_maps_take_the_compiled_path_exactly(case):
+    maps, masks = case(3, side=40)
+    assert_same(maps.astype(np.float16), masks)
+
+
+def test_double_precision_maps_have_no_compiled_path(case):
+    maps, masks = case(3)
+    with pytest.raises(TypeError, match="float32"):
+        gather(MapChunks(maps.astype(np.float64), masks), compiled=True)
+
+
+def test_numba_can_be_switched_off_and_is_then_never_imported():
+    code = (
+        "import sys, numpy as np; from bench.metrics import pixel_metrics;"
+        "rng = np.random.default_rng(0); masks = rng.random((2, 9, 9)) < .3;"
+        "print(pixel_metrics(rng.random((2, 9, 9)).astype('f4'), masks)['auroc'], 'numba' in sys.modules)"
+    )
+    results = [
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=None if switch is None else {"DEFECTBENCH_NUMBA": switch, "PYTHONPATH": ":".join(sys.path)},
+        ).stdout.split()
+        for switch in (None, "0")
+    ]
+    assert [used for _, used in results] == ["True", "False"]
+    assert results[0][0] == results[1][0]

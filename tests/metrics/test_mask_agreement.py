@@ -1,0 +1,110 @@
+"""Mask agreement falls as masks are shifted, dilated or swapped, with bases and with nearest normals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from bench.metrics import MetricInputError, UndefinedMetricError
+from bench.metrics.mask_agreement import mask_agreement, nearest_normal
+
+SIDE = 72
+
+
+def scenes(count=12, seed=0):
+    """(normals, images, masks): a smooth part under noise and changing light, with irregular stains."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    part = 90 + 60 * np.cos(np.hypot(y - 36, x - 36) / 12)
+    normals = part[None] * rng.uniform(0.97, 1.03, (count, 1, 1)) + rng.normal(0, 3, (count, SIDE, SIDE))
+    masks = np.zeros((count, SIDE, SIDE), bool)
+    for mask in masks:
+        cy, cx = rng.uniform(18, SIDE - 18, 2)
+        wobble = ndimage.gaussian_filter(rng.normal(size=(SIDE, SIDE)), 3) * 12
+        mask[:] = np.hypot(y - cy, (x - cx) * rng.uniform(0.6, 1.2)) + wobble < rng.uniform(6, 10)
+    images = normals - masks * rng.uniform(30, 60, (count, 1, 1))
+    as_rgb = [np.repeat(a[..., None], 3, axis=3).clip(0, 255).astype(np.uint8) for a in (normals, images)]
+    return (*as_rgb, masks)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    return scenes()
+
+
+@pytest.fixture(params=["bases", "normals"])
+def source(request, scene):
+    if request.param == "bases":
+        return {"bases": scene[0]}
+    return {"normals": scenes(30, seed=5)[0]}
+
+
+def shifted(masks, pixels):
+    return np.roll(masks, pixels, axis=2)
+
+
+def dilated(masks, pixels):
+    return np.stack([ndimage.binary_dilation(m, iterations=pixels) if pixels else m for m in masks])
+
+
+@pytest.mark.parametrize("worse", [shifted, dilated])
+def test_the_score_falls_step_by_step_as_masks_leave_their_defects(scene, source, worse):
+    _, images, masks = scene
+    results = [mask_agreement(images, worse(masks, pixels), **source) for pixels in (0, 2, 4, 7, 11)]
+    scores = [result.score for result in results]
+    assert scores == sorted(scores, reverse=True), scores
+    assert scores[0] > 1.2 * scores[1]
+    overlaps = [result.overlap for result in results]
+    assert overlaps == sorted(overlaps, reverse=True), overlaps
+    assert results[0].boundary > max(result.boundary for result in results[2:])
+
+
+def test_masks_of_other_images_score_near_nothing(scene, source):
+    _, images, masks = scene
+    right = mask_agreement(images, masks, **source)
+    half = mask_agreement(images, np.concatenate([masks[:6], np.roll(masks[6:], 1, axis=0)]), **source)
+    wrong = mask_agreement(images, np.roll(masks, 1, axis=0), **source)
+    assert right.score > half.score > wrong.score
+    assert wrong.score < 0.2 * right.score
+    assert right.contrast > 0.5
+
+
+def test_a_base_that_differs_inside_the_mask_only_has_full_contrast_and_no_ratio():
+    images = np.full((1, 20, 20, 3), 100, np.uint8)
+    masks = np.zeros((1, 20, 20), bool)
+    masks[0, 5:12, 5:12] = True
+    changed = images.copy()
+    changed[0, 6:11, 6:11] = 200
+    result = mask_agreement(changed, masks, bases=images)
+    assert (result.contrast, result.ratio) == (1.0, None)
+    assert result.overlap == 1.0  # the 3 x 3 mean spreads the change over exactly the mask
+    untouched = mask_agreement(images, masks, bases=images)
+    assert (untouched.score, untouched.contrast, untouched.boundary) == (0.0, 0.0, 0.5)
+
+
+def test_empty_and_full_masks_are_left_out_and_counted(scene):
+    normals, images, masks = scene
+    masks = masks.copy()
+    masks[0], masks[1] = False, True
+    result = mask_agreement(images, masks, bases=normals)
+    assert (result.images, result.left_out, len(result.scores)) == (10, 2, 10)
+    with pytest.raises(UndefinedMetricError, match="empty or full"):
+        mask_agreement(images, np.zeros_like(masks), bases=normals)
+
+
+def test_the_nearest_normal_is_the_one_with_the_smallest_mean_squared_difference():
+    rng = np.random.default_rng(0)
+    images, normals = (rng.integers(0, 256, (n, 6, 6, 3), dtype=np.uint8) for n in (70, 9))
+    gaps = ((images[:, None].astype(float) - normals[None]) ** 2).mean(axis=(2, 3, 4))
+    np.testing.assert_array_equal(nearest_normal(images, normals), gaps.argmin(axis=1))
+
+
+def test_it_asks_for_bases_or_normals_of_the_same_size(scene):
+    normals, images, masks = scene
+    with pytest.raises(MetricInputError, match="either bases"):
+        mask_agreement(images, masks)
+    with pytest.raises(MetricInputError, match="do not fit"):
+        mask_agreement(images, masks[:, 1:], bases=normals)
+    with pytest.raises(MetricInputError, match="differ in size"):
+        mask_agreement(images, masks, normals=normals[:, 1:])
