@@ -10,6 +10,7 @@ from bench.records import Record
 class Cost:
     """One line of the cost table; `values` by measure, in the order of the measures, None where unknown."""
 
+    stage: str
     generator: str
     mix: str
     detector: str
@@ -24,18 +25,22 @@ class CostTable:
 
 
 def cost_table(records: Iterable[Record]) -> CostTable:
-    """Records of level "cost": a sum over categories and a mean over seeds; of memory the largest."""
+    """Records of level "cost": a sum over categories and a mean over seeds; of memory the largest.
+
+    Their metric is "<stage> <measure>", for instance "detector.fit peak memory".
+    """
     spent = [
         each for each in records if each.level == "cost" and each.status == "ok" and each.value is not None
     ]
-    measures = tuple(sorted({(each.metric, each.unit) for each in spent}))
-    groups: dict[tuple[str, str, str], dict[tuple[str, str], list[Record]]] = {}
+    groups: dict[tuple[str, str, str, str], dict[tuple[str, str], list[Record]]] = {}
     for record in spent:
-        names = (record.generator, record.mix, record.detector)
-        groups.setdefault(names, {}).setdefault((record.metric, record.unit), []).append(record)
+        stage, _, measure = record.metric.partition(" ")
+        names = (stage, record.detector, record.generator, record.mix)
+        groups.setdefault(names, {}).setdefault((measure, record.unit), []).append(record)
+    measures = tuple(sorted({measure for group in groups.values() for measure in group}, reverse=True))
     lines = tuple(
-        Cost(*names, values=tuple(_total(group.get(measure, [])) for measure in measures))
-        for names, group in sorted(groups.items(), key=lambda item: (item[0][2], item[0][0], item[0][1]))
+        Cost(stage, generator, mix, detector, tuple(_total(group.get(measure, [])) for measure in measures))
+        for (stage, detector, generator, mix), group in sorted(groups.items())
     )
     return CostTable(measures, lines)
 

@@ -144,5 +144,6 @@ def _range(values: np.ndarray) -> tuple[float, float]:
     """Lowest and highest value, apart from one another even where all are equal."""
     low, high = float(values.min()), float(values.max())
     if math.isclose(low, high, rel_tol=1e-12, abs_tol=1e-12):
-        return low - 0.5, high + 0.5
+        room = abs(low) / 2 or 0.5
+        return low - room, high + room
     return low, high

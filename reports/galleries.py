@@ -38,7 +38,16 @@ def sample_grids(galleries: Sequence[Gallery], album: Album) -> tuple[SampleGrid
         return gallery.category, gallery.defect
 
     ordered = sorted(
-        galleries, key=lambda each: (*place(each), each.generator != "real", each.generator, each.seed)
+        galleries,
+        # Types first, then what has none.
+        key=lambda each: (
+            each.category,
+            each.defect in ("any", "good"),
+            each.defect,
+            each.generator != "real",
+            each.generator,
+            each.seed,
+        ),
     )
     grids = []
     for (category, defect), members in groupby(ordered, key=place):

@@ -95,9 +95,10 @@ def is_percent(column: Column) -> bool:
 
 
 def unit_mark(column: Column) -> str:
-    """ "%" or the unit, and an arrow towards better."""
+    """ "%" or the unit, and an arrow towards better where a value has told which way that is."""
     unit = "%" if is_percent(column) else plain_unit(column)
-    return f"{unit} {'↓' if column.direction == 'lower' else '↑'}".strip()
+    arrow = {"lower": "↓", "higher": "↑"}.get(column.direction, "")
+    return f"{unit} {arrow}".strip()
 
 
 def plain_unit(column: Column) -> str:
@@ -106,10 +107,10 @@ def plain_unit(column: Column) -> str:
 
 
 def decimals(column: Column, values: Iterable[float]) -> int:
-    """Digits after the point that show three significant ones of the largest value; one for a percentage."""
-    if is_percent(column):
-        return 1
+    """Digits after the point that show three significant ones of the largest value; of percentages 1 or 2."""
     largest = max((abs(value) for value in values), default=0.0)
+    if is_percent(column):
+        return 1 if largest >= 0.1 or largest == 0 else 2
     return 2 if largest == 0 else min(6, max(0, 2 - math.floor(math.log10(largest))))
 
 

@@ -52,7 +52,7 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
     by_column: dict[Column, list[Record]] = {}
     for record in kept:
         by_column.setdefault(Column.of(record), []).append(record)
-    columns = sorted((_named_by_values(members) for members in by_column.values()), key=Column.order)
+    columns = sorted((_in_unit(members, kept) for members in by_column.values()), key=Column.order)
     cells: dict[Key, Cell] = {}
     gained: dict[Key, Gain] = {}
     remembered = _remember(replicates or (lambda task: {}))
@@ -82,9 +82,16 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
     )
 
 
-def _named_by_values(members: list[Record]) -> Column:
-    """The column of these records, with unit and direction from a record that has a value if there is one."""
-    return Column.of(min(members, key=lambda each: (each.status != "ok", each.unit, each.direction)))
+def _in_unit(members: list[Record], every: list[Record]) -> Column:
+    """The column of these records, with unit and direction from a value of it or of its metric elsewhere."""
+    column = Column.of(members[0])
+    valued = [each for each in members if each.status == "ok"] or [
+        each for each in every if each.status == "ok" and each.metric == column.metric
+    ]
+    if not valued:
+        return replace(column, unit="", direction="")
+    found = min(valued, key=lambda each: (each.unit, each.direction))
+    return replace(column, unit=found.unit, direction=found.direction)
 
 
 def _remember(replicates: Replicates) -> Replicates:

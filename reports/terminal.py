@@ -27,7 +27,10 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
     headlines = [column for each in detectors(board) if (column := headline(board.columns_of(each)))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:
-            console.print(_table(board, title, columns, plain=not console.is_terminal))
+            table = _table(board, title, columns, " ", plain=not console.is_terminal)
+            if table.__rich_measure__(console, console.options).maximum >= console.width:
+                table = _table(board, title, columns, "\n", plain=not console.is_terminal)
+            console.print(table)
     for finding in findings(board, detectors(board)):
         console.print(
             f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal
@@ -43,7 +46,7 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
             )
 
 
-def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -> Table:
+def _table(board: Leaderboard, title: str, columns: list[Column], joint: str, plain: bool) -> Table:
     view = mean_table(board, columns, title)
     table = Table(
         title=title,
@@ -56,17 +59,15 @@ def _table(board: Leaderboard, title: str, columns: list[Column], plain: bool) -
     if view.has_mix:
         table.add_column("mix", no_wrap=True)
     for column in columns:
-        name = "" if column.is_generation else f"{escape(board.detectors[column.detector])} "
-        level = "" if column.level in ("generation", "classification") else f"{column.level} "
-        table.add_column(
-            f"{name}{level.replace('generation-', '')}{column_title(column)} {unit_mark(column)}",
-            justify="right",
-        )
+        name = "" if column.is_generation else escape(board.detectors[column.detector]) + joint
+        level = "" if column.level in ("generation", "classification") else column.level.split("-")[-1] + " "
+        title = f"{name}{level}{column_title(column)} {unit_mark(column)}"
+        table.add_column(title, justify="right", no_wrap=True)
     for line in view.lines:
         cells = []
         for cell in line.cells:
             text = cell.status if cell.status not in ("ok", "absent") else cell.text
-            interval = f" [dim]{cell.interval}[/dim]" if cell.interval else ""
+            interval = f"{joint}[dim]{cell.interval}[/dim]" if cell.interval else ""
             cells.append(f"[bold]{text}[/bold]{interval}" if cell.best else text + interval)
         table.add_row(escape(line.label), *([line.mix] if view.has_mix else []), *cells)
     return table

@@ -176,3 +176,11 @@ def test_the_unit_of_a_column_comes_from_values_not_from_failures(board):
     board.add(category="b", value=0.01, metric="kid", direction="lower", unit="mmd2")
     (column,) = leaderboard(board.records).columns
     assert (column.unit, column.sign) == ("mmd2", -1)
+
+
+def test_a_column_without_values_points_neither_up_nor_down(board):
+    board.add(status="skipped", note="x", metric="kid", level="generation-normal")
+    (column,) = leaderboard(board.records).columns
+    assert column.direction == ""
+    board.add(value=0.1, metric="kid", direction="lower", level="generation")
+    assert {column.direction for column in leaderboard(board.records).columns} == {"lower"}
