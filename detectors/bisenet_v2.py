@@ -57,7 +57,7 @@ class BiSeNetV2(Supervised):
     Params = BiSeNetV2Params
     params: BiSeNetV2Params
     presets: ClassVar = {
-        "tiny": {"iterations": 6, "validation_interval": 3, "batch_size": 2},
+        "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
             "iterations": 80,
             "validation_interval": 40,

@@ -57,7 +57,7 @@ class ResNet34(Supervised):
         "tiny": {
             "init_weights": "random",
             "epochs": 2,
-            "epoch_size": 12,
+            "epoch_size": 8,
             "batch_size": 4,
             "learning_rate": 1e-3,
         },

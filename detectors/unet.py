@@ -54,11 +54,8 @@ class UNetParams(AnomalyDiffusionParams):
         description="None: random, as in the paper; imagenet: torchvision's; embedded: the ImageNet "
         "weights of EfficientNet-Lite0 that come with this package, no download",
     )
-    decoder_width: int = Field(
-        default=256,
-        ge=16,
-        multiple_of=16,
-        description="channels of the decoder's deepest level, halved a level",
+    decoder_channels: tuple[int, int, int, int, int] = Field(
+        default=(256, 128, 64, 32, 16), description="channels of the decoder's levels, from 1/16 to full size"
     )
 
     @model_validator(mode="before")
@@ -88,16 +85,16 @@ class UNet(Supervised):
     params: UNetParams
     presets: ClassVar = {
         "tiny": {
-            "encoder": "resnet18",
-            "decoder_width": 16,
+            "encoder": EMBEDDED_ENCODER,
+            "decoder_channels": (16, 16, 16, 16, 16),
             "epochs": 2,
-            "epoch_size": 16,
+            "epoch_size": 8,
             "batch_size": 4,
             "learning_rate": 1e-3,
         },
         "quick": {
             "encoder_weights": "embedded",
-            "decoder_width": 64,
+            "decoder_channels": (96, 64, 48, 32, 16),
             "epochs": 6,
             "epoch_size": 128,
             "batch_size": 8,
@@ -123,7 +120,7 @@ class UNet(Supervised):
         from detectors.networks.smp_unet import build
 
         source = self.params.encoder_weights if pretrained else None
-        return build(self.params.encoder, source, self.params.decoder_width, weights)
+        return build(self.params.encoder, source, self.params.decoder_channels, weights)
 
     def missing(self, weights: Path | None = None) -> list[str]:
         if self.params.encoder_weights == "imagenet":

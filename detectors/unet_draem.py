@@ -34,7 +34,7 @@ class UNetDraem(Supervised):
     Params = UNetDraemParams
     params: UNetDraemParams
     presets: ClassVar = {
-        "tiny": {"base_width": 4, "epochs": 2, "epoch_size": 16, "batch_size": 4, "learning_rate": 1e-3},
+        "tiny": {"base_width": 4, "epochs": 2, "epoch_size": 8, "batch_size": 4, "learning_rate": 1e-3},
         "quick": {
             "base_width": 12,
             "epochs": 4,

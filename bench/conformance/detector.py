@@ -5,6 +5,7 @@ interface. `run_checks` runs all of them; `bench check detector` prints what it 
 """
 
 import inspect
+import json
 import os
 import shutil
 import subprocess
@@ -27,14 +28,15 @@ CATEGORIES = {"disc": ("bright", "dark"), "stripe": ("bright", "line")}
 _IMAGES = 6
 HEAVY = ("torch", "mmseg", "segmentation_models_pytorch", "timm", "torchvision")
 _PREDICT = """
-import importlib.util, json, sys
+import importlib, importlib.util, json, sys
 from pathlib import Path
 told = json.loads(sys.argv[1])
 sys.path[:0] = told["paths"]
-spec = importlib.util.spec_from_file_location("subject", told["file"])
-if told["module"]:
+try:
     module = importlib.import_module(told["module"])
-else:
+    getattr(module, told["name"])
+except (ImportError, AttributeError):  # a file that was loaded by path
+    spec = importlib.util.spec_from_file_location("subject", told["file"])
     module = importlib.util.module_from_spec(spec)
     sys.modules["subject"] = module
     spec.loader.exec_module(module)
@@ -48,8 +50,8 @@ ctx = Context(0, "detector.predict", cls.name, "", told["device"], Path(told["sc
 if told["threads"]:
     import torch
     torch.set_num_threads(told["threads"])
-images, depth = np.load(told["images"]), np.load(told["depth"])
-[said] = detector.predict(Path(told["model"]), [Batch(images, depth=depth)], ctx)
+test = np.load(told["test"])
+[said] = detector.predict(Path(told["model"]), [Batch(test["images"], depth=test["depth"])], ctx)
 np.savez(told["out"], **{k: v for k, v in said._asdict().items() if v is not None})
 print("HEAVY", *heavy)
 """
@@ -135,7 +137,9 @@ def blob_split(resolution: int, seed: int = 0) -> DetectorSplit:
         sorted((category, defect) for category, defects in CATEGORIES.items() for defect in defects)
     )
     shares = {"normal": 0.5, "generated": 0.25, "real": 0.25}
-    return DetectorSplit(tuple(CATEGORIES), classes, resolution, **pools, shares=shares)
+    return DetectorSplit(
+        tuple(CATEGORIES), classes, resolution, pools["normal"], pools["real"], pools["generated"], shares
+    )
 
 
 def _pool(rng: np.random.Generator, category: str, defects: tuple[str, ...], side: int) -> Pool:
@@ -283,8 +287,7 @@ def predicts_anywhere_from_the_folder_alone(trial: DetectorTrial) -> None:
     here, model = trial._new_folder("elsewhere"), trial.fitted()
     shutil.copytree(model, here / "model")
     test = trial.test_images()
-    np.save(here / "images.npy", test.images)
-    np.save(here / "depth.npy", test.depth)
+    np.savez(here / "test.npz", images=test.images, depth=np.asarray(test.depth))
     said = trial.predictions(here / "model")
     ran = _run_elsewhere(trial, here)
     _need(ran.returncode == 0, f"a fresh process cannot predict: {ran.stderr.strip().splitlines()[-1:]}")
@@ -299,22 +302,19 @@ def predicts_anywhere_from_the_folder_alone(trial: DetectorTrial) -> None:
 
 
 def _run_elsewhere(trial: DetectorTrial, here: Path) -> "subprocess.CompletedProcess[str]":
-    import json
-
     cls = trial.detector
     torch = sys.modules.get("torch")
     told = {
         "paths": [path for path in sys.path if path],
         "file": inspect.getfile(cls),
-        "module": cls.__module__ if _importable(cls) else "",
+        "module": cls.__module__,
         "name": cls.__qualname__,
         "params": trial.configured().params.model_dump(mode="json"),
         "device": trial.device,
         "threads": torch.get_num_threads() if torch else 0,
         "heavy": HEAVY,
         "model": str(here / "model"),
-        "images": str(here / "images.npy"),
-        "depth": str(here / "depth.npy"),
+        "test": str(here / "test.npz"),
         "scratch": str(here),
         "out": str(here / "said.npz"),
     }
@@ -326,3 +326,47 @@ def _run_elsewhere(trial: DetectorTrial, here: Path) -> "subprocess.CompletedPro
         cwd=here,
         env=dict(os.environ),
     )
+
+
+CHECKS: tuple[Callable[[DetectorTrial], None], ...] = (
+    declares_itself,
+    validates_parameters,
+    predicts_what_its_task_says,
+    same_seed_same_bytes,
+    another_seed_differs,
+    ignores_the_batch_size,
+    goes_on_after_an_interruption,
+    leaves_global_randomness,
+    predicts_anywhere_from_the_folder_alone,
+)
+
+
+def run_checks(trial: DetectorTrial) -> list[Result]:
+    """All checks; skipped, with the reason, where the detector misses weights or packages."""
+    missing = trial.configured().missing(trial.weights)
+    if missing:
+        return [Result(check.__name__, "skipped", missing[0]) for check in CHECKS]
+    results = []
+    for check in CHECKS:
+        try:
+            check(trial)
+            results.append(Result(check.__name__, "ok", ""))
+        except Exception as error:  # whatever a detector under test may raise is a finding
+            note = str(error) if isinstance(error, (Nonconformance, BenchError)) else repr(error)
+            results.append(Result(check.__name__, "failed", note))
+    return results
+
+
+def _need(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise Nonconformance(otherwise)
+
+
+def _joined(parts: tuple[np.ndarray | None, ...]) -> np.ndarray | None:
+    given = [part for part in parts if part is not None]
+    _need(len(given) in (0, len(parts)), "a score, map or logits are given for some batches only")
+    return np.concatenate(given) if given else None
+
+
+def _equal(a: Prediction, b: Prediction) -> bool:
+    return all(x is y if x is None or y is None else np.array_equal(x, y) for x, y in zip(a, b, strict=True))

@@ -1,5 +1,6 @@
 """UNet of segmentation-models-pytorch, with encoder weights from local files alone."""
 
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from detectors.weights import embedded_weights, torchvision_weights, verified
 
 
-def build(encoder: str, encoder_weights: str | None, decoder_width: int, weights: Path | None) -> nn.Module:
+def build(
+    encoder: str, encoder_weights: str | None, decoder_channels: Sequence[int], weights: Path | None
+) -> nn.Module:
     """UNet from (B, 3, H, W) to (B, 2, H, W), H and W multiples of 32.
 
     FileNotFoundError where the encoder's weights are not there: `Adapter.missing` says so beforehand.
@@ -18,7 +21,7 @@ def build(encoder: str, encoder_weights: str | None, decoder_width: int, weights
     network = smp.Unet(
         f"tu-{encoder}" if encoder == "tf_efficientnet_lite0" else encoder,
         encoder_weights=None,
-        decoder_channels=[decoder_width >> level for level in range(5)],
+        decoder_channels=tuple(decoder_channels),
         classes=2,
     )
     if encoder_weights == "imagenet":
