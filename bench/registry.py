@@ -14,6 +14,10 @@ from bench.adapters import Adapter, Detector, Generator
 from bench.errors import BenchError, did_you_mean
 
 GROUPS = {"generator": "bench.generators", "detector": "bench.detectors", "protocol": "bench.protocols"}
+_DECLARED = {
+    "generator": ("name", "version", "scope", "needs", "yields"),
+    "detector": ("name", "version", "scope", "task", "modality"),
+}
 _PLUGINS: dict[str, dict[str, tuple[type[Adapter], str]]] = {"generator": {}, "detector": {}}
 
 
@@ -60,7 +64,7 @@ def load_plugins(paths: Sequence[str]) -> None:
 
 def _load_plugin(path: Path) -> None:
     if not path.is_file():
-        raise BenchError(f"plug-in file {path} does not exist")
+        raise BenchError(f"the plug-in file {path} does not exist; give the path of a Python file")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
     module_name = f"bench_plugin_{digest}"
     if module_name in sys.modules:
@@ -83,9 +87,17 @@ def _load_plugin(path: Path) -> None:
             continue
         for kind, base in (("generator", Generator), ("detector", Detector)):
             if issubclass(value, base):
+                lacking = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
+                if lacking:
+                    raise BenchError(
+                        f"plug-in file {path}: the {kind} {value.__name__} has no {lacking[0]}; "
+                        f"write {lacking[0]} = ... into the class"
+                    )
                 if value.name in _entries(GROUPS[kind]):
                     raise BenchError(f"plug-in file {path} names a {kind} '{value.name}', which is built in")
                 _PLUGINS[kind][value.name] = (value, digest)
                 found += 1
     if not found:
-        raise BenchError(f"plug-in file {path} defines no Generator and no Detector")
+        raise BenchError(
+            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
+        )

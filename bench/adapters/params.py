@@ -51,8 +51,12 @@ class Adapter(ABC):
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
+            told = first["msg"].removeprefix("Value error, ")
+            why = told[:1].lower() + told[1:]
+            if not where:
+                raise BenchError(f"the parameters of '{cls.name}' do not go together: {why}") from None
             raise BenchError(
-                f"parameter '{where}' of '{cls.name}' cannot be {first['input']!r}: {first['msg'].lower()}"
+                f"parameter '{where}' of '{cls.name}' cannot be {first['input']!r}: {why}"
             ) from None
 
     def missing(self, weights: Path | None = None) -> list[str]:

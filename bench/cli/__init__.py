@@ -1,5 +1,6 @@
 """The command line. Nothing heavy is imported here: `bench --help` answers at once."""
 
+import errno
 import sys
 
 
@@ -10,29 +11,51 @@ def main() -> None:
 
         serve()
         return
-    from bench.cli.app import app
-    from bench.errors import BenchError
-
-    debug = "--debug" in sys.argv
+    words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
         from bench.cli.installation import check_packages
 
         check_packages()
-        app([word for word in sys.argv[1:] if word != "--debug"])
-    except BenchError as error:
-        if debug:
-            raise
-        print(f"bench: {error}", file=sys.stderr)
-        sys.exit(2)
+        from bench.cli.app import app
+
+        code = app(words or ["--help"], prog_name="bench", standalone_mode=False)
     except KeyboardInterrupt:
         print("bench: stopped; the same command goes on from here", file=sys.stderr)
-        sys.exit(130)
+        code = 130
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(141)
-    except OSError as error:
-        if debug:
+        code = 141
+    except Exception as error:
+        if "--debug" in sys.argv:
             raise
-        where = f" ({error.filename})" if error.filename else ""
-        print(f"bench: {str(error.strerror or error).lower()}{where}", file=sys.stderr)
-        sys.exit(2)
+        code = _tell(error)
+    sys.exit(code)
+
+
+def _tell(error: Exception) -> int:
+    """Print an error as one line; returns the exit code, 2 for what the user can mend."""
+    from bench.errors import BenchError
+
+    if type(error).__name__ == "NoArgsIsHelpError":
+        print(error, file=sys.stderr)
+        return 2
+    code = 2
+    if isinstance(error, BenchError):
+        sentence = str(error)
+    elif hasattr(error, "format_message"):  # typer's own: its classes move between versions
+        command = getattr(getattr(error, "ctx", None), "command_path", "bench")
+        sentence = f"{error.format_message().rstrip('.')}; see `{command} --help`"
+    elif isinstance(error, OSError):
+        sentence = _os_sentence(error)
+    else:
+        sentence = f"unforeseen {type(error).__name__}: {error}; --debug shows where, please report it"
+        code = 70
+    print(f"bench: {' '.join(sentence.split())}", file=sys.stderr)
+    return code
+
+
+def _os_sentence(error: OSError) -> str:
+    where = f" ({error.filename})" if error.filename else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"the disk is full{where}; free some space and run the same command again"
+    return f"{error.strerror.lower() if error.strerror else error}{where}"

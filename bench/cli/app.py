@@ -1,5 +1,6 @@
 """The commands: what each takes, and where it is done. Bodies import what they need when they run."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -30,6 +31,7 @@ DataOption = Annotated[
     ),
 ]
 DEFAULT_STORE = Path("bench-store")
+MOST_SEEDS = 1000
 
 
 def _names(text: str | None) -> tuple[str, ...] | None:
@@ -48,10 +50,13 @@ def _seeds(text: str | None) -> tuple[int, ...] | None:
         return None
     seeds: list[int] = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdigit() or (dash and not last.isdigit()) or (dash and int(last) < int(first)):
+        match = re.fullmatch(r"\s*([0-9]{1,9})(?:-([0-9]{1,9}))?\s*", part)
+        if match is None or int(match[2] or match[1]) < int(match[1]):
             raise BenchError(f"--seeds {text!r} is no list of seeds; write 0, 0-2 or 0,1,5")
-        seeds += range(int(first), int(last or first) + 1)
+        first, last = int(match[1]), int(match[2] or match[1])
+        if len(seeds) + last - first >= MOST_SEEDS:
+            raise BenchError(f"--seeds {text!r} is more than {MOST_SEEDS} seeds; name fewer")
+        seeds += range(first, last + 1)
     return tuple(dict.fromkeys(seeds))
 
 
@@ -199,9 +204,6 @@ def ingest(
         str | None, typer.Option(help="The split that the detector's test images are of.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of a random split.")] = 0,
-    resolution: Annotated[
-        int | None, typer.Option(min=16, help="Side of the detector's test images.")
-    ] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""

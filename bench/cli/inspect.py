@@ -82,6 +82,8 @@ def last_run(store: Store) -> tuple[dict[str, Any], Plan]:
 
 def find_key(store: Store, start: str) -> str:
     """The one key, of a done or failed task, that begins like this."""
+    if not start or not set(start) <= set("0123456789abcdef"):
+        raise BenchError(f"'{start}' is no key of a task; `bench status` and the page show keys")
     keys = {path.name for path in (store.root / "tasks").glob(f"{start[:2]}*/{start}*")}
     keys |= {path.stem for path in (store.root / "failures").glob(f"{start}*.json")}
     if len(keys) != 1:

@@ -42,6 +42,8 @@ def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> N
         pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
         files = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
         sampled.setdefault(node.labels["generator"], []).extend(files)
+    if generator in sampled and not sampled[generator]:
+        raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not sampled.get(generator):
         raise BenchError(did_you_mean("generator", generator, sampled, of=f"the last run, seed {seed}"))
     if out.exists() and any(out.iterdir()):

@@ -7,13 +7,14 @@ from bench.cli.progress import step_progress, view
 from bench.collect import collect
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
-from bench.run.session import Machine, Session, prepare_session, run_session, summary
+from bench.run.session import Machine, Session, check_machine, prepare_session, run_session, summary
 from bench.store import Store
 from bench.tasks import Task
 
 
 def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run: bool) -> int:
     """Exit code 0 if every goal is done or skipped for a reason, 1 otherwise, 130 if it was stopped."""
+    check_machine(machine)
     store, plan, goals = prepare_session(request, store_root, print, step_progress)
     if dry_run:
         _show_plan(store, plan, goals)

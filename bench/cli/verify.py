@@ -1,7 +1,6 @@
 """`bench verify`: is what lies in the store what was written, and does it still score the same?"""
 
 import json
-import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +32,7 @@ def verify_command(store_root: Path, *, recompute: bool, remove: bool) -> int:
     for key, fault in damaged.items():
         print(f"{key}: {fault}")
         if remove:
-            shutil.rmtree(store.folder(key))
+            store.remove(key)
     how = "; removed, `bench run` makes them again" if remove and damaged else ""
     print(f"{len(keys)} tasks verified, {len(damaged)} damaged{how}")
     return 1 if damaged else 0

@@ -28,7 +28,7 @@ def load_split(dataset: Dataset, path: Path) -> Split:
     Every type of every category of the data set must be listed. Raises BenchError for anything unknown,
     empty, listed twice or on both sides.
     """
-    content = _content(path)
+    content = read_split_file(path)
     where = f"the split file {path}"
     for key in content:
         if key not in ("name", "base", "test"):
@@ -78,7 +78,8 @@ def _listed(category: CategorySplit) -> list[Any]:
     return [category.name, *sides]
 
 
-def _content(path: Path) -> dict[str, Any]:
+def read_split_file(path: Path) -> dict[str, Any]:
+    """What a split file holds, not yet compared with a data set. Raises BenchError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType
+from typing import Any, Literal, get_args
 
 from bench import registry
 from bench.adapters import Adapter, Detector
@@ -63,7 +64,7 @@ def resolve(
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
     in_effect = preset or (scale.preset if scale.preset in adapter.presets else "")
     laid_down = _merged(spec.detectors.get(name), scale.methods.get(name))
-    given = dict(overrides.params.get(name, {}))
+    given = {key: _none(adapter, key, value) for key, value in overrides.params.get(name, {}).items()}
     scope = given.pop("scope", None) or laid_down.scope or adapter.scope  # type: ignore[attr-defined]
     _check_scope(kind, name, scope)
     balanced = given.pop("balanced", laid_down.balanced)
@@ -118,6 +119,13 @@ def _merged(of_protocol: MethodSpec | None, of_scale: MethodSpec | None) -> Meth
         if part is not None:
             merged.update(part.model_dump(exclude_unset=True))
     return MethodSpec(**merged)
+
+
+def _none(adapter: type[Adapter], parameter: str, value: Any) -> Any:
+    """`--set unet.encoder_weights=none`: the word stands for None where None is allowed."""
+    field = adapter.Params.model_fields.get(parameter)
+    allowed = field is not None and NoneType in get_args(field.annotation)
+    return None if value == "none" and allowed else value
 
 
 def _check_scope(kind: Kind, name: str, scope: str) -> None:

@@ -11,13 +11,14 @@ from bench.data.fingerprint import Digests, dataset_fingerprint, part_digest
 from bench.data.layout import Category, Dataset, Item, find_dataset
 from bench.data.published_counts import claims, difference, load_counts
 from bench.data.split import CategorySplit, Split, make_split
-from bench.data.split_file import load_split
-from bench.errors import BenchError
+from bench.data.split_file import load_split, read_split_file
+from bench.errors import BenchError, did_you_mean
 from bench.planning.config import CategoryPlan, Part, SplitPlan
 from bench.store import Store
 from bench.store.store import write_atomically
 
 Progress = Callable[..., None]
+_SHOWN = 8
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,7 @@ def prepare(
     `pinned` is the text of the published counts that a root which claims to be that data set must have.
     Raises BenchError where a run cannot go on; what only deserves a warning is returned.
     """
+    check_rule(rule, shots)
     dataset = find_dataset(root)
     if categories:
         dataset = dataset.select(categories)
@@ -54,7 +56,11 @@ def prepare(
         counts = load_counts(pinned)
         wrong = difference(dataset, counts) if claims(dataset, counts) else []
         if wrong:
-            raise BenchError(f"{root} claims to be MVTec AD and differs from it: {'; '.join(wrong)}")
+            shown = "; ".join(wrong[:_SHOWN]) + f"; and {len(wrong) - _SHOWN} more" * (len(wrong) > _SHOWN)
+            raise BenchError(
+                f"{root} claims to be MVTec AD and differs from it: {shown}; complete it, or rename its "
+                "categories if it is another data set"
+            )
     digests = Digests(store.root / "sources" / "digests.json")
     fingerprint = dataset_fingerprint(dataset, digests, progress=progress)
     report = _checked(dataset, fingerprint, store, resolution, progress)
@@ -99,12 +105,22 @@ def _extra(dataset: Dataset) -> list[str]:
     return sorted(map(str, found))
 
 
+def check_rule(rule: str, shots: int | None) -> None:
+    """Refuse a split that can be seen to be wrong before any data is read: BenchError says why."""
+    first_third = rule in ("first-third@1", "first-third")
+    if shots is not None and not first_third:
+        raise BenchError(
+            f"--shots takes the first of the first third; it cannot go with the split '{rule}', leave one out"
+        )
+    if Path(rule).suffix in (".toml", ".json"):
+        read_split_file(Path(rule))
+    elif not first_third and rule not in ("random@1", "random"):
+        known = did_you_mean("split", rule, ("first-third", "random"))
+        raise BenchError(f"{known}, or name a .toml or .json file, or give --shots")
+
+
 def _split(dataset: Dataset, rule: str, shots: int | None, seed: int) -> tuple[Split, tuple[str, int | None]]:
     if shots is not None:
-        if rule not in ("first-third@1", "first-third"):
-            raise BenchError(
-                f"--shots takes the first of the first third; it cannot go with the split '{rule}'"
-            )
         return make_split(dataset, f"shots-{shots}@1"), ("shots", None)
     if rule.partition("@")[0] == "random":
         return make_split(dataset, rule, seed), ("random", seed)

@@ -9,14 +9,14 @@ from types import ModuleType
 from typing import Any
 
 from bench import registry
-from bench.errors import BenchError
+from bench.errors import BenchError, did_you_mean
 from bench.features.identity import features_digest
 from bench.planning.config import Method, PlanConfig
 from bench.planning.ingested import ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, what_is_missing
-from bench.planning.prepare import PreparedData, prepare
+from bench.planning.prepare import PreparedData, check_rule, prepare
 from bench.planning.spec import ProtocolSpec, Scale, apply_settings, load_spec, parse_settings
-from bench.sample import SampleSpec, write
+from bench.sample import CATEGORIES, SampleSpec, write
 from bench.store import Store
 from bench.tasks import digest
 
@@ -92,6 +92,8 @@ def prepare_request(
     `progress(what)` gives the function that shows the progress of one long step.
     """
     registry.load_plugins([str(path) for path in request.plugins])
+    if request.weights is not None and not request.weights.is_dir():
+        raise BenchError(f"the weights folder {request.weights} does not exist; give the folder of --weights")
     module = registry.load("protocol", request.protocol)
     spec = load_spec(module.SPEC)
     named_generators = request.generators or tuple(spec.scale(request.scale).generators)
@@ -102,6 +104,10 @@ def prepare_request(
     held = ingested_methods(store)
     generators = _methods("generator", named_generators, spec, scale, overrides, held["generator"])
     detectors = _methods("detector", named_detectors, spec, scale, overrides, held["detector"])
+    check_rule(request.split or spec.split, request.shots)
+    for name in request.categories or () if request.data is None else ():
+        if name not in CATEGORIES:
+            raise BenchError(did_you_mean("category", name, CATEGORIES, of="the sample data set"))
     lacking = what_is_missing([*generators, *detectors], request.weights)
     if lacking:
         raise BenchError(lacking[0])

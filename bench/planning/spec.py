@@ -79,10 +79,10 @@ def load_spec(path: Path) -> ProtocolSpec:
     """Read and check a spec; BenchError names the file, the place and what is wrong."""
     try:
         return ProtocolSpec(**tomllib.loads(path.read_text(encoding="utf-8")))
-    except tomllib.TOMLDecodeError as error:
-        raise BenchError(f"{path} is not valid TOML: {error}") from None
     except ValidationError as error:
         raise BenchError(f"{path}: {_first(error)}") from None
+    except ValueError as error:  # not UTF-8, or not TOML
+        raise BenchError(f"{path} is not valid TOML: {error}") from None
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
     for pair in pairs:
         name, equals, text = pair.partition("=")
         if not equals or not name.strip():
-            raise BenchError(f"--set {pair!r} is not of the form key=value, such as unet.lr=1e-4")
+            raise BenchError(f"--set {pair!r} is not of the form key=value, such as unet.epochs=3")
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -115,5 +115,6 @@ def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
 def _first(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    given = f" (given: {first['input']!r})" if where else ""
-    return f"{where + ': ' if where else ''}{first['msg'].lower()}{given}"
+    given = f" (given: {first['input']!r})" if where and first["type"] != "missing" else ""
+    what = first["msg"].removeprefix("Value error, ")
+    return f"{where + ': ' if where else ''}{what[:1].lower()}{what[1:]}{given}"

@@ -44,6 +44,12 @@ class Session:
     page: Path | None
 
 
+def check_machine(machine: Machine) -> None:
+    """Raise BenchError where this machine lacks what the user asked of it."""
+    if machine.device == "cuda" and not environment()["gpus"]:
+        raise BenchError("--device cuda: nvidia-smi lists no GPU on this machine; use --device auto")
+
+
 def prepare_session(
     request: RunRequest, store_root: Path, say: Callable[[str], None], progress: Callable[[str], Any]
 ) -> tuple[Store, Plan, list[Task]]:
@@ -63,8 +69,6 @@ def run_session(
     """Run what is missing, then render the page of the results."""
     plan_file = save_plan(plan, store.root / "runs")
     gpus = len(environment()["gpus"]) if machine.device in ("auto", "cuda") else 0
-    if machine.device == "cuda" and not gpus:
-        raise BenchError("--device cuda: this machine shows no GPU (nvidia-smi lists none)")
     settings = RunSettings(
         run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
         env=store_environment(store, machine.threads),
