@@ -33,11 +33,11 @@ BYTES_A_BLOCK = 1 << 29
 
 @dataclass(frozen=True)
 class NearestReal:
-    """to_train, to_test: distance to the nearest, float64 [N] (to_test None without test images), and whose
-    index it is (train_index, test_index int64 [N]); copy_distance: the 1st percentile of
-    copies, leaks: share of generated images nearer than that to a training, to a test image;
-    nearer_to_test: share whose nearest real image is a test image (about its share of the images where the
-    generator saw neither); real_images: how many are behind the percentile."""
+    """to_train, to_test: distance to the nearest, float64 [N]; train_index, test_index: whose it is, int64 [N]
+    (of test None without test images). copy_distance: the 1st percentile of real_images' distances to their
+    nearest. copies, leaks: share of generated images nearer than that to a training, to a test image.
+    nearer_to_test: share whose nearest real image is a test image; about the share of test images among the
+    real ones where the generator saw neither."""
 
     to_train: np.ndarray
     train_index: np.ndarray

@@ -28,8 +28,8 @@ def retouched(pictures, seed=0):
 
 def test_an_honest_generator_copies_nothing(embedded, real, images):
     result = nearest_real(images(20, 48, seed=7), *real, profile=embedded)
-    assert result.copies <= 0.1
-    assert result.leaks <= 0.1
+    assert result.copies <= 0.2
+    assert result.leaks <= 0.2
     assert result.real_images == 26
 
 
@@ -38,7 +38,7 @@ def test_a_generator_that_retouches_its_training_images_is_caught(embedded, real
     made = np.concatenate([retouched(train), images(8, 48, seed=7)])
     result = nearest_real(made, train, test, profile=embedded)
     assert result.copies == pytest.approx(12 / 20, abs=0.06)
-    assert result.leaks <= 0.1
+    assert result.leaks <= 0.2
     assert result.train_index[:12].tolist() == list(range(12))
     assert {pair[:3] for pair in result.closest(12)} == {(i, "train", i) for i in range(12)}
 
@@ -48,7 +48,7 @@ def test_a_generator_that_saw_the_test_set_is_caught(embedded, real):
     result = nearest_real(retouched(test), train, test, profile=embedded)
     assert result.leaks > 0.9
     assert result.nearer_to_test > 0.9
-    assert result.copies <= 0.1
+    assert result.copies <= 0.2
     assert result.closest(1)[0][1] == "test"
 
 

@@ -1,0 +1,78 @@
+"""Anomaly maps of a size that matters, and a stopwatch that also sees memory."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+
+class Run(NamedTuple):
+    """result; seconds, the least of the repeats; extra: peak resident bytes beyond those before (Linux only)."""
+
+    result: Any
+    seconds: float
+    extra: int | None
+
+
+def resident() -> int | None:
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+    except OSError:
+        return None
+
+
+def timed(call: Callable[[], Any], repeats: int = 1) -> Run:
+    before, peak, stop = resident(), [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.004):
+            peak[0] = max(peak[0], resident() or 0)
+
+    watcher = threading.Thread(target=watch)
+    if before is not None:
+        watcher.start()
+    seconds = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        result = call()
+        seconds.append(time.perf_counter() - start)
+    stop.set()
+    if before is None:
+        return Run(result, min(seconds), None)
+    watcher.join()
+    return Run(result, min(seconds), max(0, peak[0] - before))
+
+
+@pytest.fixture
+def stopwatch() -> Callable[..., Run]:
+    return timed
+
+
+def make_maps(count: int, side: int = 256) -> tuple[np.ndarray, np.ndarray]:
+    """Smooth positive maps float32 with heavy tails; masks of 1 to 3 boxes in three of four images."""
+    rng = np.random.default_rng(0)
+    masks = np.zeros((count, side, side), bool)
+    maps = np.empty((count, side, side), np.float32)
+    base = [ndimage.gaussian_filter(rng.normal(size=(side, side)), side / 40) * side / 32 for _ in range(16)]
+    for i in range(count):
+        moved = np.roll(base[i % 16], tuple(rng.integers(0, side, 2)), (0, 1))
+        maps[i] = np.exp(0.5 * moved + rng.normal(0, 0.05, (side, side)))
+        if i % 4:
+            for _ in range(rng.integers(1, 4)):
+                y, x = rng.integers(0, side - side // 5, 2)
+                h, w = rng.integers(side // 50 + 1, side // 6, 2)
+                masks[i, y : y + h, x : x + w] = True
+            maps[i] += masks[i] * rng.random() * 1.5
+    return maps, masks
+
+
+@pytest.fixture(scope="session")
+def pixel_maps() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
+    return make_maps
