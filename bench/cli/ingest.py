@@ -52,9 +52,9 @@ def ingest_command(
     store = open_store(store_root, create=True)
     check_writable(store)
     if kind == "generator":
-        tasks, registered = _generated(store, find_dataset(data), source, name)
+        tasks, registered = ingested_images(store, find_dataset(data), source, name)
     else:
-        tasks, registered = _predictions(store, data, split, seed, source, name)
+        tasks, registered = ingested_predictions(store, data, split, seed, source, name)
     settings = RunSettings(f"ingest-{name}", store_environment(store), code_commit())
     outcome = Driver(store, LocalExecutor(default_workers()), settings, view()).run(
         tasks, {"plan": None, "command": f"bench ingest --{kind} {name}"}
@@ -67,7 +67,7 @@ def ingest_command(
     print(f"ingested as {name}: bench run --protocol mvtec_supervised --data {data} --{kind}s {name}")
 
 
-def _generated(store: Store, dataset: Dataset, source: Path, name: str) -> tuple[list[Task], dict[str, Any]]:
+def ingested_images(store: Store, dataset: Dataset, source: Path, name: str) -> tuple[list[Task], dict[str, Any]]:
     defects = {category.name: tuple(category.defects) for category in dataset.categories}
     scan = scan_generated(source, defects)
     if scan.empty:
@@ -104,7 +104,7 @@ def _generated(store: Store, dataset: Dataset, source: Path, name: str) -> tuple
     return tasks, registered
 
 
-def _predictions(
+def ingested_predictions(
     store: Store, data: Path, rule: str | None, seed: int, source: Path, name: str
 ) -> tuple[list[Task], dict[str, Any]]:
     rule = rule or "first-third@1"

@@ -38,8 +38,6 @@ def _show_plan(store: Store, plan: Plan, goals: list[Task]) -> None:
 def _tell(session: Session, request: RunRequest, store: Store) -> int:
     outcome, plan = session.outcome, session.plan
     registry.load_page("terminal")(collect(plan, store))
-    for reason, count in _reasons(plan).items():
-        print(f"skipped {count} cells: {reason}")
     for key, reason in outcome.failed.items():
         print(f"FAILED {plan.nodes[key].title}: {reason}\n  bench log {key[:12]} --store {store.root}")
     if session.page is not None:

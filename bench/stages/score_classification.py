@@ -25,7 +25,7 @@ def score(run: StageRun) -> None:
     metrics = classification_metrics(logits, truth)
 
     content = run.inputs.definitions["test"][0]["params"]["content"]
-    counts = test_resamples(content, truth, run.params["replicates"])
+    counts = test_resamples(content, np.zeros(len(rows), int), run.params["replicates"])
     resampled = bootstrap_mean(logits.argmax(axis=1) == truth, counts)
     low, high = percentile_interval(resampled)
     record = Record(**run.params["labels"], level="classification", metric="accuracy", metric_version=1)
