@@ -212,6 +212,32 @@ def ingest(
     ingest_command(source, generator, detector, data, split, seed, store)
 
 
+@app.command()
+def score(
+    against: Annotated[Path, typer.Option(help="The real data set, in MVTec AD layout.")],
+    images: Annotated[Path | None, typer.Argument(help="A folder of generated images and masks.")] = None,
+    predictions: Annotated[
+        Path | None, typer.Option(help="A folder of anomaly maps, scores or classes instead.")
+    ] = None,
+    features: Annotated[str, typer.Option(help="embedded or canonical.")] = "embedded",
+    weights: Annotated[
+        Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS", help="Folder of local weight files.")
+    ] = None,
+    resolution: Annotated[int, typer.Option(min=16, help="Side in pixels at which all is compared.")] = 256,
+    split: Annotated[str | None, typer.Option(help="first-third, or a TOML or JSON file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File for the records: .csv, .json or .parquet.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Score a folder of generated images, or a detector's outputs, against a data set; no protocol."""
+    from bench.cli.score import score_command
+
+    code = score_command(
+        images, predictions, against, features=features, weights=weights, resolution=resolution, split=split,
+        out=out, store_root=store,
+    )  # fmt: skip
+    raise typer.Exit(code)
+
+
 @data_app.command("check")
 def data_check(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
     """Decode every file and list all problems at once; exit code 1 if a run would stop on one."""

@@ -67,7 +67,9 @@ def ingest_command(
     print(f"ingested as {name}: bench run --protocol mvtec_supervised --data {data} --{kind}s {name}")
 
 
-def ingested_images(store: Store, dataset: Dataset, source: Path, name: str) -> tuple[list[Task], dict[str, Any]]:
+def ingested_images(
+    store: Store, dataset: Dataset, source: Path, name: str
+) -> tuple[list[Task], dict[str, Any]]:
     defects = {category.name: tuple(category.defects) for category in dataset.categories}
     scan = scan_generated(source, defects)
     if scan.empty:

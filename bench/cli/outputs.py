@@ -10,7 +10,7 @@ from bench.run.session import render
 from bench.samples import extract
 from bench.store import open_store
 
-_FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}
+FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}
 
 
 def report_command(store_root: Path, out: Path | None) -> None:
@@ -24,11 +24,11 @@ def report_command(store_root: Path, out: Path | None) -> None:
 
 
 def export_command(store_root: Path, out: Path) -> None:
-    if out.suffix not in _FORMATS:
-        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(_FORMATS)}")
+    if out.suffix not in FORMATS:
+        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(FORMATS)}")
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
-    print(registry.load_page("export")(results.records, out, _FORMATS[out.suffix], results.replicates))
+    print(registry.load_page("export")(results.records, out, FORMATS[out.suffix], results.replicates))
 
 
 def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> None:

@@ -95,6 +95,7 @@ class Driver:
         self.view.begin(len(todo), len({goal.key for goal in goals} - todo.keys()))
         self.journal.begin(about, [goal.key for goal in goals], len(todo))
         self.store.sweep(self.leases.live)
+        self.leases.sweep()
         beating = threading.Event()
         heart = threading.Thread(target=self._beat, args=(beating,), daemon=True)
         heart.start()
@@ -134,7 +135,11 @@ class Driver:
                     ready.append(user)
             ready.sort(key=rank.__getitem__)
 
+        told = False
         while ready or self._running or elsewhere:
+            if self.outcome.drained and not told:
+                told = True
+                self.view.say("stopping: what runs is finished first; Ctrl-C again stops at once")
             if self.outcome.drained and not self._running:
                 return
             if not self.outcome.drained:
@@ -172,6 +177,9 @@ class Driver:
                 self.leases.release(key)
                 finish(key)
                 continue
+            self.store.clear_failure(
+                key
+            )  # of an earlier run: it must not be taken for the reason of this one
             self._running[key] = task
             self.journal.started(key, task.title)
             self.view.started(task)
@@ -202,7 +210,7 @@ class Driver:
                 "free some space and run the same command again"
             )
         self.outcome.ran += 1
-        done = event.exit == 0 and self.store.done(event.key)
+        done = self.store.done(event.key)  # also where the process was killed just after it had published
         error = None if done else self._reason(task, event)
         self.leases.release(event.key)
         self.view.ended(task, error)
@@ -222,9 +230,12 @@ class Driver:
                 why += ", most likely for want of memory" + (
                     f" or at its limit of {limit:.0f} s" if limit else ""
                 )
+            elif name == "SIGBUS":
+                why += ", most likely for want of disk space"
         else:
             why = f"its process ended with status {event.exit}"
-        self.store.record_failure(event.key, failure_of(BenchError(why), task.definition, ""))
+        log = self.store.log_of_killed(event.key)
+        self.store.record_failure(event.key, failure_of(BenchError(why), task.definition, log))
         return why
 
     def _block(self, key: str, users: dict[str, list[str]], todo: dict[str, Task]) -> None:
@@ -241,8 +252,7 @@ class Driver:
             self.leases.beat()
 
     def _drain(self) -> None:
-        self.outcome.drained = True
-        self.view.say("stopping: what runs is finished first; Ctrl-C again stops at once")
+        self.outcome.drained = True  # and no more: a print may be what the signal interrupted
 
 
 def _by_urgency(todo: dict[str, Task]) -> list[str]:

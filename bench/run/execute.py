@@ -14,7 +14,7 @@ from typing import Any
 
 from bench.context import Context
 from bench.errors import BenchError
-from bench.registry import load_plugins
+from bench.registry import adapter_id, load_plugins
 from bench.run.jobs import Job
 from bench.stages import STAGES, Inputs, Stage, StageRun
 from bench.store import Store, open_store
@@ -48,7 +48,7 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
                 commit=job.commit,
             )
             return DONE
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
                 return DISK_FULL
             traceback.print_exc()
@@ -78,6 +78,7 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
     scratch = store.scratch(job.key)
     scratch.mkdir(parents=True, exist_ok=True)
     adapter = definition["adapter"].partition("@")[0]
+    _check_adapter(definition)
     context = Context(
         seed=definition["seed"],
         stage=definition["stage"],
@@ -108,6 +109,18 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
 
         return int(torch.cuda.max_memory_allocated(job.device)) or 1
     return 0
+
+
+def _check_adapter(definition: Any) -> None:
+    """Refuse to run other code than the key names: a plug-in file may have been edited since the plan."""
+    name, _, _ = definition["adapter"].partition("@")
+    if name:
+        found = adapter_id(definition["stage"].partition(".")[0], name)
+        if found != definition["adapter"]:
+            raise BenchError(
+                f"{definition['adapter']} was planned, but the code here is {found} now; "
+                "run the same command again"
+            )
 
 
 def _settle_torch(job: Job) -> None:

@@ -27,6 +27,7 @@ _PR_SET_PDEATHSIG = 1
 
 def serve() -> None:
     """Take jobs until standard input closes."""
+    _die_with(os.getppid())
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
     warm: set[str] = set()
@@ -75,7 +76,7 @@ def _fork(job: Job, channel: int) -> int:
     status = 70
     try:
         _die_with(parent)
-        os.close(0)
+        os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from bench.run.execute import execute
 
         status = execute(job, lambda *told: _say(channel, {"kind": "progress", "key": job.key, "told": told}))
@@ -104,4 +105,7 @@ def _reap(running: dict[int, tuple[str, float | None]], channel: int) -> None:
 
 def _say(channel: int, message: dict[str, Any]) -> None:
     """One write a message: shorter than PIPE_BUF, it is never cut by another process's."""
-    os.write(channel, (json.dumps(message) + "\n").encode())
+    try:
+        os.write(channel, (json.dumps(message) + "\n").encode())
+    except BrokenPipeError:
+        os._exit(71)  # the driver is gone; that is no failure of the task

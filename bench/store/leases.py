@@ -3,10 +3,12 @@
 A lease only saves work: the store stays right without it, since the first publisher wins.
 """
 
+import fcntl
 import json
 import os
 import socket
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -41,9 +43,8 @@ class Leases:
             try:
                 handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
             except FileExistsError:
-                if self.live(key):
+                if not self._clear_stale(key):
                     return False
-                path.unlink(missing_ok=True)
                 continue
             with os.fdopen(handle, "w") as out:
                 json.dump(asdict(self.mine), out)
@@ -57,11 +58,9 @@ class Leases:
 
     def beat(self) -> None:
         """Show that the leases of this driver are alive."""
-        for key in self.held:
-            try:
+        for key in tuple(self.held):  # `acquire` and `release` go on in the thread of the driver
+            with suppress(FileNotFoundError):
                 os.utime(self.folder / f"{key}.json")
-            except FileNotFoundError:
-                continue
 
     def live(self, key: str) -> bool:
         """Whether another driver, alive, holds the task.
@@ -80,6 +79,23 @@ class Leases:
         if lease.host == self.mine.host:
             return lease.pid != self.mine.pid and _process_start(lease.pid) == lease.started
         return self._moves(key, beat)
+
+    def sweep(self) -> None:
+        """Remove the leases that dead drivers left."""
+        for path in self.folder.glob("*.json"):
+            if path.stem not in self.held:
+                self._clear_stale(path.stem)
+
+    def _clear_stale(self, key: str) -> bool:
+        """Remove the lease of a task unless it is live; one driver at a time, or a second would remove the
+        lease that the first has taken since."""
+        with (self.folder / ".lock").open("a") as lock:
+            with suppress(OSError):  # file systems without locks: then two may make the same task
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            if self.live(key):
+                return False
+            (self.folder / f"{key}.json").unlink(missing_ok=True)
+            return True
 
     def _moves(self, key: str, beat: int) -> bool:
         now = time.monotonic()

@@ -108,11 +108,9 @@ class Store:
             **facts,
         )
         (aside / "task.json").write_text(json.dumps(definition, sort_keys=True, indent=1))
-        for path in [*(aside / "out").rglob("*"), aside / "task.json"]:
-            if path.is_file():
-                sync(path)
         (aside / "manifest.json").write_text(json.dumps(asdict(manifest), sort_keys=True, indent=1))
-        sync(aside / "manifest.json")
+        for path in [*aside.rglob("*"), aside]:
+            sync(path)
         final = self.folder(key)
         final.parent.mkdir(exist_ok=True)
         try:
@@ -120,11 +118,18 @@ class Store:
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
-            return self.manifest(key)
+            if self.done(key):
+                return self.manifest(key)
+            self.remove(key)  # what is left of a task whose manifest was deleted
+            aside.rename(final)
         sync(final.parent)
         self.clear_failure(key)
         shutil.rmtree(self.scratch(key), ignore_errors=True)
         return manifest
+
+    def remove(self, key: str) -> None:
+        """Take a task out of the store, whole even if this process is killed meanwhile."""
+        self._discard(self.folder(key))
 
     def record_failure(self, key: str, failure: Mapping[str, Any]) -> None:
         write_atomically(
@@ -146,7 +151,22 @@ class Store:
         """Remove what killed tasks left under tmp/, except for keys that `is_live(key)` says are running."""
         for aside in (self.root / "tmp").iterdir():
             if not is_live(aside.name.partition(".")[0]):
-                shutil.rmtree(aside, ignore_errors=True)
+                self._discard(aside)
+
+    def log_of_killed(self, key: str) -> str:
+        """What a task had printed when its process was killed; empty where nothing is left of it."""
+        logs = sorted((self.root / "tmp").glob(f"{key}.*/log.txt"), key=lambda path: path.stat().st_mtime_ns)
+        return logs[-1].read_text(errors="replace") if logs else ""
+
+    def _discard(self, path: Path) -> None:
+        """Delete, out of its place first: a process that still writes there must not publish the half of it."""
+        doomed = self.root / "tmp" / f"discarded.{uuid.uuid4().hex}"
+        with suppress(FileNotFoundError):
+            path.rename(doomed)
+            if doomed.is_dir():
+                shutil.rmtree(doomed, ignore_errors=True)
+            else:
+                doomed.unlink()
 
 
 def open_store(root: Path, *, create: bool = False) -> Store:
@@ -156,6 +176,8 @@ def open_store(root: Path, *, create: bool = False) -> Store:
     """
     root = root.absolute()
     marker = root / "store.json"
+    if root.exists() and not root.is_dir():
+        raise BenchError(f"the store {root} is a file; name a folder with --store")
     try:
         if not marker.exists():
             if not create:
@@ -170,8 +192,16 @@ def open_store(root: Path, *, create: bool = False) -> Store:
         written = json.loads(marker.read_text()).get("format")
     except BenchError:
         raise
-    except (OSError, ValueError, AttributeError) as error:
-        raise BenchError(f"the store {root} cannot be opened: {error}") from None
+    except OSError as error:
+        why = str(error.strerror).lower()
+        raise BenchError(
+            f"the store {root} cannot be opened: {why}; name another folder with --store"
+        ) from None
+    except (ValueError, AttributeError):
+        raise BenchError(
+            f"the store {root} cannot be opened: its store.json is damaged; restore it, or name another "
+            "folder with --store"
+        ) from None
     if written != FORMAT:
         raise BenchError(
             f"the store {root} has format {written}, this version reads format {FORMAT}; update defectbench"
@@ -188,7 +218,10 @@ def check_writable(store: Store) -> None:
             out.flush()
             os.fsync(out.fileno())
     except OSError as error:
-        raise BenchError(f"the store {store.root} cannot be written: {str(error.strerror).lower()}") from None
+        why = str(error.strerror).lower()
+        raise BenchError(
+            f"the store {store.root} cannot be written: {why}; mend that or name another folder with --store"
+        ) from None
     finally:
         with suppress(OSError):
             probe.unlink(missing_ok=True)

@@ -1,0 +1,71 @@
+"""Scoring without a protocol: one folder of images, or of anomaly maps, against one data set."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.planning import build
+from bench.planning.config import PlanConfig, Skipped
+from bench.records import UNKNOWN
+from bench.tasks import Task
+
+PROTOCOL = "score"
+
+
+def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
+    """Generation metrics of ingested images on every category that they hold."""
+    split = config.splits[0]
+    for category in split.categories:
+        held = ingested.get(category.name, {})
+        labels = {
+            **_labels(config, category.name),
+            "generator": name,
+            "generated_per_type": max((params["count"] for params in held.values()), default=0),
+        }
+        if not held:
+            yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
+            continue
+        real = build.real_pools(config, category)
+        counts = {defect: params["count"] for defect, params in held.items()}
+        samples = [
+            (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()
+        ]
+        params = {"category": category.name, "resolution": config.resolution, "counts": counts}
+        generated = build.make("generator.cache", params, samples)
+        yield build.generation_score(config, category, real, generated, labels)
+
+
+def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
+    """Detection metrics (or, where only predicted types are given, accuracy) of ingested outputs."""
+    split = config.splits[0]
+    for category in split.categories:
+        held = ingested[category.name]
+        labels = {
+            **_labels(config, category.name),
+            "detector": name,
+            "mix": UNKNOWN,
+            "scope": UNKNOWN,
+            "selection": UNKNOWN,
+        }
+        test = build.real_pools(config, category).test
+        prediction = build.ingested_prediction(config, held)
+        if {"maps", "scores"} & set(held["gives"]):
+            yield build.detection_score(config, labels, prediction, test)
+        if "predicted" in held["gives"] and len(category.defects) > 1:
+            classes = [(category.name, defect) for defect in category.defects]
+            yield build.classification_score(config, labels, prediction, test, classes)
+
+
+def _labels(config: PlanConfig, category: str) -> dict[str, Any]:
+    split = config.splits[0]
+    return {
+        "protocol": PROTOCOL,
+        "protocol_version": config.version,
+        "scale": config.scale,
+        "dataset": config.dataset,
+        "dataset_fingerprint": config.fingerprint,
+        "category": category,
+        "split": split.name,
+        "shots": split.shots,
+        "resolution": config.resolution,
+        "seed": 0,
+    }
