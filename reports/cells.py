@@ -40,7 +40,6 @@ class Cell:
     categories: int = 0
     """How many categories the mean is over."""
     of_categories: int = 0
-    seeds: int = 0
     reasons: tuple[str, ...] = ()
     rank: int | None = None
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
@@ -111,7 +110,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
     """The cell of a row over these categories; void if any of its values is missing for any reason."""
     needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
     used = tuple(dict.fromkeys(category for category, _ in needed))
-    blank = Cell("undefined", categories=len(used), of_categories=len(categories), seeds=len(grid.seeds))
+    blank = Cell("undefined", categories=len(used), of_categories=len(categories))
     faults: dict[CellStatus, dict[str, list[str]]] = {}
     for category, seed in ((c, s) for c in categories for s in grid.seeds):
         status, note = grid.status(row, category, seed)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.glossary import column_title, decimals, is_percent, level_title, number, plain_unit
+from reports.glossary import column_title, is_percent, level_title, number, plain_unit
 from reports.identity import Column, Method, mix_name
 from reports.tables import MEAN, Leaderboard
 
@@ -56,7 +56,7 @@ def findings(board: Leaderboard, detectors: Sequence[Method]) -> tuple[Finding, 
 
 
 def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Finding:
-    digits = decimals(column, [cell.value for key in keys if (cell := board.cells[key]).value is not None])
+    digits = board.digits[column]
     points = []
     for key in keys:
         gain, row = board.gains[key], key[0]

@@ -40,7 +40,8 @@ def difference_p(one: Cell, other: Cell) -> float | None:
     drawn = drawn[np.isfinite(drawn)]
     if len(drawn) < max(2, count / 2):
         return None
-    difference, spread = one.value - other.value, float(np.std(drawn, ddof=1))
+    centred = drawn - drawn.mean()
+    difference, spread = one.value - other.value, math.sqrt(float(centred @ centred) / (len(drawn) - 1))
     if spread == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / spread / math.sqrt(2))

@@ -1,18 +1,15 @@
-"""Leaderboards: pure functions from records to cells, ranks and gains, and from those to pandas tables."""
+"""Leaderboards: from records to cells, ranks and gains."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.records import Record
 from reports.cells import Cell, Grid, Replicates, row_cell
+from reports.glossary import decimals
 from reports.identity import Column, Method, Row, baseline_name, method_labels, row_labels
 from reports.ranks import Gain, gains, ranks
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MEAN: None = None
 """The key of the mean over categories, where a category's name would stand."""
@@ -32,6 +29,8 @@ class Leaderboard:
     gains: Mapping[Key, Gain]
     labels: Mapping[Row, str]
     detectors: Mapping[Method, str]
+    digits: Mapping[Column, int]
+    """Digits after the point that a column is written with."""
 
     def rows_of(self, columns: Iterable[Column]) -> tuple[Row, ...]:
         """The rows that have a cell, filled or void, in any of these columns."""
@@ -70,6 +69,10 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
                     for other, gain in gains(line, row, column.sign).items():
                         gained[other, column, category] = gain
     rows = sorted({row for row, _, _ in cells}, key=Row.order)
+    values: dict[Column, list[float]] = {column: [] for column in columns}
+    for (_, column, _), cell in cells.items():
+        if cell.value is not None:
+            values[column].append(cell.value)
     return Leaderboard(
         rows=tuple(rows),
         columns=tuple(columns),
@@ -79,6 +82,7 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
         gains=gained,
         labels=row_labels(rows, baseline_name(kept)),
         detectors=method_labels(column.detector for column in columns),
+        digits={column: decimals(column, found) for column, found in values.items()},
     )
 
 
@@ -104,40 +108,3 @@ def _remember(replicates: Replicates) -> Replicates:
         return known[task]
 
     return remembered
-
-
-def tidy(board: Leaderboard) -> "pd.DataFrame":
-    """One line a cell; the mean over categories stands under category "mean of categories"."""
-    import pandas as pd
-
-    lines = []
-    for (row, column, category), cell in board.cells.items():
-        gain = board.gains.get((row, column, category))
-        lines.append(
-            {
-                "kind": row.kind,
-                "mix": row.mix,
-                "generator": board.labels[row],
-                "detector": board.detectors[column.detector],
-                "level": column.level,
-                "metric": column.metric,
-                "dialect": column.dialect,
-                "category": "mean of categories" if category is MEAN else category,
-                "status": cell.status,
-                "value": cell.value,
-                "low": cell.low,
-                "high": cell.high,
-                "interval": cell.interval,
-                "rank": cell.rank,
-                "gain": gain and gain.value,
-                "gain_low": gain and gain.low,
-                "gain_high": gain and gain.high,
-                "categories": cell.categories,
-                "of_categories": cell.of_categories,
-                "seeds": cell.seeds,
-                "unit": column.unit,
-                "direction": column.direction,
-                "reason": "; ".join(cell.reasons),
-            }
-        )
-    return pd.DataFrame(lines)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.cells import Cell
-from reports.glossary import column_title, decimals, level_title, number, unit_mark
+from reports.glossary import column_title, level_title, number, unit_mark
 from reports.identity import Column, Method, Row, mix_name
 from reports.ranks import Gain
 from reports.tables import MEAN, Leaderboard
@@ -122,14 +122,13 @@ def gain_table(board: Leaderboard, columns: Sequence[Column], title: str) -> Tab
     rows = [row for row in board.rows_of(columns) if not row.is_baseline]
     if not columns or not rows:
         return None
-    digits = {column: _digits(board, column) for column in columns}
     lines = []
     for row in rows:
         cells = []
         for column in columns:
             gain = board.gains.get((row, column, MEAN))
             cells.append(
-                _gain_view(column, gain, digits[column])
+                _gain_view(column, gain, board.digits[column])
                 if gain
                 else _void(board.cells.get((row, column, MEAN)))
             )
@@ -153,18 +152,11 @@ def _head(board: Leaderboard, column: Column, rows: Iterable[Row]) -> Head:
     return Head(column_title(column), level_title(column.level), unit_mark(column), note)
 
 
-def _digits(board: Leaderboard, column: Column) -> int:
-    values = (
-        cell.value for (_, each, _), cell in board.cells.items() if each == column and cell.value is not None
-    )
-    return decimals(column, values)
-
-
 def _column_cells(
     board: Leaderboard, column: Column, rows: Sequence[Row], category: str | None
 ) -> tuple[CellView, ...]:
     cells = [board.cells.get((row, column, category)) for row in rows]
-    digits = _digits(board, column)
+    digits = board.digits[column]
     places = {cell.rank for cell in cells if cell is not None and cell.rank is not None}
     # A rank that all rows share says nothing, and a best among equals is no best.
     ranked = len(places) > 1
