@@ -96,7 +96,8 @@ def what_is_missing(methods: Sequence[Method], weights: Path | None) -> list[str
     for method in methods:
         if method.adapter is not None:
             adapter = method.adapter(method.adapter.Params(**method.params))
-            found += [f"{method.name}: {sentence}" for sentence in adapter.missing(weights)]
+            for sentence in adapter.missing(weights):
+                found.append(sentence if method.name in sentence else f"'{method.name}': {sentence}")
     return found
 
 

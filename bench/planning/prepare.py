@@ -115,8 +115,7 @@ def check_rule(rule: str, shots: int | None) -> None:
     if Path(rule).suffix in (".toml", ".json"):
         read_split_file(Path(rule))
     elif not first_third and rule not in ("random@1", "random"):
-        known = did_you_mean("split", rule, ("first-third", "random"))
-        raise BenchError(f"{known}, or name a .toml or .json file, or give --shots")
+        raise BenchError(did_you_mean("split", rule, ("first-third", "random", "a .toml or .json file")))
 
 
 def _split(dataset: Dataset, rule: str, shots: int | None, seed: int) -> tuple[Split, tuple[str, int | None]]:

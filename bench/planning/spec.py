@@ -86,7 +86,7 @@ def load_spec(path: Path) -> ProtocolSpec:
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
-    """`--set a.b=value` pairs to a dictionary; values are TOML, and bare words are text."""
+    """`--set a.b=value` pairs to a dictionary; values are TOML, bare words are text, none is None."""
     settings: dict[str, Any] = {}
     for pair in pairs:
         name, equals, text = pair.partition("=")
@@ -95,7 +95,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         try:
             value = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
-            value = text
+            value = None if text.strip() in ("none", "null") else text
         settings[name.strip()] = value
     return settings
 
