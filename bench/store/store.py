@@ -159,7 +159,7 @@ class Store:
         return logs[-1].read_text(errors="replace") if logs else ""
 
     def _discard(self, path: Path) -> None:
-        """Delete, out of its place first: a process that still writes there must not publish the half of it."""
+        """Delete, out of its place first: who still writes there must not publish the half that is left."""
         doomed = self.root / "tmp" / f"discarded.{uuid.uuid4().hex}"
         with suppress(FileNotFoundError):
             path.rename(doomed)
