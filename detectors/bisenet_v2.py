@@ -59,14 +59,16 @@ class BiSeNetV2(Supervised):
     presets: ClassVar = {
         "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
-            "iterations": 80,
-            "validation_interval": 40,
+            "iterations": 36,
+            "validation_interval": 18,
             "batch_size": 8,
             "optimizer": "adam",
             "learning_rate": 2e-3,
             "weight_decay": 0.0,
             "schedule": "one_cycle",
-            "augmentation": "dihedral",
+            "augmentation": "none",
+            "loss": "cross_entropy_dice",
+            "recalibration_batches": 8,
         },
     }
 

@@ -63,12 +63,13 @@ class ResNet34(Supervised):
         },
         "quick": {
             "init_weights": "random",
-            "epochs": 5,
-            "epoch_size": 32,
+            "epochs": 4,
+            "epoch_size": 40,
             "batch_size": 8,
             "learning_rate": 1e-3,
             "schedule": "one_cycle",
             "augmentation": "dihedral",
+            "recalibration_batches": 4,
         },
     }
 

@@ -54,6 +54,12 @@ class TrainingParams(Params):
     precision: Literal["fp32", "bf16"] = Field(
         default="fp32", description="bf16: automatic mixed precision; about twice as fast where supported"
     )
+    recalibration_batches: int = Field(
+        default=0,
+        ge=0,
+        description="batches over which the statistics of batch norm are averaged anew before a model is "
+        "written; 0: as training left them. Runs of few steps need it",
+    )
 
 
 class SegmentationParams(TrainingParams):

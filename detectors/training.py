@@ -88,6 +88,7 @@ def _loop(
             )
         done = done.after_step(value)
         if done.selects and (done.step % plan.epoch == 0 or done.step == plan.steps):
+            _recalibrate(adapter, data, plan, network, ctx)
             done = _offer(done, plan, network, out, best, ctx)
         try:
             ctx.progress(done.step, plan.steps, f"loss {value:.3f}")
@@ -98,6 +99,7 @@ def _loop(
         if time.monotonic() - saved > CHECKPOINT_SECONDS:
             save_checkpoint(ctx.scratch, network, optimizer, done)
             saved = time.monotonic()
+    _recalibrate(adapter, data, plan, network, ctx)
     _finish(adapter, done, plan, network, out, best)
 
 
@@ -157,6 +159,31 @@ def _offer(done: Progress, plan: Plan, network: nn.Module, out: Path, best: Path
         shutil.copyfile(out / "model.safetensors", best.with_suffix(".part"))
         best.with_suffix(".part").replace(best)
     return done.after_epoch(score)
+
+
+def _recalibrate(
+    adapter: Supervised, data: DetectorSplit, plan: Plan, network: nn.Module, ctx: Context
+) -> None:
+    """Set the running statistics of batch norm to their plain means over some training batches.
+
+    After a few dozen steps running means still hold early, wrong values, and maps at prediction are flat.
+    """
+    count = adapter.params.recalibration_batches
+    norms = [m for m in network.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    if not count or not norms:
+        return
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None  # a cumulative mean
+    network.train()
+    for index in range(count):
+        draw = data.draw_anomalies if plan.anomalies_only else data.draw
+        batch = draw(ctx.rng("recalibration", index), adapter.params.batch_size)
+        with torch.no_grad(), ctx.torch_stream("recalibration", index):
+            forward(network, to_input(batch.images, adapter, ctx.device), adapter)
+    for norm, momentum in zip(norms, momenta, strict=True):
+        norm.momentum = momentum
 
 
 def _check_deadline(adapter: Supervised, done: Progress, plan: Plan, ctx: Context) -> None:

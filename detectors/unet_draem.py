@@ -43,6 +43,8 @@ class UNetDraem(Supervised):
             "learning_rate": 2e-3,
             "schedule": "one_cycle",
             "augmentation": "dihedral",
+            "loss": "cross_entropy_dice",
+            "recalibration_batches": 8,
         },
     }
 
