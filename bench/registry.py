@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from bench.adapters import Adapter, Detector, Generator
@@ -66,24 +67,10 @@ def _load_plugin(path: Path) -> None:
     if not path.is_file():
         raise BenchError(f"the plug-in file {path} does not exist; give the path of a Python file")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-    module_name = f"bench_plugin_{digest}"
-    if module_name in sys.modules:
-        return
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    if spec is None or spec.loader is None:
-        raise BenchError(f"plug-in file {path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        del sys.modules[module_name]
-        raise BenchError(
-            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    module = _imported(path, f"bench_plugin_{digest}")
     found = 0
     for value in vars(module).values():
-        if not inspect.isclass(value) or value.__module__ != module_name or inspect.isabstract(value):
+        if not inspect.isclass(value) or value.__module__ != module.__name__ or inspect.isabstract(value):
             continue
         for kind, base in (("generator", Generator), ("detector", Detector)):
             if issubclass(value, base):
@@ -94,10 +81,32 @@ def _load_plugin(path: Path) -> None:
                         f"write {lacking[0]} = ... into the class"
                     )
                 if value.name in _entries(GROUPS[kind]):
-                    raise BenchError(f"plug-in file {path} names a {kind} '{value.name}', which is built in")
+                    raise BenchError(
+                        f"plug-in file {path} names a {kind} '{value.name}', which is built in; "
+                        "choose another name"
+                    )
                 _PLUGINS[kind][value.name] = (value, digest)
                 found += 1
     if not found:
         raise BenchError(
             f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
         )
+
+
+def _imported(path: Path, name: str) -> ModuleType:
+    """The module of a plug-in file, under a name of its content: an edited file is another module."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"plug-in file {path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BenchError(
+            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    return module

@@ -44,7 +44,8 @@ def _tell(error: Exception) -> int:
         sentence = str(error)
     elif hasattr(error, "format_message"):  # typer's own: its classes move between versions
         command = getattr(getattr(error, "ctx", None), "command_path", "bench")
-        sentence = f"{error.format_message().rstrip('.')}; see `{command} --help`"
+        told = error.format_message().replace("Value error, ", "").rstrip(".?")
+        sentence = f"{told[:1].lower()}{told[1:]}; see `{command} --help`"
     elif isinstance(error, OSError):
         sentence = _os_sentence(error)
     else:

@@ -48,7 +48,7 @@ def ingest_command(
     if name in registry.names(kind):
         raise BenchError(f"'{name}' is a built-in {kind}; choose another name for what was made elsewhere")
     if not source.is_dir():
-        raise BenchError(f"the folder {source} does not exist")
+        raise BenchError(f"the folder {source} does not exist; --from names the folder that holds the files")
     store = open_store(store_root, create=True)
     check_writable(store)
     if kind == "generator":

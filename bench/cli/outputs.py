@@ -32,6 +32,8 @@ def export_command(store_root: Path, out: Path) -> None:
 
 
 def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> None:
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise BenchError(f"{out} is there already and is no empty folder; name a new one")
     store = open_store(store_root)
     _, plan = last_run(store)
     sampled: dict[str, list[Path]] = {}
@@ -46,6 +48,4 @@ def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> N
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not sampled.get(generator):
         raise BenchError(did_you_mean("generator", generator, sampled, of=f"the last run, seed {seed}"))
-    if out.exists() and any(out.iterdir()):
-        raise BenchError(f"{out} is not empty; name a new folder")
     print(f"{extract(sampled[generator], out)} images in {out}")

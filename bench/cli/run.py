@@ -18,7 +18,7 @@ def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run
     store, plan, goals = prepare_session(request, store_root, print, step_progress)
     if dry_run:
         _show_plan(store, plan, goals)
-        return 0
+        return _refuse(plan, request)
     session = run_session(request, store, plan, goals, machine, view())
     return _tell(session, request, store)
 
@@ -45,10 +45,16 @@ def _tell(session: Session, request: RunRequest, store: Store) -> int:
     if outcome.drained:
         print("stopped; the same command goes on from here")
         return 130
-    refused = _asked_for_by_name(plan, request)
-    for sentence in refused:
+    refused = _refuse(plan, request)
+    return 1 if outcome.failed or outcome.blocked else refused
+
+
+def _refuse(plan: Plan, request: RunRequest) -> int:
+    """Tell which cells were asked for by name and cannot be; 1 if there are any."""
+    sentences = _asked_for_by_name(plan, request)
+    for sentence in sentences:
         print(sentence)
-    return 1 if outcome.failed or outcome.blocked or refused else 0
+    return 1 if sentences else 0
 
 
 def _reasons(plan: Plan) -> dict[str, int]:

@@ -84,7 +84,7 @@ def read_split_file(path: Path) -> dict[str, Any]:
         text = path.read_text(encoding="utf-8")
         content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
     except OSError as error:
-        raise BenchError(f"cannot read the split file {path}: {error.strerror}") from None
+        raise BenchError(f"cannot read the split file {path}: {error.strerror}; check the path") from None
     except ValueError as error:
         raise BenchError(f"the split file {path} is not valid: {error}") from None
     if not isinstance(content, dict):
@@ -95,7 +95,7 @@ def read_split_file(path: Path) -> dict[str, Any]:
 def _table(value: Any, name: str, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise BenchError(
-            f"{where} has a value at '{name}' that is no table; see [base.<category>] in the manual"
+            f"{where} has a value at '{name}' that is no table; write [base.<category>] above its lists"
         )
     return {unicodedata.normalize("NFC", key): entry for key, entry in value.items()}
 

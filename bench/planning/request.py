@@ -107,7 +107,7 @@ def prepare_request(
     check_rule(request.split or spec.split, request.shots)
     for name in request.categories or () if request.data is None else ():
         if name not in CATEGORIES:
-            raise BenchError(did_you_mean("category", name, CATEGORIES, of="the sample data set"))
+            raise BenchError(did_you_mean("category", name, CATEGORIES, of="sample"))
     lacking = what_is_missing([*generators, *detectors], request.weights)
     if lacking:
         raise BenchError(lacking[0])

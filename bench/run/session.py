@@ -1,10 +1,12 @@
 """One `bench run`: prepare, plan, bring the store to the desired state, render the page."""
 
+import errno
 import os
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +58,8 @@ def prepare_session(
     """Open the store, check the request, plan. Nothing has run afterwards, and bad input has been refused."""
     store = open_store(store_root, create=True)
     check_writable(store)
-    prepared = prepare_request(request, store, progress)
+    with _telling_of_a_full_disk(store):
+        prepared = prepare_request(request, store, progress)
     for note in prepared.notes:
         say(note)
     plan, goals = make_plan(prepared.module.plan(prepared.config), prepared.about)
@@ -67,6 +70,13 @@ def run_session(
     request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
 ) -> Session:
     """Run what is missing, then render the page of the results."""
+    with _telling_of_a_full_disk(store):
+        return _run_session(request, store, plan, goals, machine, view)
+
+
+def _run_session(
+    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
+) -> Session:
     plan_file = save_plan(plan, store.root / "runs")
     gpus = len(environment()["gpus"]) if machine.device in ("auto", "cuda") else 0
     settings = RunSettings(
@@ -82,6 +92,18 @@ def run_session(
     driver = Driver(store, executor, settings, view)
     outcome = driver.run(goals, {"plan": plan_file.name, "command": request.command})
     return Session(plan, outcome, render(store, plan, rebuild=outcome.ran > 0))
+
+
+@contextmanager
+def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BenchError(
+            f"the disk of the store {store.root} is full; free some space and run the same command again"
+        ) from error
 
 
 def render(store: Store, plan: Plan, *, rebuild: bool = False) -> Path:

@@ -1,0 +1,95 @@
+"""The command line in this process, and a small data set to spoil."""
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.cli import main
+from bench.sample import SampleSpec, write
+
+REPOSITORY = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("DEFECTBENCH_SHARED", REPOSITORY.parent / "shared"))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command gave back."""
+
+    code: int
+    out: str
+    err: str
+
+
+Bench = Callable[..., Said]
+
+
+@pytest.fixture
+def bench(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Said]:
+    """Run `bench WORDS` in an empty folder of its own."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    for variable in ("DEFECTBENCH_STORE", "DEFECTBENCH_DATA", "DEFECTBENCH_WEIGHTS"):
+        monkeypatch.delenv(variable, raising=False)
+
+    def run(*words: object) -> Said:
+        monkeypatch.setattr(sys, "argv", ["bench", *map(str, words)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        said = capsys.readouterr()
+        return Said(int(ended.value.code or 0), said.out, said.err)
+
+    return run
+
+
+@pytest.fixture
+def refused(bench: Callable[..., Said]) -> Callable[..., str]:
+    """Run a command that must be refused in one plain line, and return that line."""
+
+    def run(*words: object) -> str:
+        said = bench(*words)
+        assert said.code == 2, said
+        assert said.err.count("\n") == 1, said.err
+        assert said.err.startswith("bench: "), said.err
+        for trace in ("Traceback", "Errno", "unforeseen", "[type="):
+            assert trace not in said.err
+        return said.err.strip()
+
+    return run
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """Where the store of this test goes; nothing is there yet."""
+    return tmp_path / "store"
+
+
+@pytest.fixture(scope="session")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set without a fault: washer and weave, 6 + 2 normal images, 4 of each of 4 defect types."""
+    spec = SampleSpec(size=64, train=6, test_good=2, per_defect=4, categories=("washer", "weave"))
+    return write(spec, tmp_path_factory.mktemp("sound") / "products")
+
+
+@pytest.fixture
+def data(sound: Path, tmp_path: Path) -> Path:
+    """A copy of the sound data set, to plant a fault in."""
+    return Path(shutil.copytree(sound, tmp_path / "products"))
+
+
+@pytest.fixture
+def done_tasks(store: Path) -> Callable[[], list[str]]:
+    """The keys of what was made in the store."""
+    return lambda: sorted(path.parent.name for path in store.glob("tasks/*/*/manifest.json"))
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    return SHARED
