@@ -22,6 +22,7 @@ from reports.identity import Row
 Replicates = Callable[[str], Mapping[str, np.ndarray]]
 CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
 
+SEEDS_ALONE = "bootstrap over seeds"
 SEED_DRAWS = 1000
 """Draws where only seeds are resampled."""
 _WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
@@ -149,6 +150,9 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
     if bounds is None:
         draws = None
         bounds, how = _stated_interval(members, value)
+    if how == SEEDS_ALONE:
+        # Three seeds make an interval of sorts, but no test of a difference.
+        draws = None
     low, high = bounds or (None, None)
     return replace(blank, status="ok", value=value, low=low, high=high, interval=how, draws=draws)
 
@@ -179,7 +183,7 @@ def _draws(
     elif several:
         count = SEED_DRAWS
         table = np.repeat(values[:, :, None], count, axis=2)
-        how = "bootstrap over seeds"
+        how = SEEDS_ALONE
     else:
         return None, ""
     if several:

@@ -67,6 +67,15 @@ def test_rows_without_draws_have_no_rank():
     assert ranks(line, 1) == {}
 
 
+def test_seeds_alone_give_an_interval_but_no_rank(board):
+    for seed in range(3):
+        board.add(generator="a", seed=seed, value=0.9 + seed / 100)
+        board.add(generator="b", seed=seed, value=0.1 + seed / 100)
+    found = by_name(board, "cells")
+    assert all(each.low < each.high for each in found.values())
+    assert {each.rank for each in found.values()} == {None}
+
+
 def test_a_gain_is_the_paired_difference_to_the_real_third(board, fill):
     fill(board)
     found, values = by_name(board, "gains"), by_name(board, "cells")
