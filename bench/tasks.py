@@ -67,11 +67,12 @@ class Task:
     @property
     def title(self) -> str:
         """A short name for people."""
-        names = (self.adapter.partition("#")[0], self.params.get("category"), self.params.get("defect"))
+        told = [self.params.get(name) for name in ("category", "part", "defect")]
         labels = self.params.get("labels") or {}
         row = (labels.get("detector"), labels.get("generator"), self.params.get("mix") or labels.get("mix"))
-        kept = [str(name) for name in (*names, *row) if name and name != "none"]
-        return " ".join([self.stage, *dict.fromkeys(kept), f"seed {self.seed}"])
+        names = (self.adapter.partition("#")[0], *told, *row)
+        kept = [str(name) for name in names if name and name != "none"]
+        return " ".join([self.stage, *dict.fromkeys(kept), f"seed {labels.get('seed', self.seed)}"])
 
 
 def key_of(definition: Mapping[str, Any]) -> str:
