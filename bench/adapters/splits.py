@@ -2,11 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
 from bench.data.pool import Pool
+
+POOLS = ("normal", "real", "generated")
+Member = TypeVar("Member")
 
 
 class Anomaly(NamedTuple):
@@ -100,9 +103,12 @@ class DetectorSplit:
     _rows: dict[str, list] = field(default_factory=dict, repr=False, compare=False)
 
     def draw(self, rng: np.random.Generator, size: int) -> Batch:
-        """A batch of `size` examples, a function of `rng` alone."""
-        rows = [self._draw_row(rng) for _ in range(size)]
-        return self._gather(rows)
+        """A batch of `size` examples, a function of `rng` alone.
+
+        Two splits with the same normals and the same share of them draw the same normals at the same places
+        of a batch, whatever their other pools hold: differences between training sets are paired.
+        """
+        return self._gather([self._row_at(*place) for place in rng.random((size, 3))])
 
     def draw_anomalies(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch of anomalous examples alone, as classifiers of defect types are trained."""
@@ -136,15 +142,16 @@ class DetectorSplit:
             self._rows[key] = list(groups.values())
         return self._rows[key]
 
-    def _draw_row(self, rng: np.random.Generator) -> tuple[Pool, int, int]:
+    def _row_at(self, pool_at: float, class_at: float, row_at: float) -> tuple[Pool, int, int]:
+        """The example at these places, each in [0, 1)."""
         if self.shares is None:
-            every = self._all("normal") + self._all("real") + self._all("generated")
-            return every[rng.integers(len(every))]
-        names = sorted(self.shares)
-        name = names[rng.choice(len(names), p=[self.shares[n] for n in names])]
-        group = self._by_class(name)
-        members = group[rng.integers(len(group))]
-        return members[rng.integers(len(members))]
+            return _at(self._all("normal") + self._all("real") + self._all("generated"), row_at)
+        reached = 0.0
+        for name in POOLS:
+            reached += self.shares.get(name, 0.0)
+            if pool_at < reached:
+                break
+        return _at(_at(self._by_class(name), class_at), row_at)
 
     def _gather(self, rows: Sequence[tuple[Pool, int, int]]) -> Batch:
         images = np.stack([pool.images[row] for pool, row, _ in rows])
@@ -154,6 +161,10 @@ class DetectorSplit:
         if all(pool.depth is not None for pool, *_ in rows):
             depth = np.stack([pool.depth[row] for pool, row, _ in rows if pool.depth is not None])
         return Batch(images, masks, labels, depth)
+
+
+def _at(members: Sequence[Member], place: float) -> Member:
+    return members[int(place * len(members))]
 
 
 def batches(pool: Pool, size: int) -> Iterator[Batch]:
