@@ -54,6 +54,7 @@ class BiSeNetV2(Supervised):
     task = "segmentation"
     mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
     std = (58.395 / 255, 57.12 / 255, 57.375 / 255)
+    imports = ("detectors.training", "detectors.networks.bisenet_v2")
     Params = BiSeNetV2Params
     params: BiSeNetV2Params
     presets: ClassVar = {

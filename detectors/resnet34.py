@@ -51,6 +51,7 @@ class ResNet34(Supervised):
     name = "resnet34"
     version = 1
     task = "classification"
+    imports = ("detectors.training", "detectors.networks.resnet34")
     Params = ResNet34Params
     params: ResNet34Params
     presets: ClassVar = {

@@ -81,6 +81,7 @@ class UNet(Supervised):
     name = "unet"
     version = 1
     task = "segmentation"
+    imports = ("detectors.training", "detectors.networks.smp_unet")
     Params = UNetParams
     params: UNetParams
     presets: ClassVar = {

@@ -31,6 +31,7 @@ class UNetDraem(Supervised):
     name = "unet_draem"
     version = 1
     task = "segmentation"
+    imports = ("detectors.training", "detectors.networks.draem_subnetwork")
     Params = UNetDraemParams
     params: UNetDraemParams
     presets: ClassVar = {
