@@ -67,7 +67,7 @@ class ResNet34(Supervised):
             "epochs": 4,
             "epoch_size": 40,
             "batch_size": 8,
-            "learning_rate": 1e-3,
+            "learning_rate": 3e-4,
             "schedule": "one_cycle",
             "augmentation": "dihedral",
             "recalibration_batches": 4,
