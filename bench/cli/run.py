@@ -19,7 +19,11 @@ def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run
     if dry_run:
         _show_plan(store, plan, goals)
         return _refuse(plan, request)
-    session = run_session(request, store, plan, goals, machine, view())
+    try:
+        session = run_session(request, store, plan, goals, machine, view())
+    except KeyboardInterrupt:  # typer would end without a word
+        print("stopped at once; the same command goes on from here")
+        return 130
     return _tell(session, request, store)
 
 
@@ -43,7 +47,6 @@ def _tell(session: Session, request: RunRequest, store: Store) -> int:
     if session.page is not None:
         print(f"\nleaderboard: {session.page}")
     if outcome.drained:
-        print("stopped; the same command goes on from here")
         return 130
     refused = _refuse(plan, request)
     return 1 if outcome.failed or outcome.blocked else refused

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from bench.errors import BenchError
 from bench.run.execute import DISK_FULL, failure_of
-from bench.run.jobs import Event, Executor, Job
+from bench.run.jobs import TIMED_OUT, Event, Executor, Job
 from bench.run.journal import Journal
 from bench.store import Leases, Store
 from bench.tasks import Task
@@ -222,16 +222,15 @@ class Driver:
         failure = self.store.failure(event.key)
         if event.exit > 0 and failure is not None:
             return failure["error"]
-        if event.exit < 0:
+        if event.exit == TIMED_OUT:
+            why = f"it was stopped at its time limit of {self.settings.time_limit:g} s"
+        elif event.exit < 0:
             name = signal.Signals(-event.exit).name
-            limit = self.settings.time_limit
-            why = f"its process was killed by {name}"
-            if name == "SIGKILL":
-                why += ", most likely for want of memory" + (
-                    f" or at its limit of {limit:.0f} s" if limit else ""
-                )
-            elif name == "SIGBUS":
-                why += ", most likely for want of disk space"
+            wants = {
+                "SIGKILL": ", most likely for want of memory",
+                "SIGBUS": ", most likely for want of disk space",
+            }
+            why = f"its process was killed by {name}{wants.get(name, '')}"
         else:
             why = f"its process ended with status {event.exit}"
         log = self.store.log_of_killed(event.key)

@@ -26,6 +26,10 @@ class Job:
         return asdict(self)
 
 
+TIMED_OUT = 124
+"""Exit status of a task that was stopped at its time limit, as of the command `timeout`."""
+
+
 @dataclass(frozen=True)
 class Event:
     """What an executor tells: a task moved on, ended, or failed."""

@@ -19,7 +19,7 @@ from typing import Any
 
 from bench import registry
 from bench.errors import BenchError
-from bench.run.jobs import Job
+from bench.run.jobs import TIMED_OUT, Job
 from bench.stages import STAGES
 
 _PR_SET_PDEATHSIG = 1
@@ -32,6 +32,7 @@ def serve() -> None:
     os.dup2(2, 1)  # a stray print must not be taken for a message
     warm: set[str] = set()
     running: dict[int, tuple[str, float | None]] = {}
+    late: set[int] = set()
     pending = b""
     open_input = True
     while open_input:
@@ -45,9 +46,10 @@ def serve() -> None:
                 _warm(job, warm)
                 stop = None if job.time_limit is None else time.monotonic() + job.time_limit
                 running[_fork(job, channel)] = (job.key, stop)
-        _reap(running, channel)
+        _reap(running, late, channel)
         for pid, (_, stop) in running.items():
-            if stop is not None and time.monotonic() > stop:
+            if stop is not None and pid not in late and time.monotonic() > stop:
+                late.add(pid)
                 os.kill(pid, signal.SIGKILL)
     for pid in running:
         os.kill(pid, signal.SIGKILL)
@@ -94,13 +96,17 @@ def _die_with(parent: int) -> None:
         os._exit(71)
 
 
-def _reap(running: dict[int, tuple[str, float | None]], channel: int) -> None:
+def _reap(running: dict[int, tuple[str, float | None]], late: set[int], channel: int) -> None:
     while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
         key, _ = running.pop(pid)
-        _say(channel, {"kind": "ended", "key": key, "exit": os.waitstatus_to_exitcode(status)})
+        ended = os.waitstatus_to_exitcode(status)
+        if pid in late:
+            late.discard(pid)
+            ended = TIMED_OUT if ended == -signal.SIGKILL else ended
+        _say(channel, {"kind": "ended", "key": key, "exit": ended})
 
 
 def _say(channel: int, message: dict[str, Any]) -> None:

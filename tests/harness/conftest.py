@@ -136,17 +136,17 @@ def planned(prepare: Callable[..., Prepared]) -> Callable[..., Any]:
     return plan
 
 
-@pytest.fixture
-def plugin(tmp_path: Path) -> Iterator[Path]:
+@pytest.fixture(scope="module")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A plug-in file with the generator `acts`."""
-    path = tmp_path / "plugin.py"
+    path = tmp_path_factory.mktemp("plugin") / "plugin.py"
     path.write_text(PLUGIN)
     registry.load_plugins([str(path)])
     yield path
     registry._PLUGINS["generator"].pop("acts", None)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def fit(plugin: Path) -> Callable[..., Task]:
     """A task of the stage generator.fit whose adapter does what is said."""
 
@@ -159,7 +159,7 @@ def fit(plugin: Path) -> Callable[..., Task]:
     return task
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def drive(plugin: Path) -> Callable[..., tuple[Outcome, Silent]]:
     """Run goals with the real driver and the real local executor."""
 
@@ -167,7 +167,7 @@ def drive(plugin: Path) -> Callable[..., tuple[Outcome, Silent]]:
         store: Store, goals: Sequence[Task], run: str = "run", workers: int = 2, **settings: Any
     ) -> tuple[Outcome, Silent]:
         view = Silent()
-        told = RunSettings(run=run, env="env", commit="", plugins=(str(plugin),), **settings)
+        told = RunSettings(**{"env": "env", "commit": "", "plugins": (str(plugin),), **settings}, run=run)
         outcome = Driver(store, LocalExecutor(workers), told, view).run(goals, {"plan": "none"})
         return outcome, view
 
