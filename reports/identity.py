@@ -4,6 +4,7 @@ A row is one way to train: the real third only, or a generator in a mix. A colum
 in a dialect, taken with one detector (or with none, for the images themselves).
 """
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ METRIC_ORDER = (
     "aupro",
     "accuracy",
 )
+_TURNING = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI"})
 MIX_NAMES = {"generated+real": "generated + real", "generated": "generated only", "real": "real only"}
 
 
@@ -132,8 +134,14 @@ def method_labels(methods: Iterable[Method]) -> dict[Method, str]:
             label += f" v{each.version}"
         if versioned[str(each), each.version] > 1:
             label += f" ({each.params[:8] or 'default'})"
-        labels[each] = label
+        labels[each] = _isolated(label)
     return labels
+
+
+def _isolated(name: str) -> str:
+    """A name that cannot turn round the sentence it stands in, should it hold right-to-left text."""
+    plain = all(unicodedata.bidirectional(letter) not in _TURNING for letter in name)
+    return name if plain else f"\u2068{name}\u2069"
 
 
 def baseline_name(records: Iterable[Record]) -> str:

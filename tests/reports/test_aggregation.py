@@ -181,3 +181,9 @@ def test_a_column_without_values_points_neither_up_nor_down(board):
     assert column.direction == ""
     board.add(value=0.1, metric="kid", direction="lower", level="generation")
     assert {column.direction for column in leaderboard(board.records).columns} == {"lower"}
+
+
+def test_a_name_that_runs_right_to_left_is_kept_apart_from_the_sentence_around_it(board):
+    board.add(value=0.1, generator="a\u202eb")
+    board.add(value=0.2, generator="plain")
+    assert sorted(leaderboard(board.records).labels.values()) == ["plain", "\u2068a\u202eb\u2069"]
