@@ -3,6 +3,8 @@
 import errno
 import sys
 
+_STOPPED = 130
+
 
 def main() -> None:
     """Entry point of `bench` and `defectbench`: errors are one sentence and exit code 2."""
@@ -20,8 +22,7 @@ def main() -> None:
 
         code = app(words or ["--help"], prog_name="bench", standalone_mode=False)
     except KeyboardInterrupt:
-        print("bench: stopped; the same command goes on from here", file=sys.stderr)
-        code = 130
+        code = _STOPPED
     except BrokenPipeError:
         sys.stderr.close()
         code = 141
@@ -29,6 +30,8 @@ def main() -> None:
         if "--debug" in sys.argv:
             raise
         code = _tell(error)
+    if code == _STOPPED:  # typer makes it of Ctrl-C, and a drained run returns it
+        print("bench: stopped; the same command goes on from here", file=sys.stderr)
     sys.exit(code)
 
 

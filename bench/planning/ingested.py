@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
+from bench.errors import BenchError
 from bench.store import Store
 from bench.store.store import write_atomically
 
@@ -15,8 +16,11 @@ def ingested_methods(store: Store) -> dict[str, dict[str, Any]]:
     held: dict[str, dict[str, Any]] = {"generator": {}, "detector": {}}
     for kind, methods in held.items():
         for path in sorted((store.root / "sources").glob(f"ingested-{kind}-*.json")):
-            entry = json.loads(path.read_text())
-            methods[entry["name"]] = entry["tasks"]
+            try:
+                entry = json.loads(path.read_text())
+                methods[entry["name"]] = entry["tasks"]
+            except (ValueError, LookupError, TypeError):
+                raise BenchError(f"{path} is damaged; delete it, then `bench ingest` again") from None
     return held
 
 

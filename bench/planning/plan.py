@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.errors import BenchError
 from bench.planning import build
 from bench.planning.config import Skipped
 from bench.store.store import write_atomically
@@ -76,13 +77,23 @@ def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tu
 def save_plan(plan: Plan, folder: Path) -> Path:
     """Write the plan under its digest; returns the file."""
     path = folder / f"{plan.digest}.plan"
-    if not path.exists():
-        write_atomically(path, json.dumps(_as_json(plan), sort_keys=True))
+    text = json.dumps(_as_json(plan), sort_keys=True)
+    if not path.exists() or path.read_bytes() != text.encode():
+        write_atomically(path, text)
     return path
 
 
 def load_plan(path: Path) -> Plan:
-    held = json.loads(path.read_text())
+    """Read a plan; BenchError where the file is gone or damaged."""
+    try:
+        return _from_json(json.loads(path.read_text()))
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise BenchError(
+            f"the plan {path} cannot be read ({type(error).__name__}); `bench run` writes it again"
+        ) from None
+
+
+def _from_json(held: Mapping[str, Any]) -> Plan:
     nodes = {
         key: Node(stage, title, tuple((role, used) for role, used in inputs), labels)
         for key, (stage, title, inputs, labels) in held["nodes"].items()

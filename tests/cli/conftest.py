@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import registry
 from bench.cli import main
 from bench.sample import SampleSpec, write
 
@@ -37,6 +38,9 @@ def bench(
     monkeypatch.chdir(tmp_path / "here")
     for variable in ("DEFECTBENCH_STORE", "DEFECTBENCH_DATA", "DEFECTBENCH_WEIGHTS"):
         monkeypatch.delenv(variable, raising=False)
+
+    # a command is a process of its own; in one process its plug-ins would outlive it
+    monkeypatch.setattr(registry, "_PLUGINS", {"generator": {}, "detector": {}})
 
     def run(*words: object) -> Said:
         monkeypatch.setattr(sys, "argv", ["bench", *map(str, words)])

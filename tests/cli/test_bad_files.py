@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,6 +89,20 @@ def test_a_fault_in_a_plug_in_names_the_file(
     for part in (f"plug-in file {plugin}", *says):
         assert part in line
     assert not (store / "data").exists()
+
+
+def test_what_a_plug_in_itself_gets_wrong_is_one_line_too(
+    bench: Callable[..., Any], store: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "mine.py"
+    facts = 'name, version, scope, needs, yields = "mine", 1, "category", frozenset(), frozenset()\n'
+    facts += "    def missing(self, weights=None):\n        return [][0]\n"
+    plugin.write_text(ADAPTER.format(facts=facts))
+    said = bench(*SMOKE, "--plugin", plugin, "--generators", "mine", "--store", store)
+    assert said.code == 70
+    assert said.err == (
+        "bench: unforeseen IndexError: list index out of range; --debug shows where, please report it\n"
+    )
 
 
 def _spec_with(tmp_path: Path, old: str, new: str) -> Path:

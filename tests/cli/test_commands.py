@@ -9,7 +9,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from bench.cli import main
 from bench.cli.progress import PlainView
+from bench.errors import BenchError
+from bench.planning.plan import load_plan, save_plan
 from bench.planning.request import RunRequest
 from bench.run.session import Machine, prepare_session, run_session
 from bench.tasks import Task
@@ -238,3 +241,35 @@ def test_after_a_run_that_was_stopped_nothing_is_taken_for_done(
     extract = ("samples", "extract", "out", "--store", interrupted, "--generator")
     assert "unknown generator 'perlim'" in refused(*extract, "perlim")
     assert "perlin has no images of seed 0 yet; `bench run` makes them" in refused(*extract, "perlin")
+
+
+def test_a_damaged_plan_is_named(interrupted: Path, refused: Callable[..., str]) -> None:
+    plan = next(interrupted.glob("runs/*.plan"))
+    whole, held = plan.read_text(), load_plan(plan)
+    for damaged in (whole[: len(whole) // 2], "{}", "[]"):
+        plan.write_text(damaged)
+        for words in (("status",), ("export", "out.csv")):
+            line = refused(*words, "--store", interrupted)
+            assert f"the plan {plan} cannot be read" in line
+            assert "`bench run` writes it again" in line
+    assert load_plan(save_plan(held, plan.parent)) == held
+    assert plan.read_text() == whole
+
+
+def test_a_run_stopped_in_its_preparation_says_how_to_go_on(
+    bench: Callable[..., Any], sound: Path, store: Path, tmp_path: Path
+) -> None:
+    plugin = tmp_path / "impatient.py"
+    plugin.write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    said = bench(*DRY, "--data", sound, "--store", store, "--plugin", plugin)
+    assert said.code == 130
+    assert said.err == "bench: stopped; the same command goes on from here\n"
+
+
+def test_a_traceback_is_shown_with_debug_alone(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "unknown protocol 'nothing'" in refused("run", "--protocol", "nothing")
+    monkeypatch.setattr(sys, "argv", ["bench", "run", "--protocol", "nothing", "--debug"])
+    with pytest.raises(BenchError, match="unknown protocol 'nothing'"):
+        main()
