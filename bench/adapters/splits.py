@@ -100,7 +100,7 @@ class DetectorSplit:
     real: Mapping[str, Pool]
     generated: Mapping[str, Pool]
     shares: Mapping[str, float] | None = None
-    _rows: dict[str, list] = field(default_factory=dict, repr=False, compare=False)
+    _rows: dict[str, list] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def draw(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch of `size` examples, a function of `rng` alone.
@@ -133,6 +133,12 @@ class DetectorSplit:
             ]
         return self._rows[name]
 
+    def _joined(self, names: Sequence[str]) -> list[tuple[Pool, int, int]]:
+        key = "+".join(names)
+        if key not in self._rows:
+            self._rows[key] = [member for name in names for member in self._all(name)]
+        return self._rows[key]
+
     def _by_class(self, name: str) -> list[list[tuple[Pool, int, int]]]:
         key = f"{name}/classes"
         if key not in self._rows:
@@ -145,7 +151,7 @@ class DetectorSplit:
     def _row_at(self, pool_at: float, class_at: float, row_at: float) -> tuple[Pool, int, int]:
         """The example at these places, each in [0, 1)."""
         if self.shares is None:
-            return _at(self._all("normal") + self._all("real") + self._all("generated"), row_at)
+            return _at(self._joined(POOLS), row_at)
         reached = 0.0
         for name in POOLS:
             reached += self.shares.get(name, 0.0)

@@ -11,6 +11,7 @@ from bench.adapters import Detector, DetectorSplit, Prediction, batches
 from bench.data.pool import Pool, open_pool
 from bench.metrics import image_metrics, pixel_metrics
 from bench.stages import StageRun
+from bench.store.store import write_atomically
 
 _BATCH = 16
 
@@ -92,7 +93,8 @@ class _Validation:
         self.run = run
         self.task = detector.task
         self.folder = run.context.scratch / "validation"
-        self.trace: list[float] = []
+        self.kept = run.context.scratch / "validation.json"
+        self.trace: list[float] = json.loads(self.kept.read_text())["scores"] if self.kept.exists() else []
 
     def __call__(self, model: Path) -> float:
         self.folder.mkdir(exist_ok=True)
@@ -100,7 +102,8 @@ class _Validation:
         self.trace.append(float(np.mean(scores)))
         rule = "accuracy" if self.task == "classification" else "image AUROC + pixel AUROC + pixel AP"
         told = {"selection": "test-oracle", "rule": rule, "scores": self.trace}
-        (self.run.out / "validation.json").write_text(json.dumps(told))
+        for path in (self.kept, self.run.out / "validation.json"):
+            write_atomically(path, json.dumps(told))
         return self.trace[-1]
 
     def _tests(self) -> dict[str, list[Path]]:
