@@ -19,7 +19,7 @@ _PICTURES = 4
 
 
 def collect(plan: Plan, store: Store) -> Results:
-    """The results of a plan as far as the store holds them; every goal has a record, if only of a failure."""
+    """The results of a plan as far as the store holds them; what was not run yet has no record."""
     return Results(
         protocol=plan.about["protocol"],
         scale=plan.about["scale"],
@@ -36,7 +36,7 @@ def collect(plan: Plan, store: Store) -> Results:
 
 
 def records(plan: Plan, store: Store) -> Iterator[Record]:
-    """Measured values, then what failed or was not run, then what is skipped, then what it cost."""
+    """Measured values and failures, then what is skipped, then what it cost."""
     scores = {key: plan.nodes[key] for key in plan.goals if plan.nodes[key].metrics}
     for key, node in scores.items():
         if store.done(key):
@@ -51,15 +51,15 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
                 gpu_seconds=manifest.gpu_seconds,
                 peak_memory=manifest.peak_memory,
             )
-        else:
-            yield from _without_value(node.labels, node.metrics, "failed", why_missing(plan, store, key))
+        elif reason := why_missing(plan, store, key):
+            yield from _without_value(node.labels, node.metrics, "failed", reason)
     for cell in plan.skipped:
         yield from _without_value(cell.labels, cell.metrics, "skipped", cell.reason)
     yield from _costs(plan, store, scores)
 
 
 def why_missing(plan: Plan, store: Store, key: str) -> str:
-    """Why a goal has no result: its own failure, that of a task it rests on, or that it was not run yet."""
+    """Why a goal has no result: its own failure, or that of a task it rests on; empty if it was not run."""
     stack, seen = [key], {key}
     while stack:
         current = stack.pop()
@@ -71,7 +71,7 @@ def why_missing(plan: Plan, store: Store, key: str) -> str:
             if used not in seen and not store.done(used):
                 seen.add(used)
                 stack.append(used)
-    return "not run yet"
+    return ""
 
 
 def _without_value(

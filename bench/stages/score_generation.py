@@ -144,23 +144,22 @@ def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Recor
 
 
 def _mean_of(rows: list[Record]) -> Iterator[Record]:
-    """The category's value: the mean over its types that are defined, saying how many are in it."""
+    """The category's value: the mean over its types; undefined where one is, since it would be another mean."""
     if not rows:
         return
-    defined = [row for row in rows if row.value is not None]
     template = replace(rows[0], defect="all", ci_low=None, ci_high=None, ci_method="", stderr=None, note="")
-    if not defined:
-        yield replace(template, value=None, status="undefined", n=0, note=rows[0].note)
+    undefined = [row for row in rows if row.value is None]
+    if undefined:
+        note = f"undefined for {undefined[0].defect}: {undefined[0].note}"
+        yield replace(template, value=None, status="undefined", n=0, note=note)
         return
-    errors = [row.stderr or 0.0 for row in defined]
-    left_out = len(rows) - len(defined)
+    errors = [row.stderr or 0.0 for row in rows]
     yield replace(
         template,
         status="ok",
-        value=fmean(row.value for row in defined if row.value is not None),
-        stderr=float(np.sqrt(np.sum(np.square(errors))) / len(defined)),
-        n=sum(row.n for row in defined),
-        note=f"mean of {len(defined)} of {len(rows)} types; the others are undefined" * bool(left_out),
+        value=fmean(row.value for row in rows if row.value is not None),
+        stderr=float(np.sqrt(np.sum(np.square(errors))) / len(rows)),
+        n=sum(row.n for row in rows),
     )
 
 
