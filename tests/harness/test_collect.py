@@ -1,0 +1,139 @@
+"""From a plan and a store to results, whatever part of the plan is done."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.collect import collect, records, why_missing
+from bench.planning.plan import Plan
+from bench.records import PROVENANCE, Record, write_records
+from bench.store import Store, open_store
+from bench.tasks import Task, closure
+
+Planned = Callable[..., tuple[Plan, list[Task]]]
+Publish = Callable[..., Any]
+
+
+@pytest.fixture
+def asked() -> dict[str, Any]:
+    return {"generators": ("perlin",), "detectors": ("unet", "resnet34")}
+
+
+def of_stage(goals: list[Task], stage: str) -> list[Task]:
+    return [task for task in closure(goals).values() if task.stage == stage]
+
+
+def make(store: Store, goals: list[Task], publish: Publish, tmp_path: Path, **facts: Any) -> None:
+    """Publish these goals and what they rest on; a score says 0.5 for pixel AUROC."""
+    for task in closure(goals).values():
+        files = {"index.json": "[]"}
+        if task.stage.startswith("score."):
+            row = Record(**task.params["labels"], level="pixel", metric="auroc", value=0.5)
+            write_records(tmp_path / "rows", [row])
+            files = {"records.jsonl": (tmp_path / "rows").read_text()}
+        told = {"seconds": 2.0, "run": "the run", "env": "e", "commit": "c", "peak_memory": 9, **facts}
+        publish(store, task, files, **told)
+
+
+def test_of_a_plan_that_never_ran_every_goal_has_a_record_that_says_so(
+    store: Store, planned: Planned, asked: dict[str, Any]
+) -> None:
+    plan, goals = planned(store, **asked)
+    found = collect(plan, store)
+    states = {(record.status, record.note) for record in found.records if record.status != "skipped"}
+    assert states == {("failed", "not run yet")}
+    wanted = sum(len(plan.nodes[goal.key].metrics) for goal in goals)
+    assert sum(record.status == "failed" for record in found.records) == wanted > 0
+    assert (found.galleries, found.maps, found.traces) == ((), (), ())
+    assert found.dataset == "tiny"
+
+
+def test_a_measured_value_carries_the_provenance_of_its_task(
+    store: Store, planned: Planned, asked: dict[str, Any], publish: Publish, tmp_path: Path
+) -> None:
+    plan, goals = planned(store, **asked)
+    score = of_stage(goals, "score.detection")[0]
+    make(store, [score], publish, tmp_path)
+    (value,) = [
+        record for record in records(plan, store) if record.status == "ok" and record.level == "pixel"
+    ]
+    assert (value.task, value.run, value.env, value.commit) == (score.key, "the run", "e", "c")
+    assert (value.seconds, value.peak_memory, value.value) == (2.0, 9, 0.5)
+    assert (value.detector, value.mix, value.category) == ("unet", "real", "washer")
+
+
+def test_two_stores_agree_on_all_but_cost_and_provenance(
+    store: Store, planned: Planned, asked: dict[str, Any], publish: Publish, tmp_path: Path
+) -> None:
+    other = open_store(tmp_path / "other", create=True)
+    told = []
+    for each, facts in ((store, {}), (other, {"run": "another", "seconds": 7.0, "env": "f"})):
+        plan, goals = planned(each, **asked)
+        make(each, of_stage(goals, "score.detection"), publish, tmp_path, **facts)
+        found = [record for record in records(plan, each) if record.level != "cost"]
+        told.append([replace(record, **dict.fromkeys(PROVENANCE)) for record in found])
+        assert sum(record.status == "ok" for record in found) == 3
+    assert told[0] == told[1]
+
+
+def test_what_fitting_and_predicting_cost_is_told_once_a_task(
+    store: Store, planned: Planned, asked: dict[str, Any], publish: Publish, tmp_path: Path
+) -> None:
+    plan, goals = planned(store, **asked)
+    make(
+        store, [*of_stage(goals, "score.detection"), *of_stage(goals, "score.generation")], publish, tmp_path
+    )
+    costs = [record for record in records(plan, store) if record.level == "cost"]
+    told = [(record.metric, record.task) for record in costs]
+    assert len(set(told)) == len(told)
+    assert sum(metric == "detector.fit seconds" for metric, _ in told) == 3
+    assert sum(metric == "generator.fit seconds" for metric, _ in told) == 1
+    assert sum(metric == "generator.sample peak memory" for metric, _ in told) == 1
+    assert all(record.direction == "lower" and record.n == 1 for record in costs)
+
+
+def test_a_skipped_cell_says_why_for_each_of_its_metrics(
+    store: Store, planned: Planned, asked: dict[str, Any]
+) -> None:
+    plan, _ = planned(store, **asked)
+    found = [record for record in records(plan, store) if record.status == "skipped"]
+    assert len(found) == sum(len(cell.metrics) for cell in plan.skipped) > 0
+    assert {record.note for record in found} == {cell.reason for cell in plan.skipped}
+    assert all(record.value is None for record in found)
+
+
+def test_a_goal_whose_input_failed_says_which_and_why(
+    store: Store, planned: Planned, asked: dict[str, Any]
+) -> None:
+    plan, goals = planned(store, **asked)
+    fit = next(task for task in of_stage(goals, "detector.fit") if task.adapter.startswith("unet@"))
+    store.record_failure(fit.key, {"error": "MemoryError: too large"})
+    rests_on_it = {goal.key for goal in goals if plan.nodes[goal.key].metrics and fit.key in closure([goal])}
+    assert len(rests_on_it) == 1
+    for goal in goals:
+        told = why_missing(plan, store, goal.key)
+        assert told == (f"{fit.title}: MemoryError: too large" if goal.key in rests_on_it else "not run yet")
+    failed = [record for record in records(plan, store) if "MemoryError" in record.note]
+    assert {record.metric for record in failed} == {"auroc", "ap", "f1_max", "iou"}
+    assert all((record.status, record.mix) == ("failed", "real") for record in failed)
+
+
+def test_a_goal_that_failed_itself_tells_its_own_reason(
+    store: Store, planned: Planned, asked: dict[str, Any]
+) -> None:
+    plan, goals = planned(store, **asked)
+    store.record_failure(goals[-1].key, {"error": "the disk ate it"})
+    assert why_missing(plan, store, goals[-1].key) == "the disk ate it"
+
+
+def test_a_failure_of_an_input_that_is_done_since_is_no_reason(
+    store: Store, planned: Planned, asked: dict[str, Any], publish: Publish
+) -> None:
+    plan, goals = planned(store, **asked)
+    (base,) = [task for task in of_stage(goals, "data.cache") if task.params["part"] == "base"]
+    publish(store, base)
+    store.record_failure(base.key, {"error": "of another host, earlier"})
+    assert {why_missing(plan, store, goal.key) for goal in goals} == {"not run yet"}
