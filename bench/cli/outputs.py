@@ -24,11 +24,21 @@ def report_command(store_root: Path, out: Path | None) -> None:
 
 
 def export_command(store_root: Path, out: Path) -> None:
-    if out.suffix not in FORMATS:
-        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(FORMATS)}")
+    check_export(out)
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
     print(registry.load_page("export")(results.records, out, FORMATS[out.suffix], results.replicates))
+
+
+def check_export(out: Path) -> None:
+    """Refuse a file to which records cannot be written, before they are made."""
+    if out.suffix not in FORMATS:
+        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(FORMATS)}")
+    if out.is_dir():
+        raise BenchError(f"{out} is a folder; name a file")
+    there = next(folder for folder in out.absolute().parents if folder.exists())
+    if not there.is_dir():
+        raise BenchError(f"{there} is a file, so {out} cannot be written; name another place")
 
 
 def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from bench import registry
 from bench.cli.ingest import ingested_images, ingested_predictions
-from bench.cli.outputs import FORMATS
+from bench.cli.outputs import FORMATS, check_export
 from bench.cli.progress import step_progress, view
 from bench.collect import collect
 from bench.data.layout import find_dataset
@@ -39,12 +39,14 @@ def score_command(
     """Score, print, and write the records to `out` if it is given. Exit code 1 if a category failed."""
     if (images is None) == (predictions is None):
         raise BenchError("name what is scored: either a folder of images, or --predictions DIR")
-    if out is not None and out.suffix not in FORMATS:
-        raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(FORMATS)}")
+    if out is not None:
+        check_export(out)
     folder = images or predictions
     assert folder is not None
     if not folder.is_dir():
-        raise BenchError(f"the folder {folder} does not exist")
+        raise BenchError(f"the folder {folder} does not exist; name the folder that holds what is scored")
+    if weights is not None and not weights.is_dir():
+        raise BenchError(f"the weights folder {weights} does not exist; give the folder of --weights")
     weights_digest = features_digest(features, weights)
     store = open_store(store_root, create=True)
     check_writable(store)

@@ -94,6 +94,46 @@ def test_an_export_needs_an_ending_that_tells_its_format(refused: Callable[..., 
     assert ".csv, .parquet, .json" in line
 
 
+def test_an_export_needs_a_place_where_a_file_can_be(
+    refused: Callable[..., str], store: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "notes").write_text("mine")
+    (tmp_path / "a.csv").mkdir()
+    assert "a.csv is a folder; name a file" in refused("export", tmp_path / "a.csv", "--store", store)
+    line = refused("export", tmp_path / "notes/all/records.csv", "--store", store)
+    assert "notes is a file" in line
+    assert "name another place" in line
+
+
+SCORES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "nothing": ((), ("either a folder of images, or --predictions DIR",)),
+    "both kinds": (("made", "--predictions", "maps"), ("either a folder of images, or --predictions DIR",)),
+    "a folder that is missing": (("no-such",), ("no-such does not exist",)),
+    "maps that are missing": (("--predictions", "no-such"), ("no-such does not exist",)),
+    "into an unknown format": ((".", "--out", "scores.doc"), ("scores.doc", ".json")),
+    "by unknown features": ((".", "--features", "canonic"), ("did you mean 'canonical'?",)),
+    "with a weights folder that is missing": ((".", "--weights", "no-such"), ("weights folder no-such",)),
+    "on an unknown split": ((".", "--split", "first"), ("unknown split 'first'", "first-third")),
+    "an empty folder": ((".",), ("no images in it", "<category>/<defect>/image and mask")),
+    "an empty folder of maps": (("--predictions", "."), ("no maps, no scores.csv and no classes.csv",)),
+}
+
+
+@pytest.mark.parametrize(("words", "says"), SCORES.values(), ids=SCORES)
+def test_what_cannot_be_scored_is_refused_before_any_task_runs(
+    words: tuple[str, ...],
+    says: tuple[str, ...],
+    refused: Callable[..., str],
+    sound: Path,
+    store: Path,
+    done_tasks: Callable[[], list[str]],
+) -> None:
+    line = refused("score", *words, "--against", sound, "--store", store)
+    for part in says:
+        assert part in line
+    assert not done_tasks()
+
+
 def test_samples_are_extracted_into_a_new_folder_only(
     refused: Callable[..., str], store: Path, sound: Path
 ) -> None:

@@ -18,7 +18,7 @@ from bench.run.session import Machine, prepare_session, run_session
 from bench.tasks import Task
 
 COMMANDS = (
-    *("run", "list", "show", "status", "log", "report", "export", "ingest", "doctor", "verify"),
+    *("run", "list", "show", "status", "log", "report", "export", "ingest", "score", "doctor", "verify"),
     *("samples", "samples extract", "data", "data check", "data list", "data make-sample"),
 )
 HEAVY = ("torch", "pandas", "numpy", "matplotlib", "pydantic", "PIL", "rich.progress")
