@@ -3,7 +3,7 @@
 from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -13,7 +13,7 @@ from bench.errors import BenchError, did_you_mean
 class Params(BaseModel):
     """Base of an adapter's hyper-parameters. Defaults are the paper's values; unknown names are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False)
 
 
 class Adapter(ABC):
@@ -46,6 +46,14 @@ class Adapter(ABC):
         for given in values:
             if given not in cls.Params.model_fields:
                 raise BenchError(did_you_mean("parameter", given, cls.Params.model_fields, of=cls.name))
+            kind = cls.Params.model_fields[given].annotation
+            if isinstance(values[given], bool) and bool not in (
+                kind,
+                *get_args(kind),
+            ):  # would be taken for 1
+                raise BenchError(
+                    f"parameter '{given}' of '{cls.name}' cannot be {values[given]}: it is no yes or no"
+                )
         try:
             return cls(cls.Params(**values))
         except ValidationError as error:

@@ -14,7 +14,7 @@ Selection = Literal["last", "test-oracle"]
 
 
 class _Spec(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class MethodSpec(_Spec):
@@ -103,9 +103,11 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
     """A scale with the settings that name its own counts; BenchError for a wrong name or value."""
     own = ("resolution", "generated_per_type", "chunk", "replicates", "selection")
-    for name in settings:
+    for name, value in settings.items():
         if name not in own:
             raise BenchError(did_you_mean("setting", name, own, of="--set"))
+        if isinstance(value, bool):  # would be taken for 1
+            raise BenchError(f"--set: {name} cannot be {value}: it is no yes or no")
     try:
         return Scale(**{**scale.model_dump(), **settings})
     except ValidationError as error:

@@ -85,6 +85,13 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--set: generated_per_type", "greater than or equal to 1", "given: 0"),
     ),
     "setting of a wrong type": ((*RUN, "--set", "resolution=big"), ("--set: resolution", "integer", "'big'")),
+    "yes for a number": ((*RUN, "--set", "unet.epochs=true"), ("'epochs' of 'unet'", "True", "no yes or no")),
+    "yes for a count": ((*RUN, "--set", "chunk=true"), ("chunk", "True", "no yes or no")),
+    "infinite parameter": (
+        (*RUN, "--set", "unet.learning_rate=inf"),
+        ("'learning_rate' of 'unet'", "finite"),
+    ),
+    "infinite setting": ((*RUN, "--set", "replicates=inf"), ("replicates", "inf")),
     "--set without a value": ((*RUN, "--set", "unet.epochs"), ("'unet.epochs'", "key=value")),
     "--seeds of words": ((*RUN, "--seeds", "one"), ("--seeds 'one'", "0-2")),
     "--seeds backwards": ((*RUN, "--seeds", "3-1"), ("--seeds '3-1'", "0-2")),
