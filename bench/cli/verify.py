@@ -1,6 +1,7 @@
 """`bench verify`: is what lies in the store what was written, and does it still score the same?"""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,6 +84,8 @@ def _scores_differ(store: Store, key: str) -> str:
             run_stage(job, store, Path(aside), lambda *told: None)
         except (OSError, BenchError) as error:
             return f"it cannot be scored again: {error}"
+        finally:
+            shutil.rmtree(store.scratch(key), ignore_errors=True)
         before = list(read_records(store.out(key) / "records.jsonl"))
         after = list(read_records(Path(aside) / "records.jsonl"))
     changed = [old.metric for old, new in zip(before, after, strict=False) if old != new]

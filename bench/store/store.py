@@ -148,10 +148,16 @@ class Store:
         (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
 
     def sweep(self, is_live: Any) -> None:
-        """Remove what killed tasks left under tmp/, except for keys that `is_live(key)` says are running."""
+        """Remove what killed tasks left, except for keys that `is_live(key)` says are running.
+
+        The scratch of a task that is not done stays: it goes on from there.
+        """
         for aside in (self.root / "tmp").iterdir():
             if not is_live(aside.name.partition(".")[0]):
                 self._discard(aside)
+        for scratch in (self.root / "scratch").iterdir():
+            if self.done(scratch.name) and not is_live(scratch.name):
+                self._discard(scratch)
 
     def log_of_killed(self, key: str) -> str:
         """What a task had printed when its process was killed; empty where nothing is left of it."""

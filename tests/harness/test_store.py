@@ -153,6 +153,14 @@ def test_sweeping_keeps_what_a_live_driver_is_making(store: Store) -> None:
     assert [path.name for path in (store.root / "tmp").iterdir()] == [f"{POOL.key}.0"]
 
 
+def test_sweeping_keeps_the_scratch_of_what_is_not_done_yet(store: Store, publish: Publish) -> None:
+    publish(store, POOL)
+    for task in (POOL, MODEL):
+        store.scratch(task.key).mkdir()
+    store.sweep(lambda key: False)
+    assert [path.name for path in (store.root / "scratch").iterdir()] == [MODEL.key]
+
+
 def test_who_still_writes_into_a_swept_folder_cannot_publish_what_is_left(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
