@@ -108,7 +108,7 @@ COMPARABILITY = (
     "reference",
     "unit",
 )
-"""Two values may share a column only if these are equal: all but the method itself, seeds, cost, provenance."""
+"""Two values may share a column only if these are equal: all but the method, seeds, cost, provenance."""
 
 
 def comparability(record: Record) -> tuple[Any, ...] | None:

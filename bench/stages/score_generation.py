@@ -144,7 +144,7 @@ def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Recor
 
 
 def _mean_of(rows: list[Record]) -> Iterator[Record]:
-    """The category's value: the mean over its types; undefined where one is, since it would be another mean."""
+    """The category's value: the mean over its types; undefined where one of them is."""
     if not rows:
         return
     template = replace(rows[0], defect="all", ci_low=None, ci_high=None, ci_method="", stderr=None, note="")
