@@ -53,7 +53,8 @@ class Canonical(Profile):
 
         network = self._inception()
         with torch.inference_mode():
-            features, logits = network(image_batch(images, self.device))
+            # the memory layout of torch-fidelity: another one rounds otherwise, and IS shows it
+            features, logits = network(image_batch(images, self.device).contiguous())
             probabilities = logits.double().softmax(dim=1)
         return features.cpu().numpy(), probabilities.cpu().numpy()
 
@@ -78,7 +79,6 @@ class Canonical(Profile):
 
     def _inception(self) -> Any:
         if "inception" not in self._networks:
-            import torch
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
             path = find_weights(INCEPTION_2015, self.weights_dir)
@@ -87,7 +87,7 @@ class Canonical(Profile):
             network = FeatureExtractorInceptionV3(
                 "inception-2015", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
             )
-            self._networks["inception"] = network.to(self.device, memory_format=torch.channels_last)
+            self._networks["inception"] = network.to(self.device)
         return self._networks["inception"]
 
     def _lpips(self, name: str) -> tuple[Any, tuple[int, ...], list[torch.Tensor]]:

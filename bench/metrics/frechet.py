@@ -28,7 +28,7 @@ def fid(x: Any, y: Any) -> float:
 
     Precision: see the module.
     """
-    a, b = (side.astype(np.float64) for side in feature_pair(x, y))
+    a, b = feature_pair(x, y)
     mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)
     a = (a - mean_a) / np.sqrt(len(a) - 1)
     b = (b - mean_b) / np.sqrt(len(b) - 1)

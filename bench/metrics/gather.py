@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,8 @@ import numpy as np
 from bench.metrics.chunks import MapChunks
 from bench.metrics.regions import region_weights
 from bench.metrics.tally import Tally, require_both_classes
+
+VALUES_A_SORT = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -99,11 +101,27 @@ def count_negatives(pieces: Iterable[np.ndarray], ascending: np.ndarray) -> tupl
     """(negatives at or above, negatives above) each threshold, int64 [T]; thresholds ascending."""
     at_least = np.zeros(ascending.size, np.int64)
     above = np.zeros(ascending.size, np.int64)
-    for piece in pieces:
-        reached = np.sort(piece[piece >= ascending[0]])
-        at_least += reached.size - np.searchsorted(reached, ascending, side="left")
-        above += reached.size - np.searchsorted(reached, ascending, side="right")
+    for reached in _sorted_batches(piece[piece >= ascending[0]] for piece in pieces):
+        first = np.searchsorted(reached, ascending, side="left")
+        # behind the last score of a tie; without a tie both places are one, and most scores have none
+        behind = first.copy()
+        tied = np.flatnonzero(reached[np.minimum(first, reached.size - 1)] == ascending)
+        behind[tied] = np.searchsorted(reached, ascending[tied], side="right")
+        at_least += reached.size - first
+        above += reached.size - behind
     return at_least, above
+
+
+def _sorted_batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """The values of all pieces in sorted batches: each costs a search of every threshold, so few and large."""
+    waiting: list[np.ndarray] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= VALUES_A_SORT:
+            yield np.sort(np.concatenate(waiting))
+            waiting = []
+    if any(map(len, waiting)):
+        yield np.sort(np.concatenate(waiting))
 
 
 def largest_iou(amap: np.ndarray, mask: np.ndarray) -> float:

@@ -33,8 +33,8 @@ BYTES_A_BLOCK = 1 << 29
 
 @dataclass(frozen=True)
 class NearestReal:
-    """to_train, to_test: distance to the nearest, float64 [N]; train_index, test_index: whose it is, int64 [N]
-    (of test None without test images). copy_distance: the 1st percentile of real_images' distances to their
+    """to_train, to_test: distance to the nearest, float64 [N]; train_index, test_index: whose it is, int64
+    [N] (test: None without test images). copy_distance: the 1st percentile of real_images' distances to their
     nearest. copies, leaks: share of generated images nearer than that to a training, to a test image.
     nearer_to_test: share whose nearest real image is a test image; about the share of test images among the
     real ones where the generator saw neither."""

@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from bench.metrics import kernels
-from bench.metrics.chunks import MapChunks
+from bench.metrics.chunks import PIXELS_A_CHUNK, MapChunks
 from bench.metrics.tally import Tally, require_both_classes
 
 PARTITIONS = 1 << 16
@@ -53,6 +53,7 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
             pixels += masks.size
             if not chunks.rereadable:
                 negatives.keep(bits.ravel(), mask.ravel())
+        negatives.flush()
         positives = sum(map(len, keys))
         require_both_classes(positives, pixels - positives, "masks")
         ranked, weight = kernels.sort_keys(np.concatenate(keys), np.concatenate(weights))
@@ -96,14 +97,24 @@ class _Negatives:
 
     def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
         self.pool, self.threads = pool, threads
+        self.waiting: list[Flat] = []
         self.parts: list[Flat] = []
         self.counts = np.zeros(PARTITIONS, np.int64)
         self.low = np.zeros(0, np.uint16)
         self.starts = np.zeros(PARTITIONS + 1, np.int64)
 
     def keep(self, bits: np.ndarray, mask: np.ndarray) -> None:
-        """One chunk of a stream: all its negatives, grouped."""
-        low, starts, counts = self._grouped([(bits, mask)], [(bits, mask)], np.ones(PARTITIONS, bool))
+        """One chunk of a stream; chunks are grouped when there are enough, as single images would be slow."""
+        self.waiting.append((bits.copy(), mask.copy()))  # a stream may fill the same buffer again
+        if sum(part.size for _, part in self.waiting) >= PIXELS_A_CHUNK:
+            self.flush()
+
+    def flush(self) -> None:
+        """Groups what waits: all its negatives."""
+        if not self.waiting:
+            return
+        waiting, self.waiting = self.waiting, []
+        low, starts, counts = self._grouped(waiting, waiting, np.ones(PARTITIONS, bool))
         self.parts.append((low, starts))
         self.counts += counts
 

@@ -18,23 +18,12 @@ def random_weights(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("weights")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
+        torch.save(lively_inception(), folder / "weights-inception-2015-12-05.pth")
         for stem, build in (("vgg16", models.vgg16), ("alexnet-owt", models.alexnet)):
             state = build(weights=None).features.state_dict()
             torch.save(
                 {f"features.{key}": lively(value) for key, value in state.items()}, folder / f"{stem}.pth"
             )
-        state = {
-            key: lively(value) if ".bn." not in key else value
-            for key, value in bare_inception().state_dict().items()
-        }
-        # spread features and classes, so that KID is far from 0 and the Inception Score from 1
-        last = ("1x1", "2a", "2b", "3a", "3b", "pool")
-        for key in state:
-            block, branch, *rest = key.split(".")
-            if block == "Mixed_7c" and branch.endswith(last) and rest == ["bn", "weight"]:
-                state[key] = state[key] * 5.0
-        state["fc.weight"] *= 40.0
-        torch.save(state, folder / "weights-inception-2015-12-05.pth")
     return folder
 
 
@@ -43,6 +32,27 @@ def lively(value: torch.Tensor) -> torch.Tensor:
     if value.dim() < 2:
         return 0.05 * torch.randn_like(value)
     return torch.randn_like(value) * (2.0 / value[0].numel()) ** 0.5
+
+
+def lively_inception() -> dict[str, torch.Tensor]:
+    """Weights whose features spread and whose classes disagree, so that KID is far from 0 and IS from 1."""
+    network = bare_inception()
+    state = network.state_dict()
+    last = ("1x1", "2a", "2b", "3a", "3b", "pool")
+    for key, value in state.items():
+        block, branch, *rest = (*key.split("."), "")
+        if rest[0] != "bn" and branch != "bn":
+            value.copy_(lively(value))
+        elif block == "Mixed_7c" and branch.endswith(last) and rest[1] == "weight":
+            value.mul_(3.0)
+    pictures = torch.from_numpy(np.concatenate([blobs(6, 64, 1), blobs(6, 64, 2, 0.3)])).permute(0, 3, 1, 2)
+    with torch.inference_mode():
+        features, _ = network(pictures.contiguous())
+        # the features of a random network are nearly alike: the head looks at what differs between images
+        mean, head = features.mean(dim=0), state["fc.weight"]
+        head -= (head @ mean)[:, None] * mean / mean.dot(mean)
+        head *= 1.5 / (features @ head.T).std()
+    return {key: value.clone() for key, value in state.items()}
 
 
 def bare_inception() -> torch.nn.Module:

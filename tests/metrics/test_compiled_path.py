@@ -89,3 +89,16 @@ def test_numba_can_be_switched_off_and_is_then_never_imported():
     ]
     assert [used for _, used in results] == ["True", "False"]
     assert results[0][0] == results[1][0]
+
+
+def test_a_stream_may_fill_one_buffer_again_and_again(case):
+    maps, masks = case(2, side=30)
+    buffer = np.empty_like(maps[0])
+
+    def refilled():
+        for amap, mask in zip(maps, masks, strict=True):
+            buffer[:] = amap
+            yield buffer, mask
+
+    streamed = gather(MapChunks(refilled()), compiled=True)
+    np.testing.assert_array_equal(streamed.tally.fp, gather(MapChunks(maps, masks)).tally.fp)

@@ -97,6 +97,14 @@ def test_the_subset_estimator_is_torch_fidelitys_on_the_same_subsets(size):
     assert ours.error == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-5, abs=1e-9)
 
 
+def test_what_is_left_of_the_difference_is_torch_fidelitys_float32():
+    x, y = two_sets()
+    doubles = torch.from_numpy(x).double(), torch.from_numpy(y).double()
+    theirs = kid_features_to_metric(*doubles, kid_subsets=50, kid_subset_size=10, verbose=False)
+    ours = kid(x, y, "subset", subsets=50, subset_size=10)
+    assert ours.value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-12)
+
+
 def test_subsets_of_everything_are_the_closed_form():
     x, y = two_sets(12, 12)
     assert kid(x, y, "subset").value == pytest.approx(kid(x, y).value, rel=1e-12)

@@ -182,7 +182,9 @@ class Table(list):
         )
 
     def write(self):
-        head = "| metric | peer | ours, s | peer, s | ratio | memory beyond the input, MiB (ours / peer) | error |"
+        head = (
+            "| metric | peer | ours, s | peer, s | ratio | memory beyond input, MiB (ours / peer) | error |"
+        )
         text = "\n".join([head, "|---|---|---|---|---|---|---|", *self])
         print("\n" + text)
         if path := os.environ.get("DEFECTBENCH_METRICS_TABLE"):
