@@ -7,9 +7,18 @@ from bench.cli.progress import step_progress, view
 from bench.collect import collect
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
-from bench.run.session import Machine, Session, check_machine, prepare_session, run_session, summary
+from bench.run.session import (
+    Machine,
+    Session,
+    check_machine,
+    page_state,
+    prepare_session,
+    run_session,
+    summary,
+)
 from bench.store import Store
-from bench.tasks import Task
+from bench.store.store import write_atomically
+from bench.tasks import Task, digest
 
 
 def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run: bool) -> int:
@@ -41,7 +50,7 @@ def _show_plan(store: Store, plan: Plan, goals: list[Task]) -> None:
 
 def _tell(session: Session, request: RunRequest, store: Store) -> int:
     outcome, plan = session.outcome, session.plan
-    registry.load_page("terminal")(collect(plan, store))
+    print(_leaderboard(session, store), end="")
     for key, reason in outcome.failed.items():
         print(f"FAILED {plan.nodes[key].title}: {reason}\n  bench log {key[:12]} --store {store.root}")
     if session.page is not None:
@@ -50,6 +59,24 @@ def _tell(session: Session, request: RunRequest, store: Store) -> int:
         return 130
     refused = _refuse(plan, request)
     return 1 if outcome.failed or outcome.blocked else refused
+
+
+def _leaderboard(session: Session, store: Store) -> str:
+    """The leaderboard for this terminal; the text of the last run again where that run did the same work."""
+    from rich.console import Console
+
+    console = Console()
+    terminal = [console.width, console.is_terminal, console.color_system, console.encoding]
+    state = digest([page_state(store, session.plan), terminal])
+    path = store.root / "runs" / "leaderboard"
+    if session.outcome.ran == 0 and path.exists():
+        kept, _, text = path.read_text(encoding="utf-8").partition("\n")
+        if kept == state:
+            return text
+    with console.capture() as captured:
+        registry.load_page("terminal")(collect(session.plan, store), console)
+    write_atomically(path, f"{state}\n{captured.get()}")
+    return captured.get()
 
 
 def _refuse(plan: Plan, request: RunRequest) -> int:

@@ -6,6 +6,7 @@ It is what `bench status`, `report` and `export` read: they need neither the dat
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,7 @@ class Plan:
     about: Mapping[str, Any]
     """Protocol, scale, data set, command, seeds, features, warnings: plain JSON, equal for equal commands."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
         return digest(_as_json(self))[:32]
 

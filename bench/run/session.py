@@ -109,14 +109,19 @@ def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
 def render(store: Store, plan: Plan, *, rebuild: bool = False) -> Path:
     """The page of a plan in STORE/report, made again only where something changed."""
     out = store.root / "report"
-    reasons = [(store.failure(key) or {}).get("error") for key in plan.goals if not store.done(key)]
-    state = digest([plan.digest, reasons, environment()["packages"].get("defectbench"), code_commit()])
+    state = page_state(store, plan)
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
     page = registry.load_page("site")(collect(plan, store), out)
     write_atomically(marker, state)
     return page
+
+
+def page_state(store: Store, plan: Plan) -> str:
+    """Digest of all that the page of a plan is made from."""
+    reasons = [(store.failure(key) or {}).get("error") for key in plan.goals if not store.done(key)]
+    return digest([plan.digest, reasons, environment()["packages"].get("defectbench"), code_commit()])
 
 
 def summary(store: Store, goals: list[Task]) -> list[tuple[str, int, int]]:

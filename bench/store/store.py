@@ -251,7 +251,7 @@ def write_atomically(path: Path, text: str) -> None:
     """Write a small file so that a reader sees the old or the new text, never a part."""
     aside = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
-        aside.write_text(text)
+        aside.write_text(text, encoding="utf-8")
         sync(aside)
         aside.replace(path)
     finally:
