@@ -120,7 +120,7 @@ def render(store: Store, plan: Plan, *, rebuild: bool = False) -> Path:
 
 def page_state(store: Store, plan: Plan) -> str:
     """Digest of all that the page of a plan is made from."""
-    reasons = [(store.failure(key) or {}).get("error") for key in plan.goals if not store.done(key)]
+    reasons = {key: (store.failure(key) or {}).get("error") for key in plan.goals if not store.done(key)}
     return digest([plan.digest, reasons, environment()["packages"].get("defectbench"), code_commit()])
 
 
