@@ -113,7 +113,7 @@ def count_negatives(pieces: Iterable[np.ndarray], ascending: np.ndarray) -> tupl
 
 
 def _sorted_batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The values of all pieces in sorted batches: each costs a search of every threshold, so few and large."""
+    """All values in sorted batches: each costs a search of every threshold, so few and large."""
     waiting: list[np.ndarray] = []
     for piece in pieces:
         waiting.append(piece)

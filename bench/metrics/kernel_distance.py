@@ -9,8 +9,8 @@ subset estimator, free of its Monte-Carlo noise; its error is a jackknife over t
 named size, on the same subsets (numpy's RandomState, the same draws), from one Gram matrix; its error is the
 standard deviation over subsets. Not the biased V-statistic, not scaled by 1,000.
 
-Precision: float64. `subset` 1e-12 relative of torch-fidelity's functions on float64 features, and 1e-6 where it
-is given float32, as long as KID is not small against the kernel (its own float32 sums cancel then).
+Precision: float64. `subset` 1e-12 relative of torch-fidelity's functions on float64 features, and 1e-6 where
+it is given float32, as long as KID is not small against the kernel (its own float32 sums cancel then).
 """
 
 from __future__ import annotations

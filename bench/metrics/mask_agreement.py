@@ -1,15 +1,18 @@
 """Do generated masks lie on generated defects? Judged without a trained network.
 
-The change of an image is its absolute difference (mean over channels, 0..1, smoothed by a 3 x 3 mean) to what
-it would be without the defect: the generator's own base image where it gives one, else its nearest normal
-image (smallest mean squared difference). With d the change:
+The change of an image is its absolute difference (mean over channels, 0..1) to what it would be without the
+defect: the generator's own base image where it gives one, else its nearest normal image (smallest mean
+squared difference; smoothed by a 3 x 3 mean then, as two shots differ in noise). With d the change:
 
     contrast   (mean d inside - mean d outside) / (mean d inside + mean d outside), -1..1
     ratio      mean d inside / mean d outside; None where nothing changed outside
-    overlap    the best IoU of the mask with {d >= t} over all thresholds t, 0..1
+    overlap    IoU of the mask with the changed pixels, 0..1: those with d above the image's own threshold
+               (Otsu 1979). The threshold does not look at the mask, or a mask that takes in the faint rim
+               of a defect would be met by a lower one
     boundary   g / (g + h): g the mean slope of d within 1 pixel of the mask's outline, h its mean from 1 to 6
                pixels away; 0..1, 0.5 where the outline is like its surroundings
-    score      max(contrast, 0) * overlap, 0..1
+    score      max(contrast, 0) * overlap with bases; max(contrast, 0) with nearest normals, between which
+               so much else changes that no threshold finds the defect; 0..1
 
 A shift lowers all; dilation and erosion lower overlap, boundary and (dilation) contrast; the mask of another
 image lowers all. With nearest normals, pose and light that differ between images count as change outside,
@@ -26,7 +29,6 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.cluster_diversity import image_array
-from bench.metrics.gather import largest_iou
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, truth_array
 
 REACH = 6
@@ -72,14 +74,14 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
     if base.shape != made.shape:
         raise MetricInputError(f"bases {base.shape} do not fit images {made.shape}")
     rows = [
-        _of_image(change_map(image, before), mask)
+        _of_image(change_map(image, before, smoothed=normals is not None), mask)
         for image, before, mask in zip(made, base, inside, strict=True)
         if mask.any() and not mask.all()
     ]
     if not rows:
         raise UndefinedMetricError("every mask is empty or full")
     within, without, contrast, overlap, boundary = np.array(rows).T
-    scores = np.maximum(contrast, 0.0) * overlap
+    scores = np.maximum(contrast, 0.0) * (overlap if normals is None else 1.0)
     return MaskAgreement(
         score=float(scores.mean()),
         contrast=float(contrast.mean()),
@@ -92,13 +94,26 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
     )
 
 
-def change_map(image: np.ndarray, base: np.ndarray) -> np.ndarray:
-    """Absolute difference of uint8 images [H, W, 3], mean over channels and 3 x 3 pixels, float64 0..1."""
+def change_map(image: np.ndarray, base: np.ndarray, *, smoothed: bool) -> np.ndarray:
+    """Absolute difference of uint8 images [H, W, 3], mean over channels (and 3 x 3 pixels), float64 0..1."""
+    gap = np.abs(image.astype(np.int32) - base).sum(axis=2)
+    if not smoothed:
+        return gap / (3 * 255.0)
     from scipy import ndimage
 
-    gap = np.abs(image.astype(np.int32) - base).sum(axis=2)
     # whole numbers until the end: where nothing changed the mean is exactly 0
     return ndimage.convolve(gap, np.ones((3, 3), np.int32), mode="nearest") / (9 * 3 * 255.0)
+
+
+def changed_pixels(change: np.ndarray) -> np.ndarray:
+    """Pixels above Otsu's threshold of a change map that is not constant, bool [H, W]."""
+    counts, edges = np.histogram(change, bins=256)
+    middle = (edges[1:] + edges[:-1]) / 2
+    below, total = np.cumsum(counts), np.cumsum(counts * middle)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # the variance between the classes below and above each edge
+        between = (total[-1] * below / below[-1] - total) ** 2 / (below * (below[-1] - below))
+    return change > edges[1:][np.argmax(np.nan_to_num(between[:-1]))]
 
 
 def nearest_normal(images: np.ndarray, normals: np.ndarray) -> np.ndarray:
@@ -117,6 +132,10 @@ def nearest_normal(images: np.ndarray, normals: np.ndarray) -> np.ndarray:
 def _of_image(change: np.ndarray, mask: np.ndarray) -> tuple[float, float, float, float, float]:
     from scipy import ndimage
 
+    overlap = 0.0
+    if change.max() > change.min():
+        region = changed_pixels(change)
+        overlap = float(np.count_nonzero(region & mask) / np.count_nonzero(region | mask))
     within, without = change[mask].mean(), change[~mask].mean()
     both = within + without
     slope = np.hypot(*np.gradient(change))
@@ -128,6 +147,6 @@ def _of_image(change: np.ndarray, mask: np.ndarray) -> tuple[float, float, float
         float(within),
         float(without),
         float((within - without) / both) if both > 0 else 0.0,
-        largest_iou(change, mask) if change.max() > 0 else 0.0,
+        overlap,
         float(on / (on + beside)) if on + beside > 0 else 0.5,
     )
