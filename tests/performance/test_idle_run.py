@@ -20,7 +20,7 @@ from bench.tasks import Task, closure, digest
 
 TASKS = 10_000
 SEEDS = 140
-NAMES = {"generators": ("crop_paste", "cutpaste", "perlin"), "detectors": ("unet", "bisenet_v2", "resnet34")}
+GENERATORS = ("crop_paste", "cutpaste", "perlin")
 
 
 def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
@@ -50,7 +50,9 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
 def asked(tmp_path_factory: pytest.TempPathFactory) -> RunRequest:
     spec = SampleSpec(size=64, train=6, test_good=2, per_defect=4, categories=("washer",))
     data = write(spec, tmp_path_factory.mktemp("data") / "tiny")
-    return RunRequest("mvtec_supervised", data, scale="smoke", seeds=tuple(range(SEEDS)), **NAMES)
+    return RunRequest(
+        "mvtec_supervised", data, scale="smoke", seeds=tuple(range(SEEDS)), generators=GENERATORS
+    )
 
 
 @pytest.fixture(scope="module")
