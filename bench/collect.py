@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.planning.plan import Node, Plan
 from bench.records import Record, Status, read_records
-from bench.results import DataNotes, Gallery, Maps, Results, Trace
+from bench.results import DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
 
 _PICTURES = 4
@@ -29,6 +29,7 @@ def collect(plan: Plan, store: Store) -> Results:
         provenance={**plan.about["provenance"], "environments": _environments(plan, store)},
         banner=plan.about["banner"],
         galleries=tuple(_galleries(plan, store)),
+        near_pairs=tuple(_near_pairs(plan, store)),
         maps=tuple(_maps(plan, store)),
         traces=tuple(_traces(plan, store)),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
@@ -155,6 +156,29 @@ def _galleries(plan: Plan, store: Store) -> Iterator[Gallery]:
                     node.labels["seed"],
                     store.out(pool),
                     tuple(found[:_PICTURES]),
+                )
+
+
+def _near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
+    for key in plan.goals:
+        node = plan.nodes[key]
+        if node.stage != "score.generation" or not store.done(key):
+            continue
+        nearest = node.input("nearest")
+        pools = {role: store.out(used) for role, used in plan.nodes[nearest].inputs}
+        pools["train"] = pools["base"]
+        for defect, found in json.loads((store.out(nearest) / "nearest.json").read_text())["types"].items():
+            for pair in found.get("pairs", ()):
+                yield NearPair(
+                    node.labels["category"],
+                    defect,
+                    node.labels["generator"],
+                    node.labels["seed"],
+                    pair["distance"],
+                    found["copy_distance"],
+                    pair["side"] == "test",
+                    (pools["generated"], pair["generated"]),
+                    (pools[pair["side"]], pair["real"]),
                 )
 
 

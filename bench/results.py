@@ -24,6 +24,23 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class NearPair:
+    """A generated image and the real one that it comes nearest to; rows of two pools."""
+
+    category: str
+    defect: str
+    generator: str
+    seed: int
+    distance: float
+    copy_distance: float
+    """A generated image nearer than this to a real one counts as a copy."""
+    is_test: bool
+    """Whether the real image is a test image, which no generator may have seen."""
+    generated: tuple[Path, int]
+    real: tuple[Path, int]
+
+
+@dataclass(frozen=True)
 class Maps:
     """Anomaly maps of one detector on the test images of one category."""
 
@@ -80,6 +97,7 @@ class Results:
     banner: str = ""
     """A sentence that every page carries, e.g. that this is the built-in sample with embedded features."""
     galleries: tuple[Gallery, ...] = ()
+    near_pairs: tuple[NearPair, ...] = ()
     maps: tuple[Maps, ...] = ()
     traces: tuple[Trace, ...] = ()
     data_notes: DataNotes = field(default_factory=DataNotes)

@@ -96,10 +96,10 @@ class UNet(Supervised):
         "quick": {
             "encoder_weights": "embedded",
             "decoder_channels": (96, 64, 48, 32, 16),
-            "epochs": 4,
+            "epochs": 6,
             "epoch_size": 128,
-            "batch_size": 8,
-            "learning_rate": 2e-3,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
             "schedule": "one_cycle",
             "augmentation": "dihedral",
             "loss": "cross_entropy_dice",

@@ -12,6 +12,9 @@ TITLES = {
     "lpips": "LPIPS",
     "ic_lpips": "IC-LPIPS",
     "ic_lpips_a": "IC-LPIPS(a)",
+    "copies": "copies",
+    "leaks": "test copies",
+    "mask_agreement": "mask fit",
     "auroc": "AUROC",
     "ap": "AP",
     "f1_max": "F1-max",
@@ -39,6 +42,12 @@ METRICS = {
     "ic_lpips": "Intra-cluster LPIPS: each generated image goes to the nearest real image of its type; mean "
     "perceptual distance between pairs within a cluster. High where samples do not copy one another.",
     "ic_lpips_a": "IC-LPIPS of images multiplied by their masks: the variety of the defects alone.",
+    "copies": "Share of generated images that lie nearer to a training defect than real images lie to their "
+    "nearest (below the 1st percentile of those distances). Not in the papers.",
+    "leaks": "The same against the test images, which no generator may have seen. Not in the papers.",
+    "mask_agreement": "How well the masks lie on what was changed in the image: contrast of the change "
+    "inside and outside the mask, times its overlap with the changed pixels where the base image is known. "
+    "Not in the papers.",
     "auroc": "Area under the ROC curve: the chance that a defective image (pixel) scores above a normal one.",
     "ap": "Average precision: area under the precision-recall curve, as a sum over recall steps.",
     "f1_max": "The largest F1 over all thresholds.",

@@ -18,6 +18,7 @@ from bench.errors import BenchError
 from bench.records import Record
 from bench.results import Results
 from reports.cases import map_cases
+from reports.closest import closest_pairs
 from reports.costs import amount, cost_table
 from reports.curves import key, panels
 from reports.findings import findings, headline
@@ -85,6 +86,7 @@ def render(results: Results, album: Album) -> str:
         findings=findings(board, detectors(board)),
         **_tables(board),
         grids=sample_grids(results.galleries, album),
+        closest=closest_pairs(results.near_pairs, album),
         cases=map_cases(results.maps, album),
         panels=panels(results.traces),
         key=key(results.traces),

@@ -17,6 +17,9 @@ GENERATION_METRICS = (
     ("generation", "kid"),
     ("generation", "ic_lpips"),
     ("generation", "ic_lpips_a"),
+    ("generation", "copies"),
+    ("generation", "leaks"),
+    ("generation", "mask_agreement"),
 )
 NORMAL_METRICS = (("generation-normal", "kid"),)
 DETECTION_METRICS = tuple(
@@ -127,11 +130,24 @@ def generation_score(
     perceptual = make(
         "features.perceptual", profile, [("generated", generated), ("base", real.base)], resources=on_gpu
     )
+    nearest = make(
+        "generation.nearest",
+        profile,
+        [("generated", generated), ("base", real.base), ("test", real.test)],
+        resources=on_gpu,
+    )
+    agreement = make(
+        "generation.agreement",
+        {"category": category.name},
+        [("generated", generated), ("normal", real.normal)],
+    )
     inputs = [
         ("generated", features(generated)),
         ("base", features(real.base)),
         ("normal", features(real.normal)),
         ("perceptual", perceptual),
+        ("nearest", nearest),
+        ("agreement", agreement),
     ]
     return make("score.generation", {"labels": dict(labels), "category": category.name}, inputs)
 

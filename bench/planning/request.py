@@ -136,6 +136,7 @@ def prepare_request(
             " Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; "
             "they compare with nothing published."
         )
+    banner = f"{banner} {scale.note}"
     config = PlanConfig(
         protocol=spec.name,
         version=spec.version,

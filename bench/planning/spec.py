@@ -47,6 +47,8 @@ class Scale(_Spec):
     seeds: list[int]
     generators: list[str]
     detectors: list[str]
+    note: str = ""
+    """A sentence that every page at this scale carries."""
     sample: SampleSizes = SampleSizes()
     methods: dict[str, MethodSpec] = {}
 

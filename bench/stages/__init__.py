@@ -66,6 +66,8 @@ STAGES: Mapping[str, Stage] = {
     "generator.ingest": Stage("bench.stages.ingest:generator", 1),
     "features": Stage("bench.stages.features:features", 1, _FEATURES),
     "features.perceptual": Stage("bench.stages.features:perceptual", 1, _FEATURES),
+    "generation.nearest": Stage("bench.stages.honesty:nearest", 1, _FEATURES),
+    "generation.agreement": Stage("bench.stages.honesty:agreement", 1, ("scipy.ndimage",)),
     "score.generation": Stage("bench.stages.score_generation:score", 1, _METRICS),
     "detector.fit": Stage("bench.stages.detector:fit", 1),
     "detector.predict": Stage("bench.stages.detector:predict", 1),

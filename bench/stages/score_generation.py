@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -51,6 +51,7 @@ def score(run: StageRun) -> None:
     found = json.loads((perceptual / "ic_lpips.json").read_text())
     template = replace(template, weights_sha256=",".join(sorted(weights.values())))
     records += _ic_lpips_records(template, found)
+    records += _honesty_records(template, run.inputs.one("nearest"), run.inputs.one("agreement"))
     write_records(run.out / "records.jsonl", records)
 
 
@@ -139,6 +140,31 @@ def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Recor
                     * bool(dropped),
                 )
             )
+        yield from rows
+        yield from _mean_of(rows)
+
+
+def _honesty_records(template: Record, nearest: Path, agreement: Path) -> Iterator[Record]:
+    """Shares of near-copies of training and of test defects, and how well masks lie on what was changed."""
+    held = json.loads((nearest / "nearest.json").read_text())
+    told = json.loads((agreement / "agreement.json").read_text())
+    seen = replace(template, weights_sha256=",".join(sorted(held["weights_sha256"].values())))
+    fitted = replace(template, features="none", weights_sha256="", reference=told["reference"])
+    metrics: tuple[tuple[str, Literal["higher", "lower"], Record, Any, str], ...] = (
+        ("copies", "lower", replace(seen, reference="base third"), held["types"], "copies"),
+        ("leaks", "lower", replace(seen, reference="test"), held["types"], "leaks"),
+        ("mask_agreement", "higher", fitted, told["types"], "score"),
+    )
+    for metric, direction, row, types, field in metrics:
+        rows = []
+        for defect, found in types.items():
+            record = replace(row, metric=metric, direction=direction, defect=defect, unit="fraction")
+            if "undefined" in found:
+                rows.append(replace(record, status="undefined", note=found["undefined"]))
+                continue
+            value, n = found[field], found["images"]
+            error = found["error"] if field == "score" else float(np.sqrt(value * (1 - value) / n))
+            rows.append(replace(record, value=value, stderr=error, n=n))
         yield from rows
         yield from _mean_of(rows)
 
