@@ -122,12 +122,6 @@ def _subset_mean(a: np.ndarray, b: np.ndarray, subsets: int, size: int, seed: in
 def _subset_sums(a: np.ndarray, b: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> np.ndarray:
     """Kernel sums over the pairs of each subset, without pairs of an image with itself where a is b."""
     subsets, size = in_a.shape
-    if subsets * size**2 < len(a) * len(b):  # fewer kernel values than the whole matrix has
-        sums = np.zeros(subsets)
-        for s in range(subsets):
-            block = kernel(a[in_a[s]], b[in_b[s]])
-            sums[s] = block.sum() - (np.trace(block) if a is b else 0.0)
-        return sums
     # a subset's sum is s^T K t for its 0/1 indicators s and t, so one matrix K serves all subsets
     s_of, t_of = _indicators(in_a, len(a)), _indicators(in_b, len(b))
     sums = np.zeros(subsets)
