@@ -221,4 +221,7 @@ def _stated_interval(
     if len(errors) < len(records):
         return None, ""
     half = 1.959964 * float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
-    return (value - half, value + half), "normal, from standard errors"
+    low, high = value - half, value + half
+    if first.unit == "fraction":
+        low, high = max(low, 0.0), min(high, 1.0)
+    return (low, high), "normal, from standard errors"

@@ -13,17 +13,26 @@ from reports.identity import Column
 from reports.tables import Leaderboard, leaderboard
 from reports.views import detectors, mean_table
 
+PLAIN_WIDTH = 140
+"""Characters a line where no terminal says how many it has."""
+GENERATION = ("is", "kid", "ic_lpips", "ic_lpips_a", "copies")
+"""What of the images a terminal has room for; the page has all."""
+
 
 def print_leaderboard(results: Results, console: Console | None = None) -> None:
-    """Print means over categories: all metrics of the images, and one metric a detector.
+    """Print means over categories: the papers' metrics of the images and copies, and one metric a detector.
 
     Plain text, without colour or box lines, where the output is no terminal.
     """
     console = console or Console()
+    if not console.is_terminal:
+        console.width = max(console.width, PLAIN_WIDTH)
     board = leaderboard(results.records, results.replicates)
     if results.banner:
         console.print(escape(results.banner), style="yellow")
-    generation = [column for column in board.columns if column.is_generation]
+    generation = [
+        column for column in board.columns if column.metric in GENERATION and _has_value(board, column)
+    ]
     headlines = [column for each in detectors(board) if (column := headline(board.columns_of(each)))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:
@@ -44,6 +53,11 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
             console.print(
                 f"{cells} cells {status}: {escape(reasons[0])}{more}", soft_wrap=not console.is_terminal
             )
+
+
+def _has_value(board: Leaderboard, column: Column) -> bool:
+    view = mean_table(board, [column], "")
+    return any(cell.status == "ok" for line in view.lines for cell in line.cells)
 
 
 def _table(board: Leaderboard, title: str, columns: list[Column], joint: str, plain: bool) -> Table:

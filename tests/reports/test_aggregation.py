@@ -109,11 +109,16 @@ def test_seeds_alone_are_resampled_where_no_replicates_were_stored(board):
 
 
 def test_standard_errors_give_a_normal_interval_of_the_mean_where_nothing_else_is_known(board):
-    board.add(category="a", value=1.0, stderr=0.3)
-    board.add(category="b", value=2.0, stderr=0.4)
+    board.add(category="a", value=1.0, stderr=0.3, unit="1")
+    board.add(category="b", value=2.0, stderr=0.4, unit="1")
     cell = cell_of(board)
     assert cell.high - cell.value == pytest.approx(1.959964 * 0.25)
     assert cell.interval == "normal, from standard errors"
+
+
+def test_the_normal_interval_of_a_share_stays_between_0_and_1(board):
+    board.add(value=0.1, stderr=0.2, unit="fraction")
+    assert (cell_of(board).low, cell_of(board).high) == (0.0, pytest.approx(0.1 + 1.959964 * 0.2))
 
 
 def test_a_stated_interval_is_kept_for_a_single_category(board):
