@@ -59,6 +59,8 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
         "generator.cache": 2,
         "features": 4,  # base, normal, two generated pools
         "features.perceptual": 2,
+        "generation.agreement": 2,
+        "generation.nearest": 2,
         "score.generation": 2,
         "detector.fit": 8,  # unet: real, and two rows a generator; resnet34: real, two rows of crop_paste
         "detector.predict": 8,
