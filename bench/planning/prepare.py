@@ -16,6 +16,7 @@ from bench.errors import BenchError, did_you_mean
 from bench.planning.config import CategoryPlan, Part, SplitPlan
 from bench.store import Store
 from bench.store.store import write_atomically
+from bench.tasks import digest
 
 Progress = Callable[..., None]
 _SHOWN = 8
@@ -153,7 +154,9 @@ def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> 
     counts: dict[str, int] = {}
     for _, defect in pairs:
         counts[defect] = counts.get(defect, 0) + 1
-    content = part_digest([item for item, _ in pairs], digests)
+    # names too: they stand in the index of the pool, and near-duplicates are told by them
+    names = [[defect, item.stem] for item, defect in pairs]
+    content = digest([part_digest([item for item, _ in pairs], digests), names])
     rows = [_row(item, defect) for item, defect in pairs]
     path = store.root / "sources" / f"part-{content[:32]}.json"
     text = json.dumps(rows, indent=0)
