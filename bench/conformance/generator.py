@@ -224,7 +224,6 @@ def yields_what_it_says(trial: Trial) -> None:
     known = Request(category, trial.defects(category)[0], range(1))
     for defect in sorted(refused):
         _refused(trial, known, Request(category, defect, range(1)))
-    _refused(trial, known, Request("no such category", known.defect, range(1)))
     for request in trial.requests(range(2)):
         for sample in trial.samples(request):
             _need(
