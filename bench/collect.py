@@ -167,7 +167,10 @@ def _near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
         nearest = node.input("nearest")
         pools = {role: store.out(used) for role, used in plan.nodes[nearest].inputs}
         pools["train"] = pools["base"]
-        for defect, found in json.loads((store.out(nearest) / "nearest.json").read_text())["types"].items():
+        held = store.out(nearest) / "nearest.json"
+        if not held.exists():
+            continue
+        for defect, found in json.loads(held.read_text())["types"].items():
             for pair in found.get("pairs", ()):
                 yield NearPair(
                     node.labels["category"],

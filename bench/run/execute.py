@@ -1,6 +1,7 @@
 """Execute one job: run its stage aside, publish what it made, or record why it failed."""
 
 import errno
+import io
 import logging
 import os
 import resource
@@ -156,4 +157,6 @@ def _redirect_output(log: Path) -> None:
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(line_buffering=True)  # what a killed task printed must be in its log
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr, force=True)

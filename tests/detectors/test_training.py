@@ -156,9 +156,7 @@ def test_a_loss_that_explodes_is_told_with_its_step_and_a_mend(blobs, context, t
 
 def test_a_split_without_anomalies_is_refused_in_a_sentence(blobs, context, tmp_path) -> None:
     with pytest.raises(TrainingFailed, match="'unet_draem' has no anomalous example"):
-        UNetDraem.configure("tiny").fit(
-            replace(blobs, real={}, generated={}, _rows={}), tmp_path / "model", context()
-        )
+        UNetDraem.configure("tiny").fit(replace(blobs, real={}, generated={}), tmp_path / "model", context())
 
 
 def test_bfloat16_learns_nearly_the_same_and_predicts_float32(blobs, context, tmp_path) -> None:

@@ -54,7 +54,8 @@ def test_every_kind_of_row_is_there_for_every_detector(ran):
 
 
 def test_records_say_that_the_features_are_embedded(ran):
-    generation = [record for record in ran.records() if record["level"] == "generation" and record["value"]]
+    networks = ("is", "kid", "ic_lpips", "ic_lpips_a", "copies", "leaks")
+    generation = [record for record in ran.records() if record["metric"] in networks and record["value"]]
     assert generation
     assert all("embedded" in record["features"] for record in generation)
     assert all(len(record["weights_sha256"]) == 64 for record in generation)
@@ -135,7 +136,8 @@ def test_extracted_samples_can_be_ingested_and_score_as_before(ran, tmp_path):
     ours = scores(ran.records(), generator="mine", level="generation")
     ran.main_job()
     theirs = scores(ran.records(), generator="crop_paste", level="generation")
-    assert ours == theirs
+    # how masks fit is seen against base images, which a folder of images and masks does not have
+    assert without(ours, "mask_agreement") == without(theirs, "mask_agreement")
 
 
 def test_ingested_maps_score_as_the_detector_that_made_them(ran, tmp_path):
@@ -194,6 +196,11 @@ def scores(records: list[dict], **wanted: str) -> dict[tuple, float]:
         for record in records
         if all(record[name] == value for name, value in wanted.items()) and record["value"] is not None
     }
+
+
+def without(values: dict[tuple, float], metric: str) -> dict[tuple, float]:
+    assert any(key[-1] == metric for key in values)
+    return {key: value for key, value in values.items() if key[-1] != metric}
 
 
 def write_maps(store: Path, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import time
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -21,11 +22,12 @@ def peer() -> None:
     Image.fromarray((image * 255).astype(np.uint8)).save(io.BytesIO(), "PNG", optimize=True)
 
 
-def seconds_of_peer() -> float:
+def seconds(call: Callable[[], object]) -> float:
+    """The best of three: pytest-benchmark measures nothing where tests run side by side."""
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        peer()
+        call()
         times.append(time.perf_counter() - start)
     return min(times)
 
@@ -35,6 +37,6 @@ def test_an_image_renders_in_less_than_ten_blurs_and_a_png(benchmark, category: 
     defect = CATEGORIES[category][0]
     render(SPEC, category, "test", defect, 0)
     benchmark.pedantic(render, (SPEC, category, "test", defect, 1), rounds=5)
-    ratio = benchmark.stats.stats.min / seconds_of_peer()
+    ratio = seconds(lambda: render(SPEC, category, "test", defect, 1)) / seconds(peer)
     benchmark.extra_info["ratio_to_ten_blurs_and_a_png"] = round(ratio, 2)
     assert ratio < 1
