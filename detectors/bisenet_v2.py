@@ -60,7 +60,7 @@ class BiSeNetV2(Supervised):
     presets: ClassVar = {
         "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
-            "iterations": 36,
+            "iterations": 24,
             "validation_interval": 18,
             "batch_size": 8,
             "optimizer": "adam",

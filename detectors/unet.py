@@ -96,8 +96,8 @@ class UNet(Supervised):
         "quick": {
             "encoder_weights": "embedded",
             "decoder_channels": (96, 64, 48, 32, 16),
-            "epochs": 6,
-            "epoch_size": 128,
+            "epochs": 4,
+            "epoch_size": 120,
             "batch_size": 4,
             "learning_rate": 1e-3,
             "schedule": "one_cycle",

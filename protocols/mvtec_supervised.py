@@ -87,7 +87,8 @@ def generation(
         if not defects:
             yield Skipped(labels, build.GENERATION_METRICS, _nothing_made(generator, category))
             continue
-        yield build.generation_score(config, category, pools[category.name], generated[category.name], labels)
+        real, made = pools[category.name], generated[category.name]
+        yield build.generation_score(config, category, real, made, labels, normals=GOOD in defects)
         if ANY in defects:
             yield Skipped(
                 labels,

@@ -118,9 +118,15 @@ def _generator_fit(
 
 
 def generation_score(
-    config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: Mapping[str, Any]
+    config: PlanConfig,
+    category: CategoryPlan,
+    real: RealPools,
+    generated: Task,
+    labels: Mapping[str, Any],
+    *,
+    normals: bool,
 ) -> Task:
-    """Score one generator on one category; `generated` may hold normal images too."""
+    """Score one generator on one category; `normals` says whether `generated` holds normal images too."""
     profile = {"features": config.features, "weights": config.features_weights, "category": category.name}
     on_gpu = Resources(gpu=True)
 
@@ -144,11 +150,12 @@ def generation_score(
     inputs = [
         ("generated", features(generated)),
         ("base", features(real.base)),
-        ("normal", features(real.normal)),
         ("perceptual", perceptual),
         ("nearest", nearest),
         ("agreement", agreement),
     ]
+    if normals:
+        inputs.append(("normal", features(real.normal)))
     return make("score.generation", {"labels": dict(labels), "category": category.name}, inputs)
 
 

@@ -31,7 +31,7 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
         ]
         params = {"category": category.name, "resolution": config.resolution, "counts": counts}
         generated = build.make("generator.cache", params, samples)
-        yield build.generation_score(config, category, real, generated, labels)
+        yield build.generation_score(config, category, real, generated, labels, normals=build.GOOD in counts)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:

@@ -36,7 +36,8 @@ class _Features:
 
 def score(run: StageRun) -> None:
     """Write the records of one generator on one category."""
-    generated, base, normal = (_read(run.inputs.one(role)) for role in ("generated", "base", "normal"))
+    generated, base = _read(run.inputs.one("generated")), _read(run.inputs.one("base"))
+    normal = _read(run.inputs.one("normal")) if GOOD in generated.defects else None
     template = Record(
         **run.params["labels"],
         level="generation",
@@ -65,27 +66,19 @@ def _is_records(template: Record, generated: _Features) -> Iterator[Record]:
         splits = min(_SPLITS, len(chosen))
         note = "" if splits == _SPLITS else f"{splits} splits, since there are {len(chosen)} images"
         estimate = inception_score(generated.probabilities[chosen], splits=splits)
-        rows.append(
-            replace(
-                template,
-                defect=defect,
-                value=estimate.value,
-                stderr=estimate.error / np.sqrt(splits),
-                n=len(chosen),
-                note=note,
-            )
-        )
+        row = replace(template, defect=defect, value=estimate.value, n=len(chosen), note=note)
+        rows.append(_with_error(row, float(estimate.error / np.sqrt(splits)), "the spread over splits"))
     yield from rows
     yield from _mean_of(rows)
 
 
 def _kid_records(
-    template: Record, generated: _Features, base: _Features, normal: _Features
+    template: Record, generated: _Features, base: _Features, normal: _Features | None
 ) -> Iterator[Record]:
     """KID of generated defects against the real third, and of generated normals against train/good."""
     template = replace(template, metric="kid", direction="lower", unit="1")
     pairs = [("generation", False, base, "base third of the category")]
-    if GOOD in generated.defects:
+    if normal is not None:
         pairs.append(("generation-normal", True, normal, "train/good"))
     for level, good, real, reference in pairs:
         made = generated.features[generated.rows(good=good)]
@@ -95,15 +88,7 @@ def _kid_records(
         except UndefinedMetricError as error:
             yield replace(row, status="undefined", note=str(error))
             continue
-        half = 1.96 * estimate.error
-        yield replace(
-            row,
-            value=estimate.value,
-            stderr=estimate.error,
-            ci_low=estimate.value - half,
-            ci_high=estimate.value + half,
-            ci_method=f"normal, {estimate.error_kind}",
-        )
+        yield _with_error(replace(row, value=estimate.value), estimate.error, estimate.error_kind)
 
 
 def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Record]:
@@ -164,7 +149,7 @@ def _honesty_records(template: Record, nearest: Path, agreement: Path) -> Iterat
                 continue
             value, n = found[field], found["images"]
             error = found["error"] if field == "score" else float(np.sqrt(value * (1 - value) / n))
-            rows.append(replace(record, value=value, stderr=error, n=n))
+            rows.append(_with_error(replace(record, value=value, n=n), error, "the spread over images"))
         yield from rows
         yield from _mean_of(rows)
 
@@ -180,13 +165,22 @@ def _mean_of(rows: list[Record]) -> Iterator[Record]:
         yield replace(template, value=None, status="undefined", n=0, note=note)
         return
     errors = [row.stderr or 0.0 for row in rows]
-    yield replace(
+    mean = replace(
         template,
         status="ok",
         value=fmean(row.value for row in rows if row.value is not None),
-        stderr=float(np.sqrt(np.sum(np.square(errors))) / len(rows)),
         n=sum(row.n for row in rows),
     )
+    yield _with_error(mean, float(np.sqrt(np.sum(np.square(errors))) / len(rows)), "errors of the types")
+
+
+def _with_error(record: Record, error: float, what: str) -> Record:
+    """The record with a normal interval from a standard error; a share stays between 0 and 1."""
+    assert record.value is not None
+    low, high = record.value - 1.96 * error, record.value + 1.96 * error
+    if record.unit == "fraction":
+        low, high = max(low, 0.0), min(high, 1.0)
+    return replace(record, stderr=error, ci_low=low, ci_high=high, ci_method=f"normal, from {what}")
 
 
 def _read(folder: Path) -> _Features:
