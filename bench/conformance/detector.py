@@ -19,7 +19,14 @@ from typing import Any
 import numpy as np
 
 from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction, batches
-from bench.conformance.generator import Nonconformance, Result, _files, _global_state
+from bench.conformance.checks import (
+    Nonconformance,
+    Result,
+    contents,
+    randomness,
+    need,
+    run_all,
+)
 from bench.context import Context
 from bench.data.pool import Pool
 from bench.errors import BenchError
@@ -118,7 +125,7 @@ class DetectorTrial:
             rows = slice(start, start + step)
             parts.append(Batch(test.images[rows], depth=None if test.depth is None else test.depth[rows]))
         said = list(self.configured().predict(model, iter(parts), self.context(stage="detector.predict")))
-        _need(len(said) == len(parts), f"{len(parts)} batches gave {len(said)} predictions")
+        need(len(said) == len(parts), f"{len(parts)} batches gave {len(said)} predictions")
         return Prediction(*(_joined(column) for column in zip(*said, strict=True)))
 
 
@@ -167,26 +174,26 @@ def _pool(rng: np.random.Generator, category: str, defects: tuple[str, ...], sid
 def declares_itself(trial: DetectorTrial) -> None:
     """Name, version, task, modality and scope are there and known, and there is a preset `tiny`."""
     cls = trial.detector
-    _need(isinstance(cls.name, str) and cls.name.strip() == cls.name != "", f"name is {cls.name!r}")
-    _need(isinstance(cls.version, int) and cls.version >= 1, f"version is {cls.version!r}; use 1, 2, ...")
-    _need(cls.task in ("segmentation", "classification", "anomaly"), f"task is {cls.task!r}")
-    _need(cls.modality in ("rgb", "depth"), f"modality is {cls.modality!r}")
-    _need(cls.scope in ("dataset", "category"), f"scope is {cls.scope!r}")
-    _need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
+    need(isinstance(cls.name, str) and cls.name.strip() == cls.name != "", f"name is {cls.name!r}")
+    need(isinstance(cls.version, int) and cls.version >= 1, f"version is {cls.version!r}; use 1, 2, ...")
+    need(cls.task in ("segmentation", "classification", "anomaly"), f"task is {cls.task!r}")
+    need(cls.modality in ("rgb", "depth"), f"modality is {cls.modality!r}")
+    need(cls.scope in ("dataset", "category"), f"scope is {cls.scope!r}")
+    need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
 
 
 def validates_parameters(trial: DetectorTrial) -> None:
     """Parameters are typed, frozen and described, survive JSON; every preset is valid, unknown names are
     refused."""
     cls = trial.detector
-    _need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
+    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
     for preset in (None, *cls.presets):
         params = cls.configure(preset).params
         again = cls.Params.model_validate_json(params.model_dump_json())
-        _need(again == params, f"the parameters of preset {preset!r} change when they are stored as JSON")
+        need(again == params, f"the parameters of preset {preset!r} change when they are stored as JSON")
     nameless = [name for name, info in cls.Params.model_fields.items() if not info.description]
-    _need(not nameless, f"parameters without a description: {', '.join(nameless)}")
-    _need(bool(cls.Params.model_config.get("frozen")), "Params is not frozen")
+    need(not nameless, f"parameters without a description: {', '.join(nameless)}")
+    need(bool(cls.Params.model_config.get("frozen")), "Params is not frozen")
     try:
         cls.configure(None, {"no_such_parameter": 1})
     except BenchError:
@@ -202,31 +209,34 @@ def predicts_what_its_task_says(trial: DetectorTrial) -> None:
     for name, values in said._asdict().items():
         if values is None:
             continue
-        _need(values.dtype == np.float32, f"{name} is {values.dtype}, not float32")
-        _need(values.shape == shapes[name], f"{name} has shape {values.shape}, not {shapes[name]}")
-        _need(bool(np.isfinite(values).all()), f"{name} holds values that are not finite")
+        need(values.dtype == np.float32, f"{name} is {values.dtype}, not float32")
+        need(values.shape == shapes[name], f"{name} has shape {values.shape}, not {shapes[name]}")
+        need(bool(np.isfinite(values).all()), f"{name} holds values that are not finite")
     if trial.detector.task == "classification":
-        _need(said.logits is not None, "a classifier gave no logits")
+        need(said.logits is not None, "a classifier gave no logits")
     else:
-        _need(said.amap is not None or said.score is not None, "neither a map nor a score is given")
+        need(said.amap is not None or said.score is not None, "neither a map nor a score is given")
         if trial.detector.task == "segmentation":
-            _need(said.amap is not None, "a segmenter gave no map")
+            need(said.amap is not None, "a segmenter gave no map")
 
 
 def same_seed_same_bytes(trial: DetectorTrial) -> None:
     """Fitting again gives the same files, and predicting again the same values."""
     first, second = trial.fitted(), trial.fit(trial.context())
-    differing = [name for name, content in _files(first).items() if _files(second).get(name) != content]
-    _need(not differing, f"two fits with one seed wrote other {', '.join(differing)}")
-    _need(_files(first).keys() == _files(second).keys(), "two fits with one seed wrote other files")
+    differing = [name for name, content in contents(first).items() if contents(second).get(name) != content]
+    need(not differing, f"two fits with one seed wrote other {', '.join(differing)}")
+    need(
+        contents(first).keys() == contents(second).keys(),
+        "two fits with one seed wrote other files",
+    )
     once, twice = trial.predictions(first), trial.predictions(first)
-    _need(_equal(once, twice), "predicting twice with one model gave other values")
+    need(_equal(once, twice), "predicting twice with one model gave other values")
 
 
 def another_seed_differs(trial: DetectorTrial) -> None:
     """The seed matters."""
     one, other = trial.predictions(trial.fitted(0)), trial.predictions(trial.fitted(1))
-    _need(not _equal(one, other), "seeds 0 and 1 give the same predictions")
+    need(not _equal(one, other), "seeds 0 and 1 give the same predictions")
 
 
 def ignores_the_batch_size(trial: DetectorTrial) -> None:
@@ -236,10 +246,10 @@ def ignores_the_batch_size(trial: DetectorTrial) -> None:
     for size in (1, 5):
         for name, a, b in zip(whole._fields, whole, trial.predictions(model, size), strict=True):
             if a is None or b is None:
-                _need(a is b, f"{name} is given in some batches and not in others")
+                need(a is b, f"{name} is given in some batches and not in others")
                 continue
             close = np.allclose(a, b, rtol=1e-3, atol=1e-4 * max(1.0, float(np.abs(a).max())))
-            _need(close, f"{name} in batches of {size} differs by {np.abs(a - b).max():.2g} from one batch")
+            need(close, f"{name} in batches of {size} differs by {np.abs(a - b).max():.2g} from one batch")
 
 
 def goes_on_after_an_interruption(trial: DetectorTrial) -> None:
@@ -248,7 +258,7 @@ def goes_on_after_an_interruption(trial: DetectorTrial) -> None:
     undisturbed = trial.fit(
         replace(trial.context(), progress=lambda done, total, note="": steps.append(done))
     )
-    _need(bool(steps), "fit never calls ctx.progress")
+    need(bool(steps), "fit never calls ctx.progress")
     stop = steps[len(steps) // 2]
     context = trial.context()
 
@@ -264,18 +274,18 @@ def goes_on_after_an_interruption(trial: DetectorTrial) -> None:
         raise Nonconformance("an exception that ctx.progress raises is swallowed")
     resumed = trial.fit(context)
     differing = [
-        name for name, content in _files(undisturbed).items() if _files(resumed).get(name) != content
+        name for name, content in contents(undisturbed).items() if contents(resumed).get(name) != content
     ]
-    _need(not differing, f"after an interruption at step {stop} other bytes are in {', '.join(differing)}")
+    need(not differing, f"after an interruption at step {stop} other bytes are in {', '.join(differing)}")
 
 
 def leaves_global_randomness(trial: DetectorTrial) -> None:
     """Neither Python's, NumPy's nor torch's global generators are drawn from or seeded."""
     trial.fitted()  # imports first: libraries may draw when they are loaded
-    before = _global_state()
+    before = randomness()
     trial.predictions(trial.fit(trial.context()))
-    touched = [name for name, state in _global_state().items() if name in before and before[name] != state]
-    _need(
+    touched = [name for name, state in randomness().items() if name in before and before[name] != state]
+    need(
         not touched,
         f"the global random state of {', '.join(touched)} changed; use ctx.rng or ctx.torch_stream",
     )
@@ -290,15 +300,15 @@ def predicts_anywhere_from_the_folder_alone(trial: DetectorTrial) -> None:
     np.savez(here / "test.npz", images=test.images, depth=np.asarray(test.depth))
     said = trial.predictions(here / "model")
     ran = _run_elsewhere(trial, here)
-    _need(ran.returncode == 0, f"a fresh process cannot predict: {ran.stderr.strip().splitlines()[-1:]}")
+    need(ran.returncode == 0, f"a fresh process cannot predict: {ran.stderr.strip().splitlines()[-1:]}")
     with np.load(here / "said.npz") as stored:
         for name, values in said._asdict().items():
             same = (name in stored) if values is not None else (name not in stored)
             # Another process may lay memory out otherwise, and pick another kernel.
             same = same and (values is None or np.allclose(values, stored[name], rtol=1e-4, atol=1e-5))
-            _need(same, f"{name} differs in a fresh process; keep all that predict needs in the model folder")
+            need(same, f"{name} differs in a fresh process; keep all that predict needs in the model folder")
     heavy = next(line for line in ran.stdout.splitlines() if line.startswith("HEAVY"))[6:]
-    _need(not heavy, f"importing {trial.detector.__module__} loads {heavy}; import it inside fit and predict")
+    need(not heavy, f"importing {trial.detector.__module__} loads {heavy}; import it inside fit and predict")
 
 
 def _run_elsewhere(trial: DetectorTrial, here: Path) -> "subprocess.CompletedProcess[str]":
@@ -343,28 +353,12 @@ CHECKS: tuple[Callable[[DetectorTrial], None], ...] = (
 
 def run_checks(trial: DetectorTrial) -> list[Result]:
     """All checks; skipped, with the reason, where the detector misses weights or packages."""
-    missing = trial.configured().missing(trial.weights)
-    if missing:
-        return [Result(check.__name__, "skipped", missing[0]) for check in CHECKS]
-    results = []
-    for check in CHECKS:
-        try:
-            check(trial)
-            results.append(Result(check.__name__, "ok", ""))
-        except Exception as error:  # whatever a detector under test may raise is a finding
-            note = str(error) if isinstance(error, (Nonconformance, BenchError)) else repr(error)
-            results.append(Result(check.__name__, "failed", note))
-    return results
-
-
-def _need(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Nonconformance(otherwise)
+    return run_all(CHECKS, trial, trial.configured().missing(trial.weights))
 
 
 def _joined(parts: tuple[np.ndarray | None, ...]) -> np.ndarray | None:
     given = [part for part in parts if part is not None]
-    _need(len(given) in (0, len(parts)), "a score, map or logits are given for some batches only")
+    need(len(given) in (0, len(parts)), "a score, map or logits are given for some batches only")
     return np.concatenate(given) if given else None
 
 

@@ -5,19 +5,26 @@ interface. `run_checks` runs all of them; `bench check generator` prints what it
 """
 
 import os
-import random
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import ndimage
 
 from bench.adapters import Generator, Params, Request, Sample, TrainSplit
+from bench.conformance.checks import (
+    Nonconformance,
+    Result,
+    contents,
+    randomness,
+    need,
+    run_all,
+)
 from bench.conformance.trial_split import part_of, trial_split
 from bench.context import Context
 from bench.errors import BenchError
@@ -25,18 +32,6 @@ from bench.samples import read_samples, write_samples
 
 NEEDS = frozenset({"normal", "anomalies", "masks", "types", "depth"})
 YIELDS = frozenset({"anomaly", "mask", "type", "normal", "depth"})
-
-
-class Nonconformance(AssertionError):
-    """A generator breaks the interface: which point, and what was seen."""
-
-
-class Result(NamedTuple):
-    """One check of the suite."""
-
-    check: str
-    status: Literal["ok", "failed", "skipped"]
-    note: str
 
 
 @dataclass
@@ -121,30 +116,30 @@ class Trial:
 def declares_itself(trial: Trial) -> None:
     """Name, version, scope, needs, yields and the preset `tiny` are there and known."""
     cls = trial.generator
-    _need(isinstance(cls.name, str) and cls.name.strip() == cls.name != "", f"name is {cls.name!r}")
-    _need(isinstance(cls.version, int) and cls.version >= 1, f"version is {cls.version!r}; use 1, 2, ...")
-    _need(cls.scope in ("dataset", "category", "defect"), f"scope is {cls.scope!r}")
-    _need(cls.needs <= NEEDS, f"needs has unknown {sorted(cls.needs - NEEDS)}")
-    _need(cls.yields <= YIELDS, f"yields has unknown {sorted(cls.yields - YIELDS)}")
-    _need(bool(cls.yields & {"anomaly", "normal"}), "yields neither anomaly nor normal")
-    _need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
+    need(isinstance(cls.name, str) and cls.name.strip() == cls.name != "", f"name is {cls.name!r}")
+    need(isinstance(cls.version, int) and cls.version >= 1, f"version is {cls.version!r}; use 1, 2, ...")
+    need(cls.scope in ("dataset", "category", "defect"), f"scope is {cls.scope!r}")
+    need(cls.needs <= NEEDS, f"needs has unknown {sorted(cls.needs - NEEDS)}")
+    need(cls.yields <= YIELDS, f"yields has unknown {sorted(cls.yields - YIELDS)}")
+    need(bool(cls.yields & {"anomaly", "normal"}), "yields neither anomaly nor normal")
+    need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
 
 
 def validates_parameters(trial: Trial) -> None:
     """Parameters are typed, frozen and described; every preset is valid; unknown names are refused."""
     cls = trial.generator
-    _need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
+    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
     for preset in (None, *cls.presets):
         cls.configure(preset)
     nameless = [name for name, info in cls.Params.model_fields.items() if not info.description]
-    _need(not nameless, f"parameters without a description: {', '.join(nameless)}")
+    need(not nameless, f"parameters without a description: {', '.join(nameless)}")
     try:
         cls.configure(None, {"no_such_parameter": 1})
     except BenchError:
         pass
     else:
         raise Nonconformance("an unknown parameter is accepted")
-    _need(bool(cls.Params.model_config.get("frozen")), "Params is not frozen")
+    need(bool(cls.Params.model_config.get("frozen")), "Params is not frozen")
 
 
 def gives_valid_samples(trial: Trial) -> None:
@@ -159,7 +154,7 @@ def gives_valid_samples(trial: Trial) -> None:
         except BenchError as error:
             raise Nonconformance(str(error)) from None
         for before, after in zip(made, read_samples(path), strict=True):
-            _need(_equal(before, after), f"a sample of {_where(request)} changes when it is stored")
+            need(_equal(before, after), f"a sample of {_where(request)} changes when it is stored")
 
 
 def depends_on_the_index_alone(trial: Trial) -> None:
@@ -168,7 +163,7 @@ def depends_on_the_index_alone(trial: Trial) -> None:
         whole = trial.samples(request)
         part = trial.samples(Request(request.category, request.defect, range(5, 8)))
         for index, (a, b) in enumerate(zip(whole[5:8], part, strict=True), start=5):
-            _need(_equal(a, b), f"sample {index} of {_where(request)} depends on the other indices asked for")
+            need(_equal(a, b), f"sample {index} of {_where(request)} depends on the other indices asked for")
 
 
 def samples_differ(trial: Trial) -> None:
@@ -176,26 +171,27 @@ def samples_differ(trial: Trial) -> None:
     for request in trial.requests(range(6)):
         made = trial.samples(request)
         distinct = {sample.image.tobytes() for sample in made}
-        _need(len(distinct) > 1, f"all {len(made)} images of {_where(request)} are the same")
+        need(len(distinct) > 1, f"all {len(made)} images of {_where(request)} are the same")
 
 
 def same_seed_same_bytes(trial: Trial) -> None:
     """Fitting again gives the same files, and sampling again the same images."""
     for request in trial.requests(range(2)):
         first, second = trial.fitted(request), trial.fitted(request, again=True)
-        _need(
-            _files(first) == _files(second), f"two fits for {_where(request)} with one seed wrote other files"
+        need(
+            contents(first) == contents(second),
+            f"two fits for {_where(request)} with one seed wrote other files",
         )
         once, twice = trial.samples(request), trial.samples(request)
         same = all(_equal(a, b) for a, b in zip(once, twice, strict=True))
-        _need(same, f"sampling {_where(request)} twice with one seed gave other images")
+        need(same, f"sampling {_where(request)} twice with one seed gave other images")
 
 
 def another_seed_differs(trial: Trial) -> None:
     """The seed matters."""
     for request in trial.requests(range(4)):
         pairs = zip(trial.samples(request, seed=0), trial.samples(request, seed=1), strict=True)
-        _need(
+        need(
             not all(_equal(a, b) for a, b in pairs),
             f"seeds 0 and 1 give the same images of {_where(request)}",
         )
@@ -204,11 +200,11 @@ def another_seed_differs(trial: Trial) -> None:
 def leaves_global_randomness(trial: Trial) -> None:
     """Neither Python's, NumPy's nor torch's global generators are drawn from or seeded."""
     request = trial.requests(range(2))[0]
-    before = _global_state()
+    before = randomness()
     trial.fitted(request, again=True)
     trial.samples(request)
-    touched = [name for name, state in _global_state().items() if name in before and before[name] != state]
-    _need(
+    touched = [name for name, state in randomness().items() if name in before and before[name] != state]
+    need(
         not touched,
         f"the global random state of {', '.join(touched)} changed; use ctx.rng or ctx.torch_stream",
     )
@@ -226,7 +222,7 @@ def yields_what_it_says(trial: Trial) -> None:
         _refused(trial, known, Request(category, defect, range(1)))
     for request in trial.requests(range(2)):
         for sample in trial.samples(request):
-            _need(
+            need(
                 (sample.depth is not None) == ("depth" in yields),
                 f"yields {'says' if 'depth' in yields else 'does not say'} depth, samples say otherwise",
             )
@@ -244,7 +240,7 @@ def changes_the_mask_alone(trial: Trial) -> None:
             if trial.outside:
                 allowed = ndimage.maximum_filter(allowed, size=2 * trial.outside + 1)
             changed = (sample.image != sample.base).any(axis=2) & ~allowed
-            _need(
+            need(
                 not changed.any(),
                 f"sample {index} of {_where(request)} differs from its base in {int(changed.sum())} pixels "
                 f"more than {trial.outside} outside the mask",
@@ -267,18 +263,7 @@ CHECKS: tuple[Callable[[Trial], None], ...] = (
 
 def run_checks(trial: Trial) -> list[Result]:
     """All checks; skipped, with the reason, where the generator misses weights or packages."""
-    missing = trial.configured().missing(trial.weights)
-    if missing:
-        return [Result(check.__name__, "skipped", missing[0]) for check in CHECKS]
-    results = []
-    for check in CHECKS:
-        try:
-            check(trial)
-            results.append(Result(check.__name__, "ok", ""))
-        except Exception as error:  # whatever a generator under test may raise is a finding
-            note = str(error) if isinstance(error, (Nonconformance, BenchError)) else repr(error)
-            results.append(Result(check.__name__, "failed", note))
-    return results
+    return run_all(CHECKS, trial, trial.configured().missing(trial.weights))
 
 
 def check_light_import(module: str, heavy: Iterable[str] = ("torch", "pandas", "matplotlib")) -> None:
@@ -292,15 +277,8 @@ def check_light_import(module: str, heavy: Iterable[str] = ("torch", "pandas", "
         check=False,
         env={**os.environ, "PYTHONPATH": paths},
     )
-    _need(ran.returncode == 0, f"{module} cannot be imported: {ran.stderr.strip().splitlines()[-1:]}")
-    _need(
-        not ran.stdout.strip(), f"importing {module} loads {ran.stdout.strip()}; import it where it is used"
-    )
-
-
-def _need(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise Nonconformance(otherwise)
+    need(ran.returncode == 0, f"{module} cannot be imported: {ran.stderr.strip().splitlines()[-1:]}")
+    need(not ran.stdout.strip(), f"importing {module} loads {ran.stdout.strip()}; import it where it is used")
 
 
 def _where(request: Request) -> str:
@@ -314,21 +292,6 @@ def _equal(a: Sample, b: Sample) -> bool:
         return x.dtype == y.dtype and np.array_equal(x, y)
 
     return all(same(x, y) for x, y in zip(a, b, strict=True))
-
-
-def _files(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-def _global_state() -> dict[str, bytes]:
-    state = {"random": repr(random.getstate()).encode()}
-    numpy_state = np.random.get_state()  # noqa: NPY002 - read, to see that nobody drew from it
-    state["numpy"] = repr(numpy_state[2:] if isinstance(numpy_state, tuple) else numpy_state).encode()
-    if isinstance(numpy_state, tuple):
-        state["numpy"] += np.asarray(numpy_state[1]).tobytes()
-    if "torch" in sys.modules:
-        state["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
-    return state
 
 
 def _refused(trial: Trial, known: Request, request: Request) -> None:

@@ -177,9 +177,8 @@ class Driver:
                 self.leases.release(key)
                 finish(key)
                 continue
-            self.store.clear_failure(
-                key
-            )  # of an earlier run: it must not be taken for the reason of this one
+            # a failure of an earlier run must not be taken for the reason of this one
+            self.store.clear_failure(key)
             self._running[key] = task
             self.journal.started(key, task.title)
             self.view.started(task)
