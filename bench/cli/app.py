@@ -238,6 +238,23 @@ def score(
     raise typer.Exit(code)
 
 
+@app.command()
+def check(
+    kind: Annotated[Literal["generator", "detector"], typer.Argument()],
+    name: Annotated[str, typer.Argument(help="Name of the method.")],
+    plugin: Annotated[
+        list[Path] | None, typer.Option(help="A Python file with adapters of your own.")
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS", help="Folder of local weight files.")
+    ] = None,
+) -> None:
+    """Run the conformance suite on a generator or detector."""
+    from bench.cli.check import check_command
+
+    raise typer.Exit(check_command(kind, name, plugin or [], weights))
+
+
 @data_app.command("check")
 def data_check(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
     """Decode every file and list all problems at once; exit code 1 if a run would stop on one."""

@@ -23,8 +23,8 @@ from bench.conformance.checks import (
     Nonconformance,
     Result,
     contents,
-    randomness,
     need,
+    randomness,
     run_all,
 )
 from bench.context import Context

@@ -21,8 +21,8 @@ from bench.conformance.checks import (
     Nonconformance,
     Result,
     contents,
-    randomness,
     need,
+    randomness,
     run_all,
 )
 from bench.conformance.trial_split import part_of, trial_split

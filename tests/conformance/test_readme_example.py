@@ -3,19 +3,18 @@
 import re
 from pathlib import Path
 
-from bench import registry
-from bench.conformance.generator import Trial, run_checks
+import pytest
+
+from bench.cli.check import check_command
 
 README = Path(__file__).parents[2] / "README.md"
 
 
-def test_the_example_of_the_readme_conforms(tmp_path: Path) -> None:
+def test_the_example_of_the_readme_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
     (tmp_path / "spots.py").write_text(code)
-    registry.load_plugins([str(tmp_path / "spots.py")])
-    trial = Trial(registry.load("generator", "spots"), tmp_path)
-    failed = [result for result in run_checks(trial) if result.status != "ok"]
-    assert failed == []
+    assert check_command("generator", "spots", [tmp_path / "spots.py"], None) == 0
+    assert "spots conforms" in capsys.readouterr().out
 
 
 def test_the_readme_has_at_most_120_lines() -> None:

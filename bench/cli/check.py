@@ -1,0 +1,31 @@
+"""`bench check`: the conformance suite on one method, built in or of your own."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from bench import registry
+
+
+def check_command(kind: str, name: str, plugins: Sequence[Path], weights: Path | None) -> int:
+    """Print each check; 0 if all that could run hold, 1 otherwise."""
+    registry.load_plugins([str(path) for path in plugins])
+    adapter = registry.load(kind, name)
+    with tempfile.TemporaryDirectory() as folder:
+        if kind == "generator":
+            from bench.conformance import generator
+
+            results = generator.run_checks(
+                generator.Trial(adapter, Path(folder), weights=weights, outside=None)
+            )
+        else:
+            from bench.conformance import detector
+
+            results = detector.run_checks(detector.DetectorTrial(adapter, Path(folder), weights=weights))
+    for result in results:
+        print(
+            f"{result.status:<8}{result.check.replace('_', ' ')}{': ' + result.note if result.note else ''}"
+        )
+    failed = sum(result.status == "failed" for result in results)
+    print(f"{name}: {len(results) - failed} of {len(results)} hold" if failed else f"{name} conforms")
+    return 1 if failed else 0
