@@ -140,6 +140,18 @@ def test_extracted_samples_can_be_ingested_and_score_as_before(ran, tmp_path):
     assert without(ours, "mask_agreement") == without(theirs, "mask_agreement")
 
 
+def test_scoring_a_folder_alone_gives_what_the_protocol_gave(ran, tmp_path):
+    ran.main_job()
+    theirs = scores(ran.records(), generator="crop_paste", level="generation")
+    folder, out = tmp_path / "folder", tmp_path / "scores.json"
+    assert ran.bench("samples", "extract", str(folder), "--generator", "crop_paste").code == 0
+    (data,) = (ran.store / "data").glob("*/sample")
+    done = ran.bench("score", str(folder), "--against", str(data), "--resolution", "64", "--out", str(out))
+    assert done.code == 0, done.out + done.err
+    ours = scores(json.loads(out.read_text()), level="generation")
+    assert without(ours, "mask_agreement") == without(theirs, "mask_agreement")
+
+
 def test_ingested_maps_score_as_the_detector_that_made_them(ran, tmp_path):
     (data,) = (ran.store / "data").glob("*/sample")
     ran.main_job()
