@@ -57,7 +57,7 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
         "generator.fit": 2,
         "generator.sample": 5,  # crop_paste: four types; perlin: "any"
         "generator.cache": 2,
-        "features": 4,  # base, normal, two generated pools
+        "features": 3,  # of both generators and of the base
         "features.perceptual": 2,
         "generation.agreement": 2,
         "generation.nearest": 2,
