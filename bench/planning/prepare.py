@@ -1,12 +1,12 @@
 """From a data folder to the parts that tasks name by their content, with the problems found on the way."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.check import Report, check_dataset
+from bench.data.check import WARNINGS, Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint, part_digest
 from bench.data.layout import Category, Dataset, Item, find_dataset
 from bench.data.published_counts import claims, difference, load_counts
@@ -19,6 +19,8 @@ from bench.store.store import write_atomically
 from bench.tasks import digest
 
 Progress = Callable[..., None]
+_FEW = 4
+"""Warnings of one kind that are worth a sentence each."""
 _SHOWN = 8
 
 
@@ -71,7 +73,7 @@ def prepare(
             f" (and {len(errors) - 1} more; `bench data check {root}` lists all)" if len(errors) > 1 else ""
         )
         raise BenchError(f"{errors[0]}{more}")
-    warnings = tuple(problem.message for problem in report.warnings)
+    warnings = tuple(_grouped(report))
     splits = {}
     made: dict[tuple[str, int | None], SplitPlan] = {}
     for seed in seeds:
@@ -96,6 +98,19 @@ def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, 
         text = json.dumps({"files": listed, "extra": _extra(dataset), "report": report.to_dict()})
         write_atomically(path, text)
     return report
+
+
+def _grouped(report: Report) -> Iterator[str]:
+    """The warnings, each kind of a category in one sentence where there are more than a few of it."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for problem in report.warnings:
+        groups.setdefault((problem.category, problem.kind), []).append(problem.message)
+    for (category, kind), messages in groups.items():
+        if len(messages) <= _FEW:
+            yield from messages
+        else:
+            where = f"{category}: " if category else ""
+            yield f"{where}{len(messages)} times {WARNINGS[kind]}, the first: {messages[0]}"
 
 
 def _extra(dataset: Dataset) -> list[str]:

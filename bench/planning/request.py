@@ -131,6 +131,7 @@ def prepare_request(
         resolution=scale.resolution,
         progress=progress("reading the data set"),
     )
+    notes += [f"warning: {warning}" for warning in data.warnings]
     if request.features == "embedded":
         banner += (
             " Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; "
