@@ -60,8 +60,8 @@ class BiSeNetV2(Supervised):
     presets: ClassVar = {
         "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
-            "iterations": 24,
-            "validation_interval": 18,
+            "iterations": 20,
+            "validation_interval": 10,
             "batch_size": 8,
             "optimizer": "adam",
             "learning_rate": 2e-3,

@@ -64,7 +64,7 @@ class ResNet34(Supervised):
         },
         "quick": {
             "init_weights": "random",
-            "epochs": 5,
+            "epochs": 4,
             "epoch_size": 40,
             "batch_size": 8,
             "learning_rate": 3e-4,
