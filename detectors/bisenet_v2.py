@@ -60,8 +60,8 @@ class BiSeNetV2(Supervised):
     presets: ClassVar = {
         "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
-            "iterations": 20,
-            "validation_interval": 10,
+            "iterations": 14,
+            "validation_interval": 7,
             "batch_size": 8,
             "optimizer": "adam",
             "learning_rate": 2e-3,

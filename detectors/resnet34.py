@@ -64,7 +64,7 @@ class ResNet34(Supervised):
         },
         "quick": {
             "init_weights": "random",
-            "epochs": 4,
+            "epochs": 3,
             "epoch_size": 40,
             "batch_size": 8,
             "learning_rate": 3e-4,
