@@ -24,8 +24,8 @@ from bench.features.weights import (
     WeightsMissingError,
     find_weights,
     load_state,
-    sha256_of,
 )
+from bench.store.store import file_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -83,7 +83,7 @@ class Canonical(Profile):
 
             path = find_weights(INCEPTION_2015, self.weights_dir)
             load_state(path)  # torch-fidelity reads pickles unguarded: refuse what is more than tensors first
-            self.weights_sha256[path.name] = sha256_of(path)
+            self.weights_sha256[path.name] = file_sha256(path)
             network = FeatureExtractorInceptionV3(
                 "inception-2015", ["2048", "logits_unbiased"], feature_extractor_weights_path=str(path)
             )
@@ -105,8 +105,8 @@ class Canonical(Profile):
             trunk.load_state_dict({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
             trunk = trunk[: taps[-1] + 1].eval().requires_grad_(False).to(self.device)
             heads = [w.flatten().to(self.device) for w in load_state(heads_path).values()]
-            self.weights_sha256[path.name] = sha256_of(path)
-            self.weights_sha256[f"lpips-0.1-{heads_path.name}"] = sha256_of(heads_path)
+            self.weights_sha256[path.name] = file_sha256(path)
+            self.weights_sha256[f"lpips-0.1-{heads_path.name}"] = file_sha256(heads_path)
             self._networks[name] = (trunk.to(memory_format=torch.channels_last), taps, heads)
         return self._networks[name]
 

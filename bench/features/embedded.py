@@ -19,7 +19,8 @@ import numpy as np
 
 from bench.features.profile import Profile, image_batch
 from bench.features.unit_features import unit_vectors
-from bench.features.weights import WeightsMissingError, load_state, sha256_of
+from bench.features.weights import WeightsMissingError, load_state
+from bench.store.store import file_sha256
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +74,7 @@ class Embedded(Profile):
             import torch
 
             path = embedded_weights()
-            self.weights_sha256[path.name] = sha256_of(path)
+            self.weights_sha256[path.name] = file_sha256(path)
             with torch.random.fork_rng(devices=[]):  # building draws weights that are replaced at once
                 network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
             theirs, ours = load_state(path), network.state_dict()

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from bench.errors import BenchError, did_you_mean
-from bench.features.weights import WeightsMissingError, find_weights, sha256_of
+from bench.features.weights import WeightsMissingError, find_weights
+from bench.store.store import file_sha256
 
 
 def features_digest(name: str, weights_dir: Path | None) -> str:
@@ -24,4 +25,4 @@ def features_digest(name: str, weights_dir: Path | None) -> str:
             raise BenchError(did_you_mean("features", name, ("canonical", "embedded")))
     except WeightsMissingError as error:
         raise BenchError(str(error)) from None
-    return ",".join(sha256_of(path) for path in files)
+    return ",".join(file_sha256(path) for path in files)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from bench.store.store import file_sha256
 
 
 class WeightsMissingError(RuntimeError):
@@ -55,7 +56,7 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
     for folder in (weights_dir, cache):
         if folder is not None and (folder / published.file).is_file():
             path = folder / published.file
-            found = sha256_of(path)
+            found = file_sha256(path)
             if not found.startswith(published.sha256_start):
                 raise WeightsMissingError(
                     f"{path} is not the published file: its sha256 starts with {found[:8]}, not "
@@ -74,12 +75,6 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
             f"be downloaded from {url}: put the file into {place}; --features embedded works without it"
         ) from error
     return target
-
-
-def sha256_of(path: Path) -> str:
-    """Hex sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_state(path: Path) -> dict[str, Any]:
