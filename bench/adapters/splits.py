@@ -1,6 +1,6 @@
 """What adapters are given: images of the training side, and nothing else."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeVar
 
@@ -9,7 +9,11 @@ import numpy as np
 from bench.data.pool import Pool
 
 POOLS = ("normal", "real", "generated")
+SHARES = ("normal", "pseudo", "real", "generated")
+"""What a batch can be made of; normal stands first, so that equal shares of it are drawn at equal places."""
 Member = TypeVar("Member")
+Row = tuple[Pool, int, int]
+"""A pool, a row of it, and the label of that row."""
 
 
 class Anomaly(NamedTuple):
@@ -73,13 +77,21 @@ class Batch(NamedTuple):
 
     images uint8 [B, H, W, 3]; masks bool [B, H, W] (all false for normal images), None at prediction;
     labels int64 [B], index into `DetectorSplit.classes`, -1 for normal images, None at prediction;
-    depth float32 [B, H, W] or None.
+    depth float32 [B, H, W] or None;
+    pseudo bool [B]: true where the detector is to change this normal image into a pseudo-anomaly of its own
+    making, None at prediction;
+    base uint8 [B, H, W, 3], where asked for: the image before its defect. A normal image is its own, a
+    generated one has the image that its generator changed, if that told; else has_base bool [B] is false and
+    the base is the image itself.
     """
 
     images: np.ndarray
     masks: np.ndarray | None = None
     labels: np.ndarray | None = None
     depth: np.ndarray | None = None
+    pseudo: np.ndarray | None = None
+    base: np.ndarray | None = None
+    has_base: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -89,6 +101,9 @@ class DetectorSplit:
     `shares` says how a batch is drawn: the pool of each example is drawn with these probabilities (they sum
     to 1), then a defect class of it uniformly, then an example of the class uniformly. None draws uniformly
     from the concatenation of all pools, which is what "no balancing" means in released code.
+
+    A share may also be `pseudo`, which is no pool: a normal image, drawn as they are, that detectors which
+    make their own anomalies (DRAEM, GLASS) turn into one. `Batch.pseudo` says which these are.
     """
 
     categories: tuple[str, ...]
@@ -102,13 +117,25 @@ class DetectorSplit:
     shares: Mapping[str, float] | None = None
     _rows: dict[str, list] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    def draw(self, rng: np.random.Generator, size: int) -> Batch:
-        """A batch of `size` examples, a function of `rng` alone.
+    def draw(
+        self,
+        rng: np.random.Generator,
+        size: int,
+        of: Collection[str] = SHARES,
+        with_base: bool = False,
+    ) -> Batch:
+        """A batch of `size` examples, a function of `rng` alone; `of` these shares only, scaled to sum to 1.
 
         Two splits with the same normals and the same share of them draw the same normals at the same places
-        of a batch, whatever their other pools hold: differences between training sets are paired.
+        of a batch, whatever their other pools hold: differences between training sets are paired. Likewise a
+        draw of `pseudo` alone gives the normals that a draw of `normal` alone gives.
+
+        ValueError where the split has nothing of what `of` names.
         """
-        return self._gather([self._row_at(*place) for place in rng.random((size, 3))])
+        drawn = [self._drawn_at(place, of) for place in rng.random((size, 3))]
+        batch = self._gather([row for _, row in drawn])
+        batch = batch._replace(pseudo=np.array([name == "pseudo" for name, _ in drawn]))
+        return _with_base(batch, [row for _, row in drawn]) if with_base else batch
 
     def draw_anomalies(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch of anomalous examples alone, as classifiers of defect types are trained."""
@@ -122,7 +149,7 @@ class DetectorSplit:
         """The number of examples in the pool `normal`, `real` or `generated`."""
         return len(self._all(pool))
 
-    def _all(self, name: str) -> list[tuple[Pool, int, int]]:
+    def _all(self, name: str) -> list[Row]:
         if name not in self._rows:
             labels = {pair: i for i, pair in enumerate(self.classes)}
             pools: Mapping[str, Pool] = getattr(self, name)
@@ -133,33 +160,45 @@ class DetectorSplit:
             ]
         return self._rows[name]
 
-    def _joined(self, names: Sequence[str]) -> list[tuple[Pool, int, int]]:
+    def _joined(self, names: Sequence[str]) -> list[Row]:
         key = "+".join(names)
         if key not in self._rows:
             self._rows[key] = [member for name in names for member in self._all(name)]
         return self._rows[key]
 
-    def _by_class(self, name: str) -> list[list[tuple[Pool, int, int]]]:
+    def _by_class(self, name: str) -> list[list[Row]]:
         key = f"{name}/classes"
         if key not in self._rows:
-            groups: dict[tuple[int, int], list[tuple[Pool, int, int]]] = {}
+            groups: dict[tuple[int, int], list[Row]] = {}
             for pool, row, label in self._all(name):
                 groups.setdefault((id(pool), label), []).append((pool, row, label))
             self._rows[key] = list(groups.values())
         return self._rows[key]
 
-    def _row_at(self, pool_at: float, class_at: float, row_at: float) -> tuple[Pool, int, int]:
-        """The example at these places, each in [0, 1)."""
-        if self.shares is None:
-            return _at(self._joined(POOLS), row_at)
-        reached = 0.0
-        for name in POOLS:
-            reached += self.shares.get(name, 0.0)
-            if pool_at < reached:
-                break
-        return _at(_at(self._by_class(name), class_at), row_at)
+    def share(self, name: str) -> float:
+        """The expected share of a batch that is `normal`, `pseudo`, `real` or `generated`."""
+        if self.shares is not None:
+            return self.shares.get(name, 0.0)
+        return self.count(name) / max(len(self._joined(POOLS)), 1) if name in POOLS else 0.0
 
-    def _gather(self, rows: Sequence[tuple[Pool, int, int]]) -> Batch:
+    def _drawn_at(self, place: np.ndarray, of: Collection[str]) -> tuple[str, Row]:
+        """The example at these three places, each in [0, 1), and the share that it was drawn for."""
+        pool_at, class_at, row_at = place
+        names = [name for name in SHARES if name in of and self.share(name) > 0]
+        if not names:
+            raise ValueError(f"the split has no share of {', '.join(of)}; its shares are {self.shares}")
+        if self.shares is None:
+            return "", _at(self._joined(names), row_at)
+        # Shares that sum to 1 are not divided by their sum, which may be off by a rounding.
+        total = 1.0 if set(of) >= set(SHARES) else sum(self.shares[name] for name in names)
+        reached = 0.0
+        for name in names:
+            reached += self.shares[name]
+            if pool_at * total < reached:
+                break
+        return name, _at(_at(self._by_class("normal" if name == "pseudo" else name), class_at), row_at)
+
+    def _gather(self, rows: Sequence[Row]) -> Batch:
         images = np.stack([pool.images[row] for pool, row, _ in rows])
         masks = np.stack([pool.mask(row) for pool, row, _ in rows])
         labels = np.array([label for *_, label in rows], dtype=np.int64)
@@ -167,6 +206,17 @@ class DetectorSplit:
         if all(pool.depth is not None for pool, *_ in rows):
             depth = np.stack([pool.depth[row] for pool, row, _ in rows if pool.depth is not None])
         return Batch(images, masks, labels, depth)
+
+
+def _with_base(batch: Batch, rows: Sequence[Row]) -> Batch:
+    """The batch with the image before the defect, where it is known."""
+    base, has_base = batch.images.copy(), np.ones(len(rows), dtype=bool)
+    for place, (pool, row, _) in enumerate(rows):
+        if pool.base is not None:
+            base[place] = pool.base[row]
+        elif pool.defects[row] != "good":
+            has_base[place] = False
+    return batch._replace(base=base, has_base=has_base)
 
 
 def _at(members: Sequence[Member], place: float) -> Member:

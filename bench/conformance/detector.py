@@ -83,7 +83,7 @@ class DetectorTrial:
 
     @property
     def split(self) -> DetectorSplit:
-        return blob_split(self.resolution)
+        return blob_split(self.resolution, pseudo=0.25 if self.detector.task == "anomaly" else 0.0)
 
     def configured(self) -> Detector:
         return self.detector.configure(self.preset, self.overrides)
@@ -129,9 +129,10 @@ class DetectorTrial:
         return Prediction(*(_joined(column) for column in zip(*said, strict=True)))
 
 
-def blob_split(resolution: int, seed: int = 0) -> DetectorSplit:
+def blob_split(resolution: int, seed: int = 0, pseudo: float = 0.0) -> DetectorSplit:
     """Two categories of plain shapes with blobs as defects: 6 normals a category, 3 reals and 3 generated a
-    defect type, RGB and depth."""
+    defect type, RGB and depth; half normals, the other half shared between real and generated after the
+    share that the detector makes itself."""
     rng = np.random.Generator(np.random.PCG64([seed, resolution]))
     pools: dict[str, dict[str, Pool]] = {"normal": {}, "real": {}, "generated": {}}
     for category, defects in CATEGORIES.items():
@@ -143,7 +144,8 @@ def blob_split(resolution: int, seed: int = 0) -> DetectorSplit:
     classes = tuple(
         sorted((category, defect) for category, defects in CATEGORIES.items() for defect in defects)
     )
-    shares = {"normal": 0.5, "generated": 0.25, "real": 0.25}
+    each = (0.5 - pseudo) / 2
+    shares = {"normal": 0.5, "generated": each, "real": each, **({"pseudo": pseudo} if pseudo else {})}
     return DetectorSplit(
         tuple(CATEGORIES), classes, resolution, pools["normal"], pools["real"], pools["generated"], shares
     )

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from bench.errors import BenchError, did_you_mean
 
-Shares = dict[Literal["normal", "real", "generated"], float]
+Shares = dict[Literal["normal", "pseudo", "real", "generated"], float]
 Selection = Literal["last", "test-oracle"]
 
 
