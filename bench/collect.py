@@ -32,6 +32,7 @@ def collect(plan: Plan, store: Store) -> Results:
         near_pairs=tuple(_near_pairs(plan, store)),
         maps=tuple(_maps(plan, store)),
         traces=tuple(_traces(plan, store)),
+        baseline=plan.about.get("baseline", "real"),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
     )
 

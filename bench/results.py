@@ -101,3 +101,5 @@ class Results:
     maps: tuple[Maps, ...] = ()
     traces: tuple[Trace, ...] = ()
     data_notes: DataNotes = field(default_factory=DataNotes)
+    baseline: str = "real"
+    """The mix of the row, without a generator, that gains are counted from."""

@@ -40,10 +40,17 @@ _LATEX = {
 }
 
 
-def export(records: Iterable[Record], path: Path, format: str, replicates: Replicates | None = None) -> Path:
+def export(
+    records: Iterable[Record],
+    path: Path,
+    format: str,
+    replicates: Replicates | None = None,
+    baseline: str = "real",
+) -> Path:
     """Write records to `path` in a format of FORMATS and return the path.
 
-    `replicates`, as in `bench.results.Results`, gives markdown and latex their intervals and best values.
+    `replicates`, as in `bench.results.Results`, gives markdown and latex their intervals and best values;
+    `baseline` is the mix that stands there as the baseline.
     Raises BenchError on an unknown format or a path that cannot be written.
     """
     records = list(records)
@@ -55,7 +62,7 @@ def export(records: Iterable[Record], path: Path, format: str, replicates: Repli
         if format in writers:
             content = writers[format](records).encode()
         else:
-            content = tables[format](leaderboard(records, replicates)).encode()
+            content = tables[format](leaderboard(records, replicates, baseline)).encode()
     else:
         raise BenchError(did_you_mean("export format", format, FORMATS))
     try:

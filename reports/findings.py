@@ -77,7 +77,7 @@ def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Findi
         measure = column_title(column)
     ahead = [point for point in points if point.mark == "up"]
     behind = [point for point in points if point.mark == "down"]
-    baseline = next(label for row, label in board.labels.items() if row.is_baseline)
+    baseline = next(label for row, label in board.labels.items() if board.is_baseline(row))
     unit = " points" if is_percent(column) else f" {plain_unit(column)}".rstrip()
 
     def named(point: Point) -> str:

@@ -1,6 +1,6 @@
 """What a row and a column of a leaderboard are.
 
-A row is one way to train: the real third only, or a generator in a mix. A column is one measurement: a metric
+A row is one way to train: without a generator (the real third only, say), or with one in a mix. A column is one measurement: a metric
 in a dialect, taken with one detector (or with none, for the images themselves).
 """
 
@@ -11,7 +11,18 @@ from dataclasses import dataclass, field
 
 from bench.records import Record
 
-MIX_ORDER = ("real", "generated+real", "generated", "")
+MIX_ORDER = (
+    "real",
+    "generated+real",
+    "pseudo",
+    "pseudo+generated",
+    "pseudo+real",
+    "normal",
+    "normal+generated",
+    "generated",
+    "generated+generated-normal",
+    "",
+)
 LEVEL_ORDER = ("generation", "generation-normal", "image", "pixel", "classification", "cost")
 METRIC_ORDER = (
     "is",
@@ -27,7 +38,23 @@ METRIC_ORDER = (
     "accuracy",
 )
 _TURNING = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI"})
-MIX_NAMES = {"generated+real": "generated + real", "generated": "generated only", "real": "real only"}
+MIX_NAMES = {
+    "generated+real": "generated + real",
+    "generated": "generated only",
+    "real": "real only",
+    "pseudo": "own synthesis",
+    "pseudo+generated": "own synthesis + generated",
+    "pseudo+real": "own synthesis + real",
+    "normal": "real normals",
+    "normal+generated": "real + generated normals",
+    "generated+generated-normal": "generated, with generated normals",
+}
+PLAIN_ROWS = {
+    "pseudo": "own synthesis only",
+    "pseudo+real": "own synthesis + real third",
+    "normal": "train/good only",
+}
+"""What to call rows without a generator, beside the real third."""
 
 
 def _position(value: str, order: Sequence[str]) -> tuple[int, str]:
@@ -62,11 +89,6 @@ class Row:
             record.generator, record.generator_variant, record.generator_params, record.generator_version
         )
         return cls(record.mix, generator, record.kind, record.source if record.kind == "published" else "")
-
-    @property
-    def is_baseline(self) -> bool:
-        """True for "real third only", the row that gains are counted from."""
-        return self.mix == "real" and self.kind == "measured"
 
     def order(self) -> tuple[object, ...]:
         return (
@@ -157,6 +179,8 @@ def row_labels(rows: Iterable[Row], baseline: str = "real third only") -> dict[R
     labels = {}
     for row in rows:
         label = baseline if row.mix == "real" else generators[row.generator]
+        if row.generator.name == "none":
+            label = PLAIN_ROWS.get(row.mix, label)
         labels[row] = f"{label} — {row.source}" if row.source else label
     return labels
 

@@ -61,7 +61,7 @@ def write_site(results: Results, out: Path) -> Path:
 def render(results: Results, album: Album) -> str:
     """The HTML of a page; its pictures go into the album."""
     records = tuple(sorted(results.records, key=_record_order))
-    board = leaderboard(records, results.replicates)
+    board = leaderboard(records, results.replicates, results.baseline)
     style, script = (TEMPLATES / "page.css").read_text("utf-8"), (TEMPLATES / "page.js").read_text("utf-8")
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),

@@ -31,6 +31,11 @@ class Leaderboard:
     detectors: Mapping[Method, str]
     digits: Mapping[Column, int]
     """Digits after the point that a column is written with."""
+    baseline: str = "real"
+    """The mix of the row that gains are counted from."""
+
+    def is_baseline(self, row: Row) -> bool:
+        return row.mix == self.baseline and row.kind == "measured"
 
     def rows_of(self, columns: Iterable[Column]) -> tuple[Row, ...]:
         """The rows that have a cell, filled or void, in any of these columns."""
@@ -41,11 +46,14 @@ class Leaderboard:
         return tuple(column for column in self.columns if column.detector == detector)
 
 
-def leaderboard(records: Iterable[Record], replicates: Replicates | None = None) -> Leaderboard:
+def leaderboard(
+    records: Iterable[Record], replicates: Replicates | None = None, baseline: str = "real"
+) -> Leaderboard:
     """Every cell of these records. Costs, and values of single defect types, have tables of their own.
 
     `replicates(task)` gives the bootstrap replicates of a scoring task, "<level>.<metric>" to float64 [R];
-    without it there are no intervals but those that records state, and no ranks.
+    without it there are no intervals but those that records state, and no ranks. `baseline` is the mix of the
+    row that gains are counted from.
     """
     kept = [each for each in records if each.level != "cost" and each.metric and each.defect == "all"]
     by_column: dict[Column, list[Record]] = {}
@@ -65,7 +73,7 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
             for row, cell in line.items():
                 cells[row, column, category] = replace(cell, rank=places.get(row))
             for row in rows:
-                if row.is_baseline:
+                if row.mix == baseline and row.kind == "measured":
                     for other, gain in gains(line, row, column.sign).items():
                         gained[other, column, category] = gain
     rows = sorted({row for row, _, _ in cells}, key=Row.order)
@@ -83,6 +91,7 @@ def leaderboard(records: Iterable[Record], replicates: Replicates | None = None)
         labels=row_labels(rows, baseline_name(kept)),
         detectors=method_labels(column.detector for column in columns),
         digits={column: decimals(column, found) for column, found in values.items()},
+        baseline=baseline,
     )
 
 

@@ -27,7 +27,7 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
     console = console or Console()
     if not console.is_terminal:
         console.width = max(console.width, PLAIN_WIDTH)
-    board = leaderboard(results.records, results.replicates)
+    board = leaderboard(results.records, results.replicates, results.baseline)
     if results.banner:
         console.print(escape(results.banner), style="yellow")
     generation = [

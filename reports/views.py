@@ -75,8 +75,8 @@ def mean_table(board: Leaderboard, columns: Sequence[Column], title: str) -> Tab
     lines = tuple(
         Line(
             board.labels[row],
-            "" if row.is_baseline else mix_name(row.mix),
-            row.is_baseline,
+            "" if board.is_baseline(row) else mix_name(row.mix),
+            board.is_baseline(row),
             tuple(views[column][i] for column in columns),
         )
         for i, row in enumerate(rows)
@@ -86,7 +86,7 @@ def mean_table(board: Leaderboard, columns: Sequence[Column], title: str) -> Tab
         "training images" if any(row.mix for row in rows) else "generator",
         tuple(_head(board, column, rows) for column in columns),
         lines,
-        any(row.mix not in ("", "real") for row in rows),
+        any(row.mix not in ("", board.baseline) for row in rows),
         _intervals(board.cells.get((row, column, MEAN)) for row in rows for column in columns),
     )
 
@@ -108,7 +108,8 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         f"{level_title(column.level)}: {column_title(column)}, {unit_mark(column)}",
         "category",
         tuple(
-            Head(board.labels[row], mix_name(row.mix) if row.mix not in ("", "real") else "") for row in rows
+            Head(board.labels[row], mix_name(row.mix) if row.mix not in ("", board.baseline) else "")
+            for row in rows
         ),
         tuple(lines),
         False,
@@ -117,9 +118,9 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
 
 
 def gain_table(board: Leaderboard, columns: Sequence[Column], title: str) -> TableView | None:
-    """What each row gains over the real third in each column; None without a baseline."""
+    """What each row gains over the baseline in each column; None without a baseline."""
     columns = [column for column in columns if any(key[1] == column for key in board.gains)]
-    rows = [row for row in board.rows_of(columns) if not row.is_baseline]
+    rows = [row for row in board.rows_of(columns) if not board.is_baseline(row)]
     if not columns or not rows:
         return None
     lines = []

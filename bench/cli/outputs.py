@@ -27,7 +27,8 @@ def export_command(store_root: Path, out: Path) -> None:
     check_export(out)
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
-    print(registry.load_page("export")(results.records, out, FORMATS[out.suffix], results.replicates))
+    write = registry.load_page("export")
+    print(write(results.records, out, FORMATS[out.suffix], results.replicates, results.baseline))
 
 
 def check_export(out: Path) -> None:
