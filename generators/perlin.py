@@ -19,8 +19,9 @@ from pydantic import Field
 from bench.adapters import Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
 from bench.errors import BenchError
+from bench.textures.perlin import perlin_mask
+from bench.textures.photographs import augmented, find_dtd, photograph
 from generators.requests import refuse_types, requested_category
-from generators.textures import augmented, find_dtd
 
 ATTEMPTS = 100
 """Masks drawn before giving up; one in about five is empty at the paper's threshold."""
@@ -81,7 +82,7 @@ class Perlin(Generator):
             for _ in range(ATTEMPTS):
                 mask = self._mask(base.shape[:2], rng)
                 if photographs:
-                    texture = _photograph(photographs[rng.integers(len(photographs))], base.shape[:2])
+                    texture = photograph(photographs[rng.integers(len(photographs))], base.shape[:2])
                 else:
                     texture = _own_texture(data, rng)
                 image = self._mix(base, mask, augmented(texture, rng, self.params.operations), rng)
@@ -96,10 +97,10 @@ class Perlin(Generator):
             yield Sample(image, mask, base=base)
 
     def _mask(self, size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-        cells = 2 ** rng.integers(0, self.params.octaves + 1, size=2)
-        noise = Image.fromarray(perlin_noise(size, (int(cells[0]), int(cells[1])), rng))
-        angle = rng.uniform(-self.params.rotation, self.params.rotation)
-        return np.asarray(noise.rotate(angle, Image.Resampling.BILINEAR)) > self.params.threshold
+        params = self.params
+        return perlin_mask(
+            size, rng, octaves=params.octaves, rotation=params.rotation, threshold=params.threshold
+        )
 
     def _mix(
         self, base: np.ndarray, mask: np.ndarray, texture: np.ndarray, rng: np.random.Generator
@@ -117,32 +118,6 @@ class Perlin(Generator):
             return False
         change = np.abs(image[mask].astype(np.float32) - base[mask]).max(axis=1).mean()
         return bool(change >= self.params.least_change)
-
-
-def perlin_noise(size: tuple[int, int], cells: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
-    """Gradient noise of Perlin (SIGGRAPH 1985), float32 [H, W] within [-1, 1], with `cells` lattice cells."""
-    angles = rng.uniform(0, 2 * np.pi, size=(cells[0] + 1, cells[1] + 1))
-    gradient_y, gradient_x = np.sin(angles).astype(np.float32), np.cos(angles).astype(np.float32)
-    y = (np.arange(size[0], dtype=np.float32) * cells[0] / size[0])[:, None]
-    x = (np.arange(size[1], dtype=np.float32) * cells[1] / size[1])[None, :]
-    row, column = y.astype(int), x.astype(int)
-    dy, dx = y - row, x - column
-
-    def corner(down: int, right: int) -> np.ndarray:
-        at = (row + down, column + right)
-        return gradient_y[at] * (dy - down) + gradient_x[at] * (dx - right)  # (H, W)
-
-    def fade(t: np.ndarray) -> np.ndarray:
-        return t**3 * (t * (t * 6 - 15) + 10)
-
-    upper = corner(0, 0) + fade(dx) * (corner(0, 1) - corner(0, 0))
-    lower = corner(1, 0) + fade(dx) * (corner(1, 1) - corner(1, 0))
-    return (np.sqrt(2, dtype=np.float32) * (upper + fade(dy) * (lower - upper))).astype(np.float32)
-
-
-def _photograph(path: Path, size: tuple[int, int]) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
 def _own_texture(data: TrainSplit, rng: np.random.Generator) -> np.ndarray:

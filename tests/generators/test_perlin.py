@@ -7,8 +7,9 @@ from PIL import Image
 from bench.adapters import TrainSplit
 from bench.errors import BenchError
 from bench.streams import stream
-from generators.perlin import Perlin, perlin_noise
-from generators.textures import DTD_COUNT, OPERATIONS, augmented
+from bench.textures.perlin import perlin_noise
+from bench.textures.photographs import DTD_COUNT, OPERATIONS, augmented
+from generators.perlin import Perlin
 
 SIDE = 64
 GREY = np.full((SIDE, SIDE, 3), 90, np.uint8)

@@ -46,8 +46,10 @@ def entry(version: int, target: str) -> Entry:
 
 
 def reachable(module: str) -> dict[str, bytes]:
-    """The source of a module and of all that it imports, directly or not, from its own package."""
+    """The source of a module and of all that it imports, directly or not, from its own package or from the
+    textures, which paint the anomalies of generators and detectors alike."""
     package = "bench.stages" if module.startswith("bench.stages.") else module.partition(".")[0]
+    followed = (f"{package}.", "bench.textures.")
     found: dict[str, bytes] = {}
     pending = [module]
     while pending:
@@ -56,7 +58,7 @@ def reachable(module: str) -> dict[str, bytes]:
         if name in found or name == package or path is None:
             continue
         found[name] = path.read_bytes()
-        pending += [used for used in imported(found[name]) if used.startswith(f"{package}.")]
+        pending += [used for used in imported(found[name]) if used.startswith(followed)]
     return found
 
 

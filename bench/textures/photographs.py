@@ -82,11 +82,16 @@ OPERATIONS: tuple[Operation, ...] = (
 )
 
 
-def augmented(image: np.ndarray, rng: np.random.Generator, operations: int = 3) -> np.ndarray:
-    """The image under `operations` different operations, in random order."""
+def augmented(
+    image: np.ndarray,
+    rng: np.random.Generator,
+    count: int = 3,
+    operations: Sequence[Operation] = OPERATIONS,
+) -> np.ndarray:
+    """The image under `count` different `operations`, in random order."""
     changed = Image.fromarray(image)
-    for chosen in rng.permutation(len(OPERATIONS))[:operations]:
-        changed = OPERATIONS[chosen](changed, rng)
+    for chosen in rng.permutation(len(operations))[:count]:
+        changed = operations[chosen](changed, rng)
     return np.asarray(changed)
 
 
@@ -107,6 +112,12 @@ def find_dtd(weights: Path | None) -> tuple[list[Path], str | None]:
     if len(images) != DTD_COUNT:
         return [], (
             f"textures 'dtd' needs DTD r1.0.1 in {weights / 'dtd'} (images/*/*.jpg, {DTD_COUNT} images), "
-            f"and {len(images)} are there; unpack dtd-r1.0.1.tar.gz there, or use textures 'own'"
+            f"and {len(images)} are there; unpack dtd-r1.0.1.tar.gz there, or use other textures"
         )
     return images, None
+
+
+def photograph(path: Path, size: tuple[int, int]) -> np.ndarray:
+    """The image in the file `path`, uint8 [H, W, 3], brought to `size` (H, W)."""
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR))

@@ -1,0 +1,1 @@
+"""What anomalies are painted with, by generators and by detectors that make their own: noise and textures."""
