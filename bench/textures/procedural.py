@@ -94,20 +94,19 @@ def grain(size: Size, rng: np.random.Generator) -> np.ndarray:
     return np.clip((blurred - low) / max(high - low, 1e-6), 0, 1)
 
 
-FIELDS: Mapping[str, Field] = MappingProxyType(
-    {
-        field.__name__: field
-        for field in (stripes, bands, checks, dots, cells, clouds, marble, rings, weave, grain)
-    }
-)
+_ALL = (stripes, bands, checks, dots, cells, clouds, marble, rings, weave, grain)
+FIELDS: Mapping[str, Field] = MappingProxyType({field.__name__: field for field in _ALL})
 """The textures by name."""
 
 
 def procedural_texture(
     size: Size, rng: np.random.Generator, names: Sequence[str] = tuple(FIELDS)
 ) -> np.ndarray:
-    """A texture of one of the `names`, uint8 [H, W, 3]: a field between two random colours, and some grain."""
+    """A texture of one of the `names`, uint8 [H, W, 3]: a field between two random colours, with grain."""
     field = FIELDS[names[int(rng.integers(len(names)))]](size, rng)[..., None]  # (H, W, 1)
-    low, high = rng.uniform(0, 255, size=(2, 3))
+    colours = rng.uniform(0, 255, size=(2, 3))
+    # Photographed textures are seldom as colourful as uniform draws of RGB.
+    grey = colours.mean(axis=1, keepdims=True)
+    low, high = grey + rng.uniform() * (colours - grey)
     noise = rng.normal(0, rng.uniform(0, 12), size=(*size, 1))
     return np.clip(np.rint(low + (high - low) * field + noise), 0, 255).astype(np.uint8)
