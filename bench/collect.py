@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from bench.planning.plan import Node, Plan
+from bench.published import published_records
 from bench.records import Record, Status, read_records
-from bench.results import DataNotes, Gallery, Maps, NearPair, Results, Trace
+from bench.results import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
 
 _PICTURES = 4
@@ -20,11 +21,13 @@ _PICTURES = 4
 
 def collect(plan: Plan, store: Store) -> Results:
     """The results of a plan as far as the store holds them; what was not run yet has no record."""
+    measured = tuple(records(plan, store))
+    version = max((record.protocol_version for record in measured), default=0)
     return Results(
         protocol=plan.about["protocol"],
         scale=plan.about["scale"],
         dataset=plan.about["dataset"],
-        records=tuple(records(plan, store)),
+        records=measured,
         replicates=lambda task: _replicates(store, task),
         provenance={**plan.about["provenance"], "environments": _environments(plan, store)},
         banner=plan.about["banner"],
@@ -32,7 +35,10 @@ def collect(plan: Plan, store: Store) -> Results:
         near_pairs=tuple(_near_pairs(plan, store)),
         maps=tuple(_maps(plan, store)),
         traces=tuple(_traces(plan, store)),
+        curves=tuple(_curves(plan, store)),
+        dialects=tuple(_dialects(plan, store)),
         baseline=plan.about.get("baseline", "real"),
+        published=published_records(plan.about["protocol"], version),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
     )
 
@@ -42,22 +48,27 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
     scores = {key: plan.nodes[key] for key in plan.goals if plan.nodes[key].metrics}
     for key, node in scores.items():
         if store.done(key):
-            manifest = store.manifest(key)
-            yield from read_records(
-                store.out(key) / "records.jsonl",
-                task=key,
-                run=manifest.run,
-                env=manifest.env,
-                commit=manifest.commit,
-                seconds=manifest.seconds,
-                gpu_seconds=manifest.gpu_seconds,
-                peak_memory=manifest.peak_memory,
-            )
+            yield from _read(store, key)
         elif reason := why_missing(plan, store, key):
             yield from _without_value(node.labels, node.metrics, "failed", reason)
     for cell in plan.skipped:
         yield from _without_value(cell.labels, cell.metrics, "skipped", cell.reason)
     yield from _costs(plan, store, scores)
+
+
+def _read(store: Store, key: str) -> Iterator[Record]:
+    """The records of a scoring task, with what its manifest knows of the run."""
+    manifest = store.manifest(key)
+    yield from read_records(
+        store.out(key) / "records.jsonl",
+        task=key,
+        run=manifest.run,
+        env=manifest.env,
+        commit=manifest.commit,
+        seconds=manifest.seconds,
+        gpu_seconds=manifest.gpu_seconds,
+        peak_memory=manifest.peak_memory,
+    )
 
 
 def why_missing(plan: Plan, store: Store, key: str) -> str:
@@ -226,6 +237,33 @@ def _traces(plan: Plan, store: Store) -> Iterator[Trace]:
                 labels["seed"],
                 {name: table[name] for name in table.dtype.names or ()},
             )
+
+
+def _scored_in_dialects(plan: Plan, store: Store) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for key in plan.goals:
+        if plan.nodes[key].stage == "score.dialects" and store.done(key):
+            yield key, plan.nodes[key].labels
+
+
+def _dialects(plan: Plan, store: Store) -> Iterator[Record]:
+    for key, _ in _scored_in_dialects(plan, store):
+        yield from _read(store, key)
+
+
+def _curves(plan: Plan, store: Store) -> Iterator[Curves]:
+    for key, labels in _scored_in_dialects(plan, store):
+        held = json.loads((store.out(key) / "curves.json").read_text())
+        yield Curves(
+            labels["category"],
+            labels["detector"],
+            labels.get("generator", "none"),
+            labels["mix"],
+            labels["seed"],
+            {
+                level: {kind: np.array(points, dtype=np.float64) for kind, points in found.items()}
+                for level, found in held.items()
+            },
+        )
 
 
 def _near_duplicates(plan: Plan, store: Store) -> Iterator[Mapping[str, Any]]:

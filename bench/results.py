@@ -69,6 +69,20 @@ class Trace:
 
 
 @dataclass(frozen=True)
+class Curves:
+    """ROC and precision-recall curves of one detector on one category, by the default rules."""
+
+    category: str
+    detector: str
+    generator: str
+    mix: str
+    seed: int
+    points: Mapping[str, Mapping[str, np.ndarray]]
+    """Level ("image", "pixel") to "roc" (false positive rate, recall) and "pr" (recall, precision), each float64
+    [P, 2]."""
+
+
+@dataclass(frozen=True)
 class DataNotes:
     """What the check of the data set found, and the near-duplicates across the split."""
 
@@ -100,6 +114,12 @@ class Results:
     near_pairs: tuple[NearPair, ...] = ()
     maps: tuple[Maps, ...] = ()
     traces: tuple[Trace, ...] = ()
+    curves: tuple[Curves, ...] = ()
+    dialects: tuple[Record, ...] = ()
+    """The same predictions scored as other repositories do; `records` hold the default rules alone."""
     data_notes: DataNotes = field(default_factory=DataNotes)
     baseline: str = "real"
     """The mix of the row, without a generator, that gains are counted from."""
+    published: tuple[Record, ...] = ()
+    """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is a
+    paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""

@@ -143,6 +143,7 @@ def detection(ground: Ground, detector: Method, row: Row) -> Iterator[Task | Ski
             yield build.classification_score(config, labels, prediction, test, classes)
         else:
             yield build.detection_score(config, labels, prediction, test)
+            yield build.dialect_score(config, labels, prediction, test)
 
 
 def _names_defects(detector: Method, category: CategoryPlan) -> bool:

@@ -75,7 +75,10 @@ def generated_pool(
     defects: Mapping[str, int],
     seed: int,
 ) -> Task:
-    """Fit, sample and cache: the images of one generator for one category; `defects` to how many of each."""
+    """Fit, sample and cache: the images of one generator for one category; `defects` to how many of each.
+
+    Normal images and anomalies are asked for apart, so that each makes a pool of its own.
+    """
     samples: list[tuple[str, Task]] = []
     for defect, count in defects.items():
         if generator.ingested is not None:
@@ -123,16 +126,10 @@ def generation_score(
     real: RealPools,
     generated: Task,
     labels: Mapping[str, Any],
-    *,
-    normals: bool,
 ) -> Task:
-    """Score one generator on one category; `normals` says whether `generated` holds normal images too."""
-    profile = {"features": config.features, "weights": config.features_weights, "category": category.name}
+    """Score the anomalies of one generator on one category."""
+    profile = _profile(config, category)
     on_gpu = Resources(gpu=True)
-
-    def features(pool: Task) -> Task:
-        return make("features", profile, [("pool", pool)], resources=on_gpu)
-
     perceptual = make(
         "features.perceptual", profile, [("generated", generated), ("base", real.base)], resources=on_gpu
     )
@@ -148,15 +145,30 @@ def generation_score(
         [("generated", generated), ("normal", real.normal)],
     )
     inputs = [
-        ("generated", features(generated)),
-        ("base", features(real.base)),
+        ("generated", _features(profile, generated)),
+        ("base", _features(profile, real.base)),
         ("perceptual", perceptual),
         ("nearest", nearest),
         ("agreement", agreement),
     ]
-    if normals:
-        inputs.append(("normal", features(real.normal)))
     return make("score.generation", {"labels": dict(labels), "category": category.name}, inputs)
+
+
+def normals_score(
+    config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: Mapping[str, Any]
+) -> Task:
+    """Score the normal images of one generator on one category, against train/good."""
+    profile = _profile(config, category)
+    inputs = [("generated", _features(profile, generated)), ("normal", _features(profile, real.normal))]
+    return make("score.normals", {"labels": dict(labels), "category": category.name}, inputs)
+
+
+def _profile(config: PlanConfig, category: CategoryPlan) -> dict[str, str]:
+    return {"features": config.features, "weights": config.features_weights, "category": category.name}
+
+
+def _features(profile: Mapping[str, str], pool: Task) -> Task:
+    return make("features", profile, [("pool", pool)], resources=Resources(gpu=True))
 
 
 def detector_fit(
@@ -165,22 +177,31 @@ def detector_fit(
     mix: str,
     pools: Mapping[str, RealPools],
     generated: Mapping[str, Task],
+    generated_normals: Mapping[str, Task],
     classes: Iterable[tuple[str, str]],
     seed: int,
 ) -> Task:
-    """Train a detector on the categories of `pools`, on normals and what the mix names."""
-    assert detector.shares is not None
+    """Train a detector on the categories of `pools`, on normals and what the mix names.
+
+    `generated` and `generated_normals` are category to the images of one generator.
+    """
+    made = config.mixes[mix]
     inputs = [(f"normal/{name}", real.normal) for name, real in pools.items()]
-    if mix in ("real", "generated+real"):
+    if made.generated_normals:
+        inputs += [
+            (f"generated-normal/{name}", generated_normals[name])
+            for name in pools
+            if name in generated_normals
+        ]
+    if "real" in made.shares:
         inputs += [(f"real/{name}", real.base) for name, real in pools.items()]
-    if mix in ("generated", "generated+real"):
+    if "generated" in made.shares:
         inputs += [(f"generated/{name}", generated[name]) for name in pools if name in generated]
-    shares = detector.shares[mix]
     params = {
         "params": dict(detector.params),
         "category": next(iter(pools)) if detector.scope == "category" else "",
         "classes": [list(pair) for pair in classes],
-        "shares": None if shares is None else dict(shares),
+        "shares": dict(made.shares) if detector.balanced else None,
         "resolution": config.resolution,
         "selection": config.selection,
     }
@@ -195,6 +216,17 @@ def detector_prediction(detector: Method, model: Task, category: str, test: Task
     return _method_task("detector.predict", detector, params, [("model", model), ("test", test)], seed)
 
 
+def depth_images(category: str, pool: Task, normal: Task) -> Task:
+    """The depth of a pool as grey images, in the range that the depth of train/good spans."""
+    return make("data.depth_images", {"category": category}, [("pool", pool), ("normal", normal)])
+
+
+def fused_prediction(colour: Task, depth: Task) -> Task:
+    """The mean of what one detector says of colour images and, trained anew, of depth."""
+    params = {"category": colour.params["category"]}
+    return make("detector.fuse", params, [("colour", colour), ("depth", depth)])
+
+
 def ingested_prediction(config: PlanConfig, params: Mapping[str, Any]) -> Task:
     """What a detector elsewhere said of the test images of a category."""
     held = make("detector.ingest", params)
@@ -205,6 +237,16 @@ def ingested_prediction(config: PlanConfig, params: Mapping[str, Any]) -> Task:
 def detection_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:
     params = {"labels": dict(labels), "category": labels["category"], "replicates": config.replicates}
     return make("score.detection", params, [("prediction", prediction), ("test", test)])
+
+
+def dialect_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:
+    """The same predictions under the dialects of repositories, and their curves."""
+    part = {name: test.params[name] for name in ("category", "part", "content", "resolution")}
+    return make(
+        "score.dialects",
+        {"labels": dict(labels), "category": labels["category"]},
+        [("prediction", prediction), ("test", test), ("truth", make("data.truth", part))],
+    )
 
 
 def classification_score(

@@ -25,13 +25,21 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
         real = build.real_pools(config, category)
-        counts = {defect: params["count"] for defect, params in held.items()}
-        samples = [
-            (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()
-        ]
-        params = {"category": category.name, "resolution": config.resolution, "counts": counts}
-        generated = build.make("generator.cache", params, samples)
-        yield build.generation_score(config, category, real, generated, labels, normals=build.GOOD in counts)
+        good = {defect: params for defect, params in held.items() if defect == build.GOOD}
+        anomalies = {defect: params for defect, params in held.items() if defect != build.GOOD}
+        if anomalies:
+            pool = _ingested_pool(config, category.name, anomalies)
+            yield build.generation_score(config, category, real, pool, labels)
+        if good:
+            pool = _ingested_pool(config, category.name, good)
+            yield build.normals_score(config, category, real, pool, labels)
+
+
+def _ingested_pool(config: PlanConfig, category: str, held: Mapping[str, Any]) -> Task:
+    counts = {defect: params["count"] for defect, params in held.items()}
+    samples = [(f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()]
+    params = {"category": category, "resolution": config.resolution, "counts": counts}
+    return build.make("generator.cache", params, samples)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
@@ -50,6 +58,7 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
         prediction = build.ingested_prediction(config, held)
         if {"maps", "scores"} & set(held["gives"]):
             yield build.detection_score(config, labels, prediction, test)
+            yield build.dialect_score(config, labels, prediction, test)
         if "predicted" in held["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield build.classification_score(config, labels, prediction, test, classes)

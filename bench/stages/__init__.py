@@ -60,6 +60,7 @@ _METRICS = ("numba", "scipy.ndimage", "bench.metrics.bootstrap_pixels")
 STAGES: Mapping[str, Stage] = {
     "data.cache": Stage("bench.stages.data:cache", 1),
     "data.duplicates": Stage("bench.stages.data:duplicates", 1),
+    "data.truth": Stage("bench.stages.dialects:truth", 1),
     "generator.fit": Stage("bench.stages.generator:fit", 1),
     "generator.sample": Stage("bench.stages.generator:sample", 1),
     "generator.cache": Stage("bench.stages.generator:cache", 1),
@@ -69,10 +70,14 @@ STAGES: Mapping[str, Stage] = {
     "generation.nearest": Stage("bench.stages.honesty:nearest", 1, _FEATURES),
     "generation.agreement": Stage("bench.stages.honesty:agreement", 1, ("scipy.ndimage",)),
     "score.generation": Stage("bench.stages.score_generation:score", 1, _METRICS),
+    "score.normals": Stage("bench.stages.score_generation:score_normals", 1, _METRICS),
     "detector.fit": Stage("bench.stages.detector:fit", 1),
+    "data.depth_images": Stage("bench.stages.depth:images", 1),
+    "detector.fuse": Stage("bench.stages.depth:fuse", 1),
     "detector.predict": Stage("bench.stages.detector:predict", 1),
     "detector.ingest": Stage("bench.stages.ingest:detector", 1),
     "detector.maps": Stage("bench.stages.ingest:maps", 1),
     "score.detection": Stage("bench.stages.score_detection:score", 1, _METRICS),
+    "score.dialects": Stage("bench.stages.dialects:score", 1, ("bench.metrics", "bench.data.images")),
     "score.classification": Stage("bench.stages.score_classification:score", 1, _METRICS),
 }

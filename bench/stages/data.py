@@ -13,6 +13,12 @@ from bench.stages import StageRun
 
 def cache(run: StageRun) -> None:
     """Build the pool of one part of one category, from wherever its files lie on this machine."""
+    pairs = listed_files(run)
+    build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
+
+
+def listed_files(run: StageRun) -> list[tuple[Item, str]]:
+    """The files of a part and their defects, in the order of its pool. BenchError where they are not known."""
     content = run.params["content"]
     listed = run.sources / f"part-{content[:32]}.json"
     if not listed.exists():
@@ -20,7 +26,7 @@ def cache(run: StageRun) -> None:
             f"where the {run.params['part']} images of {run.params['category']} lie is not known here; "
             "run `bench run --data DIR` on this machine"
         )
-    pairs = [
+    return [
         (
             Item(
                 Path(row["image"]),
@@ -32,7 +38,6 @@ def cache(run: StageRun) -> None:
         )
         for row in json.loads(listed.read_text())
     ]
-    build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
 
 
 def duplicates(run: StageRun) -> None:

@@ -65,6 +65,8 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
         "detector.fit": 8,  # unet: real, and two rows a generator; resnet34: real, two rows of crop_paste
         "detector.predict": 8,
         "score.detection": 5,
+        "data.truth": 1,
+        "score.dialects": 5,
         "score.classification": 3,
     }
 

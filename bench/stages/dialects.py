@@ -1,0 +1,108 @@
+"""The truth of test images under the mask rules of repositories, and predictions scored in every dialect.
+
+This answers how much of a difference between two papers their scoring alone can make: nothing is trained and
+nothing predicted again. The curves of the default rules are kept beside the values.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from bench.data.images import decode_mask_values, file_bytes
+from bench.data.pool import open_pool
+from bench.metrics import MASK_DIALECTS, UndefinedMetricError, image_scores, prepare_masks
+from bench.metrics.every_dialect import MASK_RULES, Named, image_dialects, pixel_dialects
+from bench.metrics.tally import Tally
+from bench.records import Record, write_records
+from bench.stages import StageRun
+from bench.stages.data import listed_files
+
+CURVE_POINTS = 100
+
+
+def truth(run: StageRun) -> None:
+    """Write the masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
+    size = run.params["resolution"]
+    rows = listed_files(run)
+    out = {
+        rule: np.lib.format.open_memmap(
+            run.out / f"{rule}.npy", mode="w+", dtype=np.bool_, shape=(len(rows), size, size)
+        )
+        for rule in MASK_RULES
+    }
+    for number, (item, defect) in enumerate(rows):
+        if defect == "good" or item.mask_path is None:
+            continue
+        raw = decode_mask_values(file_bytes(item.mask_path), item.mask_path)
+        for rule, masks in out.items():
+            filter_, threshold = MASK_DIALECTS[rule]
+            masks[number] = prepare_masks(raw, size, filter=filter_, rule=threshold)
+    for masks in out.values():
+        masks.flush()
+
+
+def score(run: StageRun) -> None:
+    """Write records.jsonl, one record a metric and dialect, and curves.json."""
+    test = open_pool(run.inputs.one("test"))
+    folder, truths = run.inputs.one("prediction"), run.inputs.one("truth")
+    template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
+    anomalous = np.array([defect != "good" for defect in test.defects])
+    maps = np.load(folder / "amaps.npy") if (folder / "amaps.npy").exists() else None
+    given = folder / "scores.npy"
+    scores = np.load(given) if given.exists() else image_scores(maps, "max")
+    records: list[Record] = []
+    curves: dict[str, Any] = {}
+    try:
+        curves["image"] = curve_points(Tally.of(scores, anomalous))
+        records += _records(template, "image", *image_dialects(scores, anomalous, maps))
+    except UndefinedMetricError:
+        pass  # one class only: score.detection says so
+    if maps is not None:
+        masks = np.stack([test.mask(row) for row in range(len(test))])
+        by_rule = {rule: np.load(truths / f"{rule}.npy") for rule in MASK_RULES}
+        try:
+            values, undefined, tally = pixel_dialects(maps, masks, by_rule)
+            curves["pixel"] = curve_points(tally)
+            records += _records(template, "pixel", values, undefined)
+        except UndefinedMetricError:
+            pass
+    (run.out / "curves.json").write_text(json.dumps(curves, sort_keys=True))
+    write_records(run.out / "records.jsonl", records)
+
+
+def curve_points(tally: Tally) -> dict[str, list[list[float]]]:
+    """ROC [false positive rate, true positive rate] and PR [recall, precision], thinned to CURVE_POINTS.
+
+    Points are taken at even steps of both axes of the ROC, so that its steep beginning is kept.
+    """
+    fpr, tpr = tally.fp / tally.negatives, tally.tp / tally.positives
+    precision = tally.tp / (tally.tp + tally.fp)
+    along = np.cumsum(np.hypot(np.diff(fpr, prepend=0.0), np.diff(tpr, prepend=0.0)))
+    steps = np.linspace(0.0, along[-1], CURVE_POINTS)
+    picked = np.unique(np.searchsorted(along, steps).clip(0, along.size - 1))
+    evenly = np.unique(np.searchsorted(tpr, np.linspace(0.0, 1.0, CURVE_POINTS)).clip(0, tpr.size - 1))
+
+    def rounded(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
+        return [[round(float(a), 5), round(float(b), 5)] for a, b in zip(x, y, strict=True)]
+
+    return {
+        "roc": [[0.0, 0.0], *rounded(fpr[picked], tpr[picked]), [1.0, 1.0]],
+        "pr": rounded(tpr[evenly], precision[evenly]),
+    }
+
+
+def _records(
+    template: Record, level: str, values: Mapping[Named, float], undefined: Mapping[Named, str]
+) -> list[Record]:
+    found = [
+        replace(template, level=level, metric=metric, dialect=dialect, value=value)
+        for (metric, dialect), value in values.items()
+    ]
+    found += [
+        replace(template, level=level, metric=metric, dialect=dialect, status="undefined", note=reason)
+        for (metric, dialect), reason in undefined.items()
+    ]
+    return sorted(found, key=lambda record: (record.metric, record.dialect))
