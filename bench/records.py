@@ -6,15 +6,19 @@ task when records are loaded.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal
+
+from bench import reasons
 
 Status = Literal["ok", "undefined", "skipped", "failed"]
 
 UNKNOWN = "unknown"
 """The value of a field that a source does not state; unknown equals nothing, not even unknown."""
+UNKNOWN_COUNT = -1
+"""The same where the field is a whole number."""
 
 
 @dataclass(frozen=True)
@@ -114,19 +118,36 @@ COMPARABILITY = (
 def comparability(record: Record) -> tuple[Any, ...] | None:
     """The key that comparable records share; None if a field is unknown, which equals nothing."""
     key = tuple(getattr(record, name) for name in COMPARABILITY)
-    return None if UNKNOWN in key else key
+    return None if any(map(_is_unknown, key)) else key
 
 
 def why_incomparable(one: Record, other: Record) -> list[str]:
-    """The fields on which two records differ, in words; empty when they may share a column."""
-    reasons = []
-    for name in COMPARABILITY:
-        mine, theirs = getattr(one, name), getattr(other, name)
-        if mine == UNKNOWN or theirs == UNKNOWN:
-            reasons.append(f"{name.replace('_', ' ')} is unknown")
-        elif mine != theirs:
-            reasons.append(f"{name.replace('_', ' ')} is {mine!r}, not {theirs!r}")
-    return reasons
+    """What sets `one` apart from `other`, in words; empty where they may share a column.
+
+    Differences come first, then one clause that names all that is unknown on either side.
+    """
+    apart = {
+        name: (mine, theirs)
+        for name in COMPARABILITY
+        if (mine := getattr(one, name)) != (theirs := getattr(other, name)) or _is_unknown(mine)
+    }
+    unknown = [name for name, pair in apart.items() if any(map(_is_unknown, pair))]
+    unknown = [name for name in unknown if not _implied(name, apart)]
+    told = [
+        name
+        for name in reasons.ORDER
+        if name in apart and not _implied(name, apart) and not any(map(_is_unknown, apart[name]))
+    ]
+    found = [reasons.difference(name, *apart[name], one.metric) for name in told]
+    return [*found, reasons.unknown(unknown)] if unknown else found
+
+
+def _implied(name: str, apart: Mapping[str, Any]) -> bool:
+    return reasons.IMPLIED.get(name) in apart
+
+
+def _is_unknown(value: Any) -> bool:
+    return value == UNKNOWN or (value == UNKNOWN_COUNT and isinstance(value, int))
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:

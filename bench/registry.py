@@ -45,6 +45,11 @@ def load(kind: str, name: str) -> Any:
         raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
 
 
+def published_folders() -> list[Path]:
+    """Folders with the tables of papers: the values of the entry points of "bench.published"."""
+    return [Path(entry.load()) for _, entry in sorted(_entries("bench.published").items())]
+
+
 def load_page(name: str) -> Any:
     """A function of the reports package: "site", "export" or "terminal"."""
     return _entries("bench.reports")[name].load()

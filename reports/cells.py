@@ -93,7 +93,7 @@ class Grid:
 
 def _why_rivals(one: Record, other: Record) -> tuple[str, ...]:
     """Why two records of one cell cannot both be shown; empty where they say the same."""
-    reasons = tuple(f"a second record's {reason}" for reason in why_incomparable(other, one))
+    reasons = tuple(f"a second record differs: {reason}" for reason in why_incomparable(other, one))
     if not reasons and (one.value, one.status) != (other.value, other.status):
         reasons = (f"two records of this cell disagree: {one.value} and {other.value}",)
     return reasons

@@ -83,7 +83,7 @@ def test_whatever_decides_comparability_parts_two_records(record: Record, name: 
     other = replace(record, **{name: other_value(getattr(record, name))})
     assert comparability(other) != comparability(record)
     (why,) = why_incomparable(record, other)
-    assert why.startswith(f"{name.replace('_', ' ')} is ")
+    assert str(getattr(record, name)) in why or str(getattr(other, name)) in why
 
 
 @pytest.mark.parametrize(

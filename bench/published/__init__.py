@@ -1,0 +1,9 @@
+"""Numbers that papers printed: read with the facts of their protocols, and held against each other.
+
+The papers themselves stand in folders that entry points of the group `bench.published` name.
+"""
+
+from bench.published.paper import Paper, Value, load_paper
+from bench.published.shelf import papers, published_records
+
+__all__ = ["Paper", "Value", "load_paper", "papers", "published_records"]
