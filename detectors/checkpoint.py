@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
+
+if TYPE_CHECKING:
+    from detectors.fitting import HasState
 
 NAME = "checkpoint.pt"
 
@@ -39,9 +43,7 @@ class Progress:
         return replace(self, scores=(*self.scores, float(score)), best_epoch=best)
 
 
-def save_checkpoint(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, done: Progress
-) -> None:
+def save_checkpoint(folder: Path, network: nn.Module, optimizer: HasState, done: Progress) -> None:
     """Write the state of a fit into `folder`, in the place of the one before."""
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"{NAME}.part"
@@ -51,9 +53,7 @@ def save_checkpoint(
     part.replace(folder / NAME)
 
 
-def load_checkpoint(
-    folder: Path, network: nn.Module, optimizer: torch.optim.Optimizer, device: str
-) -> Progress:
+def load_checkpoint(folder: Path, network: nn.Module, optimizer: HasState, device: str) -> Progress:
     """Put the state in `folder` into the network and the optimizer; the beginning where there is none."""
     path = folder / NAME
     if not path.exists():

@@ -12,10 +12,10 @@ from sklearn.metrics import average_precision_score
 
 from bench.adapters import Batch, DetectorSplit
 from bench.conformance.detector import blob_split
-from detectors import training
+from detectors import fitting
 from detectors.checkpoint import Progress
+from detectors.fitting import OutOfTime, TrainingFailed
 from detectors.resnet34 import ResNet34
-from detectors.training import OutOfTime, TrainingFailed
 from detectors.unet import UNet
 from detectors.unet_draem import UNetDraem
 
@@ -81,11 +81,11 @@ def test_a_killed_fit_goes_on_from_its_last_checkpoint_to_the_same_bytes(
     """A kill leaves no time to save: what is there is the checkpoint of the clock, here every step."""
     detector = UNetDraem.configure("tiny", SMALL)
     detector.fit(blobs, tmp_path / "whole", context("whole"))
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
 
     def kill(done: int, total: int, note: str = "") -> None:
         if done > kill_at:
-            monkeypatch.setattr(training, "save_checkpoint", lambda *_: None)
+            monkeypatch.setattr(fitting, "save_checkpoint", lambda *_: None)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
