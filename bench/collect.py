@@ -11,7 +11,6 @@ import numpy as np
 
 from bench.planning.plan import Node, Plan
 from bench.published import published_records
-from bench.published import published_records
 from bench.records import Record, Status, read_records
 from bench.results import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
@@ -39,7 +38,6 @@ def collect(plan: Plan, store: Store) -> Results:
         curves=tuple(_curves(plan, store)),
         dialects=tuple(_dialects(plan, store)),
         baseline=plan.about.get("baseline", "real"),
-        published=published_records(plan.about["protocol"], version),
         published=published_records(plan.about["protocol"], version),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
     )

@@ -123,6 +123,3 @@ class Results:
     published: tuple[Record, ...] = ()
     """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is a
     paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""
-    published: tuple[Record, ...] = ()
-    """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is a
-    paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""
