@@ -78,8 +78,8 @@ class Curves:
     mix: str
     seed: int
     points: Mapping[str, Mapping[str, np.ndarray]]
-    """Level ("image", "pixel") to "roc" (false positive rate, recall) and "pr" (recall, precision), each float64
-    [P, 2]."""
+    """Level ("image", "pixel") to "roc" (false positive rate, recall) and "pr" (recall, precision): float64
+    [P, 2] each."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ def cache(run: StageRun) -> None:
 
 
 def listed_files(run: StageRun) -> list[tuple[Item, str]]:
-    """The files of a part and their defects, in the order of its pool. BenchError where they are not known."""
+    """The files of a part and their defects, in the order of its pool; BenchError where they are unknown."""
     content = run.params["content"]
     listed = run.sources / f"part-{content[:32]}.json"
     if not listed.exists():

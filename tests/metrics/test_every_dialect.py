@@ -11,7 +11,7 @@ from bench.metrics.pixel import GRIDS
 
 @pytest.fixture
 def predicted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-    """Maps float32 [6, 24, 24] in 0..1, the default truth, and the truth by rule; masks of 60 pixels a side."""
+    """Maps float32 [6, 24, 24] in 0..1, the default truth, and the truth by rule of masks of 60 x 60."""
     rng = np.random.default_rng(3)
     raw = np.zeros((6, 60, 60), np.uint8)
     for mask in raw[:4]:
