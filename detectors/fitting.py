@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from safetensors.torch import save_file
 from torch import nn
@@ -23,6 +23,7 @@ from bench.context import Context
 from detectors.checkpoint import Progress, load_checkpoint, save_checkpoint
 
 CHECKPOINT_SECONDS = 60.0
+Drawn = TypeVar("Drawn")
 
 
 class TrainingFailed(RuntimeError):
@@ -38,6 +39,21 @@ class HasState(Protocol):
 
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
+
+
+class ReadAhead(Generic[Drawn]):
+    """What each step is given; the next step's can be drawn while an accelerator still works on this one."""
+
+    def __init__(self, draw: Callable[[int], Drawn]) -> None:
+        self._draw = draw
+        self._next: tuple[int, Drawn] | None = None
+
+    def take(self, step: int) -> Drawn:
+        ahead, self._next = self._next, None
+        return ahead[1] if ahead and ahead[0] == step else self._draw(step)
+
+    def prepare(self, step: int) -> None:
+        self._next = (step, self._draw(step))
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,14 @@ def focal(logits: Tensor, target: Tensor, gamma: float = 2.0, weight: Tensor | N
     Lin et al., ICCV 2017, eq. 4, without alpha, as DRAEM and AnomalyDiffusion use it. Their code adds
     1e-5 to p against log 0; the log softmax needs no such offset.
     """
-    log_p = torch.log_softmax(logits, dim=1).gather(1, target[:, None])[:, 0]  # (B, H, W)
-    loss = -((1 - log_p.exp()) ** gamma) * log_p
+    loss = focal_pixels(logits, target, gamma)
     return (loss if weight is None else loss * weight[target]).mean()
+
+
+def focal_pixels(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
+    """The focal loss of each pixel, (B, H, W)."""
+    log_p = torch.log_softmax(logits, dim=1).gather(1, target[:, None])[:, 0]  # (B, H, W)
+    return -((1 - log_p.exp()) ** gamma) * log_p
 
 
 def ohem(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -14,7 +14,7 @@ from bench.adapters import Batch, DetectorSplit
 from bench.context import Context
 from detectors.augmentation import augment
 from detectors.determinism import deterministic
-from detectors.fitting import Fit, TrainingFailed, recalibrate, run_fit
+from detectors.fitting import Fit, ReadAhead, TrainingFailed, recalibrate, run_fit
 from detectors.inference import forward, to_input
 from detectors.losses import segmentation_loss
 from detectors.schedules import learning_rate
@@ -55,7 +55,7 @@ def train(adapter: Supervised, data: DetectorSplit, out: Path, ctx: Context) -> 
 
 
 class _Steps:
-    """The steps of one fit, with the batch of the next one read ahead."""
+    """The steps of one fit."""
 
     def __init__(
         self,
@@ -68,17 +68,15 @@ class _Steps:
     ) -> None:
         self.adapter, self.data, self.plan, self.ctx = adapter, data, plan, ctx
         self.network, self.optimizer = network, optimizer
-        self._ahead: tuple[int, Batch] | None = None
+        self.batches = ReadAhead(self._draw)
 
     def take(self, step: int) -> float:
-        ahead, self._ahead = self._ahead, None
-        batch = ahead[1] if ahead and ahead[0] == step else self._draw(step)
+        batch = self.batches.take(step)
         self.network.train()
         with self.ctx.torch_stream("step", step):
             loss = _step(self.adapter, self.network, self.optimizer, batch, self.rate(step), self.ctx.device)
-        # The next batch is read while the accelerator still works; `item` waits for it.
-        self._ahead = (step + 1, self._draw(step + 1))
-        return loss.item()
+        self.batches.prepare(step + 1)
+        return loss.item()  # waits for the accelerator
 
     def rate(self, step: int) -> float:
         params, plan = self.adapter.params, self.plan
