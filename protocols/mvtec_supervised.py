@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.planning.config import PlanConfig, Skipped
 from bench.tasks import Task
 from protocols import cells
+from protocols.ground import prepare
 
 SPEC = Path(__file__).with_suffix(".toml")
 PINNED = Path(__file__).parent / "splits" / "mvtec_ad.toml"
@@ -19,10 +20,10 @@ PINNED = Path(__file__).parent / "splits" / "mvtec_ad.toml"
 def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
     """Every score of the protocol, and every cell that cannot be, with the reason."""
     for seed in config.seeds:
-        ground = cells.prepare(config, seed)
+        ground = prepare(config, seed)
         yield from cells.duplicates(ground)
         for generator in config.generators:
             yield from cells.generation(ground, generator)
         for detector in config.detectors:
-            for row in cells.supervised_rows(config, detector):
+            for row in cells.rows(config, detector, ["real"], ["generated", "generated+real"]):
                 yield from cells.detection(ground, detector, row)

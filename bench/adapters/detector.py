@@ -33,6 +33,9 @@ class Detector(Adapter):
     modality: ClassVar[Literal["rgb", "depth"]]
     scope: ClassVar[Literal["dataset", "category"]]
     """What one fit covers; a protocol may choose otherwise."""
+    trains_on: ClassVar[frozenset[str]] = frozenset({"normal", "real", "generated"})
+    """Of normal, pseudo, real, generated: what it can learn from. `pseudo` says that it makes anomalies of
+    its own; one that learns from normal images alone has `normal` alone."""
 
     @abstractmethod
     def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:

@@ -50,7 +50,7 @@ def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> N
     sampled: dict[str, list[Path]] = {}
     for key in plan.goals:
         node = plan.nodes[key]
-        if node.stage != "score.generation" or node.labels["seed"] != seed:
+        if node.stage not in ("score.generation", "score.normals") or node.labels["seed"] != seed:
             continue
         pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
         files = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]

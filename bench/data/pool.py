@@ -6,6 +6,7 @@ normal image that it changed; `index.json` with one entry an image: defect, stem
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +53,24 @@ def open_pool(folder: Path) -> Pool:
     assert images is not None, f"{folder} holds no images.npy"
     items = json.loads((folder / "index.json").read_text())
     return Pool(images, mapped("masks"), mapped("depth"), mapped("base"), tuple(items))
+
+
+def joined(pools: Sequence[Pool], folder: Path) -> Pool:
+    """The images of several pools of one resolution as one, in order, written into `folder`.
+
+    It has depth where all of them have, and neither masks nor bases: the images are normal. Detectors index
+    one array, and a memory map of a copy costs no memory.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    fields = ("depth",) if all(pool.depth is not None for pool in pools) else ()
+    count = sum(len(pool) for pool in pools)
+    writer = PoolWriter(folder, count, pools[0].images.shape[1], fields=fields)
+    for pool in pools:
+        for row, item in enumerate(pool.items):
+            values = {"depth": pool.depth[row]} if fields and pool.depth is not None else {}
+            writer.add(item, pool.images[row], **values)
+    writer.close()
+    return open_pool(folder)
 
 
 class PoolWriter:

@@ -1,7 +1,7 @@
 """What a protocol plans from: frozen values, validated before."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.adapters import Adapter
@@ -27,8 +27,8 @@ class Method:
     """None for what was ingested."""
     ingested: Mapping[str, Any] | None = None
     """For ingested methods: category to what `bench ingest` registered."""
-    shares: Mapping[str, Mapping[str, float] | None] | None = None
-    """For detectors: mix to the shares of a training batch; None draws from all alike."""
+    balanced: bool = True
+    """For detectors: whether batches are drawn by the shares of the mix, or from all images alike."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class CategoryPlan:
 
     name: str
     has_types: bool
+    has_depth: bool
+    """Whether every image has a depth map."""
     normal: Part
     base: Part
     test: Part
@@ -66,6 +68,16 @@ class SplitPlan:
     name: str
     shots: str
     categories: tuple[CategoryPlan, ...]
+
+
+@dataclass(frozen=True)
+class Mix:
+    """What a row trains on."""
+
+    shares: Mapping[str, float]
+    """Of a training batch: normal, pseudo, real, generated."""
+    generated_normals: bool = False
+    """Whether normal images are the generator's too, beside those of train/good."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +105,9 @@ class PlanConfig:
     features_weights: str
     """Digest of the weights of the feature networks."""
     selection: str
+    mixes: Mapping[str, Mix] = field(default_factory=dict)
+    modalities: tuple[str, ...] = ("rgb",)
+    """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
 
 
 @dataclass(frozen=True)

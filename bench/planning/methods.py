@@ -83,10 +83,7 @@ def resolve(
         preset=in_effect,
         scope=scope,
         adapter=adapter,
-        shares={
-            mix: {str(k): v for k, v in shares.items()} if balanced else None
-            for mix, shares in spec.mixes.items()
-        },
+        balanced=balanced,
     )
 
 

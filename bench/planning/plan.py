@@ -18,6 +18,7 @@ from bench.tasks import Task, closure, digest
 
 _METRICS = {
     "score.generation": build.GENERATION_METRICS,
+    "score.normals": build.NORMAL_METRICS,
     "score.detection": build.DETECTION_METRICS,
     "score.classification": build.CLASSIFICATION_METRICS,
 }

@@ -11,7 +11,7 @@ from typing import Any
 from bench import registry
 from bench.errors import BenchError, did_you_mean
 from bench.features.identity import features_digest
-from bench.planning.config import Method, PlanConfig
+from bench.planning.config import Method, Mix, PlanConfig
 from bench.planning.ingested import ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, what_is_missing
 from bench.planning.prepare import PreparedData, check_rule, prepare
@@ -137,7 +137,7 @@ def prepare_request(
             " Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; "
             "they compare with nothing published."
         )
-    banner = f"{banner} {scale.note}"
+    banner = f"{banner} {spec.note} {scale.note}"
     config = PlanConfig(
         protocol=spec.name,
         version=spec.version,
@@ -156,8 +156,13 @@ def prepare_request(
         features=request.features,
         features_weights=weights,
         selection=scale.selection,
+        mixes={
+            name: Mix({str(pool): share for pool, share in shares.items()}, name in spec.generated_normals)
+            for name, shares in spec.mixes.items()
+        },
+        modalities=scale.modalities,
     )
-    about = _about(request, spec, config, data, banner.strip())
+    about = _about(request, spec, config, data, banner)
     return Prepared(config, module, data, about, tuple(notes))
 
 
@@ -195,7 +200,8 @@ def _about(
         "title": spec.title,
         "scale": request.scale,
         "dataset": config.dataset,
-        "banner": banner,
+        "banner": " ".join(banner.split()),
+        "baseline": spec.baseline,
         "warnings": list(data.warnings),
         "provenance": {
             "command": request.command,

@@ -37,7 +37,9 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
 
 def _ingested_pool(config: PlanConfig, category: str, held: Mapping[str, Any]) -> Task:
     counts = {defect: params["count"] for defect, params in held.items()}
-    samples = [(f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()]
+    samples = [
+        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()
+    ]
     params = {"category": category, "resolution": config.resolution, "counts": counts}
     return build.make("generator.cache", params, samples)
 

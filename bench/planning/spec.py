@@ -5,12 +5,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import BenchError, did_you_mean
 
 Shares = dict[Literal["normal", "pseudo", "real", "generated"], float]
 Selection = Literal["last", "test-oracle"]
+Modality = Literal["rgb", "depth", "rgb+depth"]
 
 
 class _Spec(BaseModel):
@@ -47,10 +48,25 @@ class Scale(_Spec):
     seeds: list[int]
     generators: list[str]
     detectors: list[str]
+    modalities: tuple[Modality, ...] = ("rgb",)
+    """What detectors of colour images see: these, the depth as images, or the mean of both answers."""
     note: str = ""
     """A sentence that every page at this scale carries."""
     sample: SampleSizes = SampleSizes()
     methods: dict[str, MethodSpec] = {}
+
+    @field_validator("modalities", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        """`--set modalities=rgb,depth` is a list too."""
+        return [word.strip() for word in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("modalities")
+    @classmethod
+    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or len(set(value)) < len(value):
+            raise ValueError("name each of rgb, depth, rgb+depth at most once, and one at least")
+        return value
 
 
 class ProtocolSpec(_Spec):
@@ -60,7 +76,13 @@ class ProtocolSpec(_Spec):
     version: int
     title: str
     split: str
+    note: str = ""
+    """A sentence that every page of the protocol carries."""
     mixes: dict[str, Shares]
+    baseline: str
+    """The mix, of no generator, that gains are counted from."""
+    generated_normals: list[str] = []
+    """Mixes in which a generator's normal images stand beside those of train/good."""
     detectors: dict[str, MethodSpec] = {}
     scales: dict[str, Scale]
 
@@ -69,6 +91,9 @@ class ProtocolSpec(_Spec):
         for name, shares in self.mixes.items():
             if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
                 raise ValueError(f"the shares of mix '{name}' are {shares}, which do not sum to 1")
+        for name in (self.baseline, *self.generated_normals):
+            if name not in self.mixes:
+                raise ValueError(f"there is no mix '{name}' among {', '.join(self.mixes)}")
         return self
 
     def scale(self, name: str) -> Scale:
@@ -104,7 +129,7 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
     """A scale with the settings that name its own counts; BenchError for a wrong name or value."""
-    own = ("resolution", "generated_per_type", "chunk", "replicates", "selection")
+    own = ("resolution", "generated_per_type", "chunk", "replicates", "selection", "modalities")
     for name, value in settings.items():
         if name not in own:
             raise BenchError(did_you_mean("setting", name, own, of="--set"))

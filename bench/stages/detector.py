@@ -8,7 +8,7 @@ import numpy as np
 
 from bench import registry
 from bench.adapters import Detector, DetectorSplit, Prediction, batches
-from bench.data.pool import Pool, open_pool
+from bench.data.pool import Pool, joined, open_pool
 from bench.metrics import image_metrics, pixel_metrics
 from bench.stages import StageRun
 from bench.store.store import write_atomically
@@ -23,7 +23,7 @@ def fit(run: StageRun) -> None:
         categories=tuple(run.inputs.under("normal")),
         classes=tuple((category, defect) for category, defect in params["classes"]),
         resolution=params["resolution"],
-        normal=_pools(run, "normal"),
+        normal=_normals(run),
         real=_pools(run, "real"),
         generated=_pools(run, "generated"),
         shares=params["shares"],
@@ -126,6 +126,17 @@ class _Validation:
 
 def _pools(run: StageRun, role: str) -> dict[str, Pool]:
     return {name: open_pool(folder) for name, (folder,) in run.inputs.under(role).items()}
+
+
+def _normals(run: StageRun) -> dict[str, Pool]:
+    """The normal images of each category; where a generator made some too, both as one pool."""
+    real, generated = _pools(run, "normal"), _pools(run, "generated-normal")
+    return {
+        name: joined([pool, generated[name]], run.context.scratch / f"normals-{place}")
+        if name in generated
+        else pool
+        for place, (name, pool) in enumerate(real.items())
+    }
 
 
 def _adapter(run: StageRun) -> Detector:

@@ -1,4 +1,7 @@
-"""Score generated images: IS and IC-LPIPS a defect type, then their means; KID pooled over a category."""
+"""Score generated images: IS and IC-LPIPS a defect type, then their means; KID pooled over a category.
+
+Normal images have KID alone, in a task of their own.
+"""
 
 import json
 from collections.abc import Iterator
@@ -16,7 +19,7 @@ from bench.records import Record, write_records
 from bench.stages import StageRun
 from bench.streams import stream
 
-GOOD, ANY = "good", "any"
+ANY = "any"
 _SPLITS = 10
 _CLUSTER_REPLICATES = 1000
 
@@ -28,25 +31,15 @@ class _Features:
     defects: tuple[str, ...]
     weights: dict[str, str]
 
-    def rows(self, *, good: bool) -> np.ndarray:
-        return np.array(
-            [index for index, name in enumerate(self.defects) if (name == GOOD) == good], dtype=int
-        )
-
 
 def score(run: StageRun) -> None:
-    """Write the records of one generator on one category."""
+    """Write the records of the anomalies of one generator on one category."""
     generated, base = _read(run.inputs.one("generated")), _read(run.inputs.one("base"))
-    normal = _read(run.inputs.one("normal")) if GOOD in generated.defects else None
-    template = Record(
-        **run.params["labels"],
-        level="generation",
-        unit="",
-        metric_version=1,
-        features=_features_name(run),
-        weights_sha256=",".join(sorted(generated.weights.values())),
-    )
-    records = [*_is_records(template, generated), *_kid_records(template, generated, base, normal)]
+    template = _template(run, generated, "generation")
+    records = [
+        *_is_records(template, generated),
+        _kid_record(template, generated, base, "base third of the category"),
+    ]
     perceptual = run.inputs.one("perceptual")
     weights = json.loads((perceptual / "index.json").read_text())["weights_sha256"]
     found = json.loads((perceptual / "ic_lpips.json").read_text())
@@ -56,10 +49,28 @@ def score(run: StageRun) -> None:
     write_records(run.out / "records.jsonl", records)
 
 
+def score_normals(run: StageRun) -> None:
+    """Write the record of the normal images of one generator on one category: KID against train/good."""
+    generated, normal = _read(run.inputs.one("generated")), _read(run.inputs.one("normal"))
+    template = _template(run, generated, "generation-normal")
+    write_records(run.out / "records.jsonl", [_kid_record(template, generated, normal, "train/good")])
+
+
+def _template(run: StageRun, generated: _Features, level: str) -> Record:
+    return Record(
+        **run.params["labels"],
+        level=level,
+        unit="",
+        metric_version=1,
+        features=_features_name(run),
+        weights_sha256=",".join(sorted(generated.weights.values())),
+    )
+
+
 def _is_records(template: Record, generated: _Features) -> Iterator[Record]:
     """IS of each type with its split spread, and their mean. None where the generator knows no types."""
     template = replace(template, metric="is", unit="1", reference="none", ci_method="")
-    types = [name for name in dict.fromkeys(generated.defects) if name not in (GOOD, ANY)]
+    types = [name for name in dict.fromkeys(generated.defects) if name != ANY]
     rows = []
     for defect in types:
         chosen = [index for index, name in enumerate(generated.defects) if name == defect]
@@ -72,23 +83,16 @@ def _is_records(template: Record, generated: _Features) -> Iterator[Record]:
     yield from _mean_of(rows)
 
 
-def _kid_records(
-    template: Record, generated: _Features, base: _Features, normal: _Features | None
-) -> Iterator[Record]:
-    """KID of generated defects against the real third, and of generated normals against train/good."""
-    template = replace(template, metric="kid", direction="lower", unit="1")
-    pairs = [("generation", False, base, "base third of the category")]
-    if normal is not None:
-        pairs.append(("generation-normal", True, normal, "train/good"))
-    for level, good, real, reference in pairs:
-        made = generated.features[generated.rows(good=good)]
-        row = replace(template, level=level, reference=reference, n=len(made))
-        try:
-            estimate: Estimate = kid(made, real.features)
-        except UndefinedMetricError as error:
-            yield replace(row, status="undefined", note=str(error))
-            continue
-        yield _with_error(replace(row, value=estimate.value), estimate.error, estimate.error_kind)
+def _kid_record(template: Record, generated: _Features, real: _Features, reference: str) -> Record:
+    """KID of generated images against real ones of their kind."""
+    row = replace(
+        template, metric="kid", direction="lower", unit="1", reference=reference, n=len(generated.defects)
+    )
+    try:
+        estimate: Estimate = kid(generated.features, real.features)
+    except UndefinedMetricError as error:
+        return replace(row, status="undefined", note=str(error))
+    return _with_error(replace(row, value=estimate.value), estimate.error, estimate.error_kind)
 
 
 def _ic_lpips_records(template: Record, found: dict[str, Any]) -> Iterator[Record]:
