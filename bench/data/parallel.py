@@ -17,11 +17,13 @@ def processors() -> int:
     return os.cpu_count() or 1
 
 
-def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int | None = None) -> Iterator[Out]:
+def in_order(
+    work: Callable[[In], Out], items: Iterable[In], workers: int | None = None, *, ahead: int = 4
+) -> Iterator[Out]:
     """`map(work, items)` on `workers` threads (default: the number of processors), results in order.
 
-    At most four results a worker are held, so that memory does not grow with the number of items. The first
-    exception is raised where its result would stand.
+    At most `ahead` results a worker are held, so that memory does not grow with the number of items. The
+    first exception is raised where its result would stand.
     """
     workers = workers or processors()
     pending: deque[Future[Out]] = deque()
@@ -29,7 +31,7 @@ def in_order(work: Callable[[In], Out], items: Iterable[In], workers: int | None
         try:
             for item in items:
                 pending.append(pool.submit(work, item))
-                if len(pending) >= 4 * workers:
+                if len(pending) >= ahead * workers:
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()

@@ -45,11 +45,16 @@ class MapChunks:
             self._maps, self._masks = itertools.chain([first], self._unread), None
 
     def __iter__(self) -> Iterator[Chunk]:
+        # values that were found finite in the first read need no second look
+        yield from self.read(finite=not self._finite)
+        self._finite = True
+
+    def read(self, *, finite: bool = False) -> Iterator[Chunk]:
+        """The chunks; unless `finite` is true the reader looks for NaN and infinities itself."""
         start = 0
         for maps, masks in self._pairs():
             where = f"from image {start} on"
-            # values that were found finite in the first read need no second look
-            scores = real_array(_stack(maps), f"maps {where}", ndim=3, finite=not self._finite)
+            scores = real_array(_stack(maps), f"maps {where}", ndim=3, finite=finite)
             truth = truth_array(_stack(masks), f"masks {where}", ndim=3)
             if scores.shape != truth.shape:
                 raise MetricInputError(f"maps {scores.shape} and masks {truth.shape} {where} differ in shape")
@@ -59,7 +64,6 @@ class MapChunks:
                 )
             start += len(scores)
             yield scores, truth
-        self._finite = True
 
     def _pairs(self) -> Iterator[tuple[Any, Any]]:
         if hasattr(self._maps, "shape"):

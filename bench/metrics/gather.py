@@ -17,11 +17,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bench.data.parallel import in_order
 from bench.metrics.chunks import MapChunks
 from bench.metrics.regions import region_weights
 from bench.metrics.tally import Tally, require_both_classes
 
-VALUES_A_SORT = 1 << 24
+VALUES_A_SORT = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -63,19 +64,24 @@ def _gather_numpy(chunks: MapChunks, per_image: bool) -> Gathered:
     best_iou: list[float] = []
     kept: list[np.ndarray] = []
     regions = negatives = 0
+
+    def of_image(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int, float]:
+        amap, mask = pair
+        weight, count = region_weights(mask)
+        return amap[mask], weight, count, largest_iou(amap, mask) if count and per_image else 0.0
+
     for maps, masks in chunks:
         negatives += masks.size - int(np.count_nonzero(masks))
         if not chunks.rereadable:
             kept.append(maps[~masks])
-        for amap, mask in zip(maps, masks, strict=True):
-            weight, count = region_weights(mask)
+        for score, weight, count, best in in_order(of_image, zip(maps, masks, strict=True)):
             if not count:
                 continue
-            scores.append(amap[mask])
+            scores.append(score)
             weights.append(weight)
             regions += count
             if per_image:
-                best_iou.append(largest_iou(amap, mask))
+                best_iou.append(best)
     positives = sum(len(part) for part in scores)
     require_both_classes(positives, negatives, "masks")
     every, counts, overlap = distinct_positives(np.concatenate(scores), np.concatenate(weights), regions)
@@ -101,27 +107,33 @@ def count_negatives(pieces: Iterable[np.ndarray], ascending: np.ndarray) -> tupl
     """(negatives at or above, negatives above) each threshold, int64 [T]; thresholds ascending."""
     at_least = np.zeros(ascending.size, np.int64)
     above = np.zeros(ascending.size, np.int64)
-    for reached in _sorted_batches(piece[piece >= ascending[0]] for piece in pieces):
+
+    def of_batch(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        reached.sort()
         first = np.searchsorted(reached, ascending, side="left")
         # behind the last score of a tie; without a tie both places are one, and most scores have none
         behind = first.copy()
         tied = np.flatnonzero(reached[np.minimum(first, reached.size - 1)] == ascending)
         behind[tied] = np.searchsorted(reached, ascending[tied], side="right")
-        at_least += reached.size - first
-        above += reached.size - behind
+        return reached.size - first, reached.size - behind
+
+    batches = _batches(piece[piece >= ascending[0]] for piece in pieces)
+    for first, behind in in_order(of_batch, batches, ahead=1):
+        at_least += first
+        above += behind
     return at_least, above
 
 
-def _sorted_batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """All values in sorted batches: each costs a search of every threshold, so few and large."""
+def _batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """All values in batches: each costs a search of every threshold, so few and large."""
     waiting: list[np.ndarray] = []
     for piece in pieces:
         waiting.append(piece)
         if sum(map(len, waiting)) >= VALUES_A_SORT:
-            yield np.sort(np.concatenate(waiting))
+            yield np.concatenate(waiting)
             waiting = []
     if any(map(len, waiting)):
-        yield np.sort(np.concatenate(waiting))
+        yield np.concatenate(waiting)
 
 
 def largest_iou(amap: np.ndarray, mask: np.ndarray) -> float:

@@ -21,10 +21,18 @@ def key(bits):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def count_partitions(bits, mask, counts):  # type: ignore[no-untyped-def]
-    """Adds the negatives of bits uint32 [n], mask uint8 [n] to counts int64 [65536]."""
+    """Adds the negatives of bits uint32 [n], mask uint8 [n] to counts int64 [65536]; whether all are finite.
+
+    A partition is the upper half of a key, so NaN and infinities of negatives show in the counts alone.
+    """
+    finite = True
     for i in range(bits.size):
         if mask[i] == 0:
             counts[key(bits[i]) >> np.uint32(16)] += 1
+        elif bits[i] & np.uint32(0x7F800000) == np.uint32(0x7F800000):
+            finite = False
+    # keys of -inf and negative NaN lie up to 0x007FFFFF, those of inf and NaN from 0xFF800000 on
+    return finite and counts[:0x0080].sum() == 0 and counts[0xFF80:].sum() == 0
 
 
 @njit(cache=True, nogil=True)
@@ -55,19 +63,20 @@ def move_partitions(part, starts, kept, heads, low):  # type: ignore[no-untyped-
 def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore[no-untyped-def]
     """Negatives of one partition at or above, and above, each of its distinct positives.
 
-    low[start:stop]: lower bits of the negatives; positive: lower bits of the positives, descending; above:
-    the negatives of higher partitions; at_least, over: int64, filled.
+    low[start:stop]: lower bits of the negatives; positive: keys of the positives, descending; above: the
+    negatives of higher partitions; at_least, over: integers, filled.
     """
     size = stop - start
     if size < 2048:  # clearing and walking 65,536 counters would take longer than a sort
         few = np.sort(low[start:stop])
         i = size - 1
         for t in range(positive.size):
-            while i >= 0 and few[i] > positive[t]:
+            own = np.uint16(positive[t] & np.uint32(0xFFFF))
+            while i >= 0 and few[i] > own:
                 i -= 1
             over[t] = above + size - 1 - i
             j = i
-            while j >= 0 and few[j] == positive[t]:
+            while j >= 0 and few[j] == own:
                 j -= 1
             at_least[t] = above + size - 1 - j
         return
@@ -75,13 +84,14 @@ def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore
     for i in range(start, stop):
         counters[low[i]] += np.uint32(1)
     total = above
-    value = 65535
+    value = np.int64(65535)
     for t in range(positive.size):
-        while value > positive[t]:
-            total += counters[value]
+        place = np.int64(positive[t] & np.uint32(0xFFFF))
+        while value > place:
+            total += np.int64(counters[value])
             value -= 1
         over[t] = total
-        at_least[t] = total + counters[value]
+        at_least[t] = total + np.int64(counters[value])
 
 
 @njit(cache=True, nogil=True)
@@ -172,17 +182,18 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     shift = np.uint32(0)
     while (highest - lowest) >> shift >= BUCKETS:
         shift += np.uint32(1)
-    negatives, positives = np.zeros(BUCKETS, np.int64), np.zeros(BUCKETS, np.int64)
-    over = 0
+    # without a branch: below the lowest into the first, above the highest into the last of two more buckets
+    first, span = np.int64(lowest), np.int64(highest) - np.int64(lowest)
+    every = np.zeros(BUCKETS + 2, np.int64)
     for i in range(bits.size):
-        if mask[i] == 0:
-            k = key(bits[i])
-            if k > highest:
-                over += 1
-            elif k >= lowest:
-                negatives[(k - lowest) >> shift] += 1
+        gap = np.int64(key(bits[i])) - first
+        place = (max(gap, np.int64(-1)) >> np.int64(shift)) + 1
+        every[np.uint64(place if gap <= span else BUCKETS + 1)] += 1
+    positives = np.zeros(BUCKETS, np.int64)
     for i in range(count):
         positives[(positive[i] - lowest) >> shift] += 1
+    negatives = every[1 : BUCKETS + 1] - positives
+    over = every[BUCKETS + 1]
     best, tp, fp = 0.0, 0, over
     for b in range(BUCKETS - 1, -1, -1):
         tp += positives[b]
@@ -203,12 +214,12 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
         return best
     near = np.empty(wanted, np.uint32)
     at = 0
+    lowest_close = lowest + (np.uint32(np.argmax(close)) << shift)
     for i in range(bits.size):
-        if mask[i] == 0:
-            k = key(bits[i])
-            if lowest <= k <= highest and close[(k - lowest) >> shift]:
-                near[at] = k
-                at += 1
+        k = key(bits[i])
+        if lowest_close <= k <= highest and mask[i] == 0 and close[(k - lowest) >> shift]:
+            near[at] = k
+            at += 1
     near = np.sort(near)
     j, passed, bucket = wanted - 1, 0, -1
     for i in range(count - 1, -1, -1):

@@ -6,21 +6,21 @@ the number matters. A partition's lower bits are then counted in 65,536 counters
 and read off at every distinct positive score. Work is linear in the pixels and does not depend on the
 number of thresholds.
 
-Arrays and memory maps are read three times (positives, partition sizes, lower bits); a stream that can be
-read once keeps the lower bits of all partitions.
+Arrays and memory maps are read twice (positives and partition sizes, lower bits); a stream that can be read
+once keeps the lower bits of all partitions.
 
 Needs numba; the counts are those of the plain numpy path (tests/metrics/test_compiled_path.py).
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
+from bench.data.parallel import processors
 from bench.metrics import kernels
 from bench.metrics.chunks import PIXELS_A_CHUNK, MapChunks
 from bench.metrics.tally import Tally, require_both_classes
@@ -39,38 +39,59 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
     """
     if chunks.dtype != np.float32:
         raise TypeError(f"the compiled path is for float32 maps, not {chunks.dtype}")
-    threads = min(MOST_THREADS, _cores())
+    threads = min(MOST_THREADS, processors())
     with ThreadPoolExecutor(threads) as pool:
         negatives = _Negatives(pool, threads)
         keys, weights, ious, regions, pixels = [], [], [], 0, 0
-        for maps, masks in chunks:
+        for maps, masks in chunks.read(finite=not chunks.rereadable):
             bits, mask = _bits(maps), masks.view(np.uint8)
+            if chunks.rereadable:
+                if not negatives.tally(bits.ravel(), mask.ravel()):
+                    _refuse(chunks)
+            else:
+                negatives.keep(bits.ravel(), mask.ravel())
             chunk_keys, chunk_weights, chunk_regions, chunk_ious = _positives(pool, bits, mask, per_image)
             keys.append(chunk_keys)
             weights.append(chunk_weights)
             ious += chunk_ious
             regions += chunk_regions
             pixels += masks.size
-            if not chunks.rereadable:
-                negatives.keep(bits.ravel(), mask.ravel())
         negatives.flush()
         positives = sum(map(len, keys))
         require_both_classes(positives, pixels - positives, "masks")
-        ranked, weight = kernels.sort_keys(np.concatenate(keys), np.concatenate(weights))
-        ranked, weight = ranked[::-1], weight[::-1]
-        last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
-        overlap = np.minimum(np.cumsum(weight)[last] / regions, 1.0)
-        overlap[-1] = 1.0
-        thresholds = ranked[last]
+        thresholds, tp, overlap = _ranked(keys, weights, regions)
         if chunks.rereadable:
-            flat = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks)
-            again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks)
-            negatives.partition(flat, again, thresholds)
+            again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks.read())
+            negatives.partition(again, thresholds)
         else:
             negatives.merge(thresholds)
         at_least, above = negatives.count(thresholds)
-    tally = Tally(_scores(thresholds), last + 1, at_least, above, positives, pixels - positives, overlap)
+        del negatives  # and with it the lower bits
+    fp, fp_above = at_least.astype(np.int64), above.astype(np.int64)
+    tally = Tally(_scores(thresholds), tp, fp, fp_above, positives, pixels - positives, overlap)
     return tally, regions, np.array(ious if per_image else [])
+
+
+def _refuse(chunks: MapChunks) -> NoReturn:
+    """Raises the sentence of the checked read, which says where the bad value is."""
+    for _ in chunks.read(finite=True):
+        pass
+    raise AssertionError("a value was not finite, and then it was")
+
+
+def _ranked(
+    keys: list[np.ndarray], weights: list[np.ndarray], regions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(distinct keys, descending; positives at or above each; region overlap), all [T]; empties its lists."""
+    ranked, weight = np.concatenate(keys), np.concatenate(weights)
+    keys.clear()
+    weights.clear()
+    ranked, weight = kernels.sort_keys(ranked, weight)
+    ranked, weight = ranked[::-1], weight[::-1]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    overlap = np.minimum(np.cumsum(weight)[last] / regions, 1.0)
+    overlap[-1] = 1.0
+    return ranked[last], last + 1, overlap
 
 
 def _positives(
@@ -99,7 +120,7 @@ class _Negatives:
         self.pool, self.threads = pool, threads
         self.waiting: list[Flat] = []
         self.parts: list[Flat] = []
-        self.counts = np.zeros(PARTITIONS, np.int64)
+        self.of_thread = np.zeros((threads, PARTITIONS), np.int64)
         self.low = np.zeros(0, np.uint16)
         self.starts = np.zeros(PARTITIONS + 1, np.int64)
 
@@ -114,13 +135,25 @@ class _Negatives:
         if not self.waiting:
             return
         waiting, self.waiting = self.waiting, []
-        low, starts, counts = self._grouped(waiting, waiting, np.ones(PARTITIONS, bool))
+        of_thread = np.zeros_like(self.of_thread)
+        for bits, mask in waiting:
+            self._count(bits, mask, of_thread)
+        low, starts = self._grouped(waiting, of_thread, np.ones(PARTITIONS, bool))
         self.parts.append((low, starts))
-        self.counts += counts
+        self.of_thread += of_thread
 
-    def partition(self, flat: Iterable[Flat], again: Iterable[Flat], thresholds: np.ndarray) -> None:
-        """All chunks of something that can be read twice: only partitions that hold a positive."""
-        self.low, self.starts, self.counts = self._grouped(flat, again, _held(thresholds))
+    def tally(self, bits: np.ndarray, mask: np.ndarray) -> bool:
+        """Counts the partitions of a chunk that can be read again; whether all its scores are finite."""
+        return self._count(bits, mask, self.of_thread)
+
+    def partition(self, again: Iterable[Flat], thresholds: np.ndarray) -> None:
+        """The chunks that were tallied, read again: only partitions that hold a positive."""
+        self.low, self.starts = self._grouped(again, self.of_thread, _held(thresholds))
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Negatives of each partition, int64 [65536]."""
+        return self.of_thread.sum(axis=0)
 
     def merge(self, thresholds: np.ndarray) -> None:
         """The kept chunks in one, without the partitions that no positive is in."""
@@ -132,19 +165,22 @@ class _Negatives:
             kernels.move_partitions(*self.parts.pop(), partitions, heads, self.low)
 
     def count(self, thresholds: np.ndarray) -> Flat:
-        """(negatives at or above, above) each key of `thresholds` (distinct, descending), int64 [T]."""
-        at_least, above = np.empty(thresholds.size, np.int64), np.empty(thresholds.size, np.int64)
-        higher = self.counts.sum() - np.cumsum(self.counts)  # negatives of higher partitions
-        partition, positive = thresholds >> 16, (thresholds & 0xFFFF).astype(np.uint16)
-        firsts = np.append(np.flatnonzero(np.diff(partition, prepend=PARTITIONS)), thresholds.size)
+        """(negatives at or above, above) each key of `thresholds` (distinct, descending), integers [T]."""
+        counts = self.counts
+        total = int(counts.sum())
+        kind = np.uint32 if total < 1 << 32 else np.int64  # half the memory while the lower bits are held
+        at_least, above = np.empty(thresholds.size, kind), np.empty(thresholds.size, kind)
+        higher = total - np.cumsum(counts)  # negatives of higher partitions
+        firsts = np.append(np.flatnonzero(np.diff(thresholds >> 16, prepend=PARTITIONS)), thresholds.size)
 
         def of_partition(i: int) -> None:
-            p, own = int(partition[firsts[i]]), slice(firsts[i], firsts[i + 1])
+            own = slice(firsts[i], firsts[i + 1])
+            p = int(thresholds[own.start]) >> 16
             kernels.count_at(
                 self.low,
                 self.starts[p],
                 self.starts[p + 1],
-                positive[own],
+                thresholds[own],
                 higher[p],
                 at_least[own],
                 above[own],
@@ -153,32 +189,30 @@ class _Negatives:
         _spread(self.pool, of_partition, range(firsts.size - 1))
         return at_least, above
 
-    def _grouped(
-        self, flat: Iterable[Flat], again: Iterable[Flat], kept: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        of_thread = np.zeros((self.threads, PARTITIONS), np.int64)
-        for bits, mask in flat:
-            self._each(kernels.count_partitions, bits, mask, lambda t: (of_thread[t],))
+    def _count(self, bits: np.ndarray, mask: np.ndarray, of_thread: np.ndarray) -> bool:
+        return all(self._each(kernels.count_partitions, bits, mask, lambda t: (of_thread[t],)))
+
+    def _grouped(self, flat: Iterable[Flat], of_thread: np.ndarray, kept: np.ndarray) -> Flat:
+        """(lower bits by partition, start of each) of the negatives that `of_thread` counted."""
         counts = of_thread.sum(axis=0)
         starts = _starts(np.where(kept, counts, 0))
         # a thread writes behind the threads before it; what is not kept goes to a place of its own at the end
         heads = starts[:-1] + np.cumsum(of_thread, axis=0) - of_thread
         heads[:, ~kept] = starts[-1] + 64 * np.arange(self.threads)[:, None]
         low, step = np.empty(starts[-1] + 64 * self.threads, np.uint16), kept.astype(np.int64)
-        for bits, mask in again:
+        for bits, mask in flat:
             self._each(kernels.scatter, bits, mask, lambda t: (heads[t], step, low))
-        return low, starts, counts
+        return low, starts
 
     def _each(
         self, kernel: Callable[..., Any], bits: np.ndarray, mask: np.ndarray, state: Callable[[int], tuple]
-    ) -> None:
+    ) -> list[Any]:
         cuts = np.linspace(0, bits.size, self.threads + 1).astype(int)
         runs = [
             self.pool.submit(kernel, bits[cuts[t] : cuts[t + 1]], mask[cuts[t] : cuts[t + 1]], *state(t))
             for t in range(self.threads)
         ]
-        for run in runs:
-            run.result()
+        return [run.result() for run in runs]
 
 
 def _spread(pool: ThreadPoolExecutor, call: Callable[[int], Result], items: Sequence[int]) -> list[Result]:
@@ -186,10 +220,6 @@ def _spread(pool: ThreadPoolExecutor, call: Callable[[int], Result], items: Sequ
     step = max(1, len(items) // 32)
     runs = pool.map(lambda start: [call(i) for i in items[start : start + step]], range(0, len(items), step))
     return [result for run in runs for result in run]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _bits(maps: np.ndarray) -> np.ndarray:
