@@ -13,7 +13,8 @@ from torch import Tensor, nn
 WIDTHS = (1, 2, 4, 8, 8, 8)
 
 
-def _conv(inputs: int, outputs: int) -> list[nn.Module]:
+def convolution(inputs: int, outputs: int) -> list[nn.Module]:
+    """A 3x3 convolution with batch norm and ReLU."""
     return [nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
 
 
@@ -25,9 +26,9 @@ class _Up(nn.Module):
         self.reduce = nn.Sequential(
             # Corners aligned, as in the released network: maps differ at the border otherwise.
             nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True),
-            *_conv(inputs, outputs),
+            *convolution(inputs, outputs),
         )
-        self.merge = nn.Sequential(*_conv(outputs + skip, outputs), *_conv(outputs, outputs))
+        self.merge = nn.Sequential(*convolution(outputs + skip, outputs), *convolution(outputs, outputs))
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
         return self.merge(torch.cat((self.reduce(x), skip), dim=1))
@@ -40,7 +41,7 @@ class DraemSubnetwork(nn.Module):
         super().__init__()
         widths = [base_width * factor for factor in WIDTHS]
         self.down = nn.ModuleList(
-            nn.Sequential(*_conv(inputs, outputs), *_conv(outputs, outputs))
+            nn.Sequential(*convolution(inputs, outputs), *convolution(outputs, outputs))
             for inputs, outputs in pairwise([channels, *widths])
         )
         self.pool = nn.MaxPool2d(2)
@@ -51,7 +52,7 @@ class DraemSubnetwork(nn.Module):
             for inputs, skip, outputs in zip([widths[5], *ups], widths[4::-1], ups, strict=False)
         )
         self.head = nn.Conv2d(base_width, classes, 3, padding=1)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def forward(self, images: Tensor) -> Tensor:
         x, skips = images, []
@@ -63,7 +64,8 @@ class DraemSubnetwork(nn.Module):
         return self.head(x)  # (B, classes, H, W)
 
 
-def _initialise(module: nn.Module) -> None:
+def initialise(module: nn.Module) -> None:
+    """DRAEM's initial weights: normal around 0 of convolutions, around 1 of batch norms."""
     if isinstance(module, nn.Conv2d):
         nn.init.normal_(module.weight, 0.0, 0.02)
     elif isinstance(module, nn.BatchNorm2d):

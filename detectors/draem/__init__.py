@@ -1,0 +1,134 @@
+"""DRAEM: a network that paints defects over, and one that finds them by the difference.
+
+Zavrtanik, Kristan, Skocaj, "DRAEM: A discriminatively trained reconstruction embedding for surface anomaly
+detection", ICCV 2021. The defaults are those of its released code. SeaS (ICCV 2025, Tables 2 and 28) replaces
+the pseudo-anomalies by generated ones, or puts real ones beside them; its code for this is not released.
+
+What a batch is made of is the protocol's, by the shares of the split: `pseudo` is DRAEM's own synthesis,
+`generated` and `real` are pools. DRAEM itself: half normal, half pseudo. AnoGen: half normal, a quarter each
+of pseudo and generated, which is what its code draws; the preset `anogen` is the rest of its recipe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from bench.adapters import Batch, Detector, DetectorSplit, Prediction
+from bench.context import Context
+from detectors.pseudo import TextureParams, missing_textures
+from detectors.schedules import DECAY, MILESTONES
+from detectors.supervised import BatchSize, LearningRate, Schedule
+
+
+class DraemParams(TextureParams):
+    """The released code's values, at 256 x 256."""
+
+    reconstructive_width: int = Field(
+        default=128, ge=1, description="channels of the first level of the reconstructive sub-network"
+    )
+    discriminative_width: int = Field(
+        default=64, ge=1, description="channels of the first level of the discriminative sub-network"
+    )
+    epochs: int = Field(default=700, ge=1, description="epochs")
+    epoch_size: int | None = Field(
+        default=None, ge=1, description="examples an epoch; None: the number of normal training images"
+    )
+    batch_size: BatchSize = 8
+    learning_rate: LearningRate = 1e-4
+    schedule: Schedule = "multistep"
+    milestones: tuple[float, ...] = Field(
+        default=MILESTONES, description="shares of the epochs after which multistep lowers the rate"
+    )
+    decay: float = Field(default=DECAY, gt=0, le=1, description="the factor at each milestone of multistep")
+    focal_gamma: float = Field(default=2.0, ge=0, description="focusing exponent of the focal loss")
+    confidence_cutoff: float | None = Field(
+        default=None,
+        ge=0,
+        lt=1,
+        description="anomalous pixels that are given at most this probability do not count in the focal "
+        "loss; AnoGen's remedy for masks larger than their defects",
+    )
+    octaves: int = Field(default=5, ge=0, le=8, description="Perlin noise has 2 to a power in 0..this cells")
+    threshold: float = Field(default=0.5, gt=-1, lt=1, description="Perlin noise above this is anomalous")
+    opacity: float = Field(default=0.8, ge=0, lt=1, description="largest share of the image in the mix, beta")
+    operations: int = Field(default=3, ge=0, le=10, description="changes of a texture before it is laid in")
+    rotated: float = Field(default=0.3, ge=0, le=1, description="share of examples that are turned")
+    rotation: float = Field(default=90.0, ge=0, le=180, description="... by up to this, degrees, either way")
+    precision: Literal["fp32", "bf16"] = Field(
+        default="fp32", description="bf16: automatic mixed precision; about twice as fast where supported"
+    )
+    recalibration_batches: int = Field(
+        default=0, ge=0, description="batches over which batch norm's statistics are averaged anew at the end"
+    )
+    validation_interval: int = Field(
+        default=10, ge=1, description="epochs between models that the harness may choose from"
+    )
+    score_window: int = Field(
+        default=21, ge=1, description="the image score is the highest mean of the map over this many pixels"
+    )
+
+
+class Draem(Detector):
+    """Reconstructive and discriminative sub-networks, trained together on anomalies laid into normal images.
+
+    Model folder: `model.safetensors`, `params.json`, `trace.csv` and `selection.json`.
+    """
+
+    name = "draem"
+    version = 1
+    task = "anomaly"
+    modality = "rgb"
+    scope = "category"
+    imports = ("detectors.draem.training",)
+    Params = DraemParams
+    params: DraemParams
+    presets: ClassVar = {
+        "tiny": {
+            "textures": "procedural",
+            "reconstructive_width": 2,
+            "discriminative_width": 2,
+            "epochs": 2,
+            "epoch_size": 8,
+            "batch_size": 4,
+            "learning_rate": 1e-3,
+            "validation_interval": 1,
+        },
+        "quick": {
+            "textures": "procedural",
+            "keep_grey": True,
+            "reconstructive_width": 12,
+            "discriminative_width": 12,
+            "epochs": 4,
+            "epoch_size": 320,
+            "learning_rate": 2e-3,
+            "schedule": "one_cycle",
+            "rotated": 0.0,
+            "recalibration_batches": 8,
+            "score_window": 11,
+        },
+        "anogen": {
+            "batch_size": 16,
+            "confidence_cutoff": 0.5,
+            "milestones": (400 / 700, 600 / 700),
+            "decay": 0.1,
+        },
+    }
+
+    def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:
+        """Train on `data`, write the model into `out`; goes on from `ctx.scratch` after a kill."""
+        from detectors.draem.training import train
+
+        train(self, data, out, ctx)
+
+    def predict(self, model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:
+        """Maps of the probability of a defect, and the highest mean in a window of the map as the score."""
+        from detectors.draem.prediction import predict
+
+        return predict(model, images, ctx)
+
+    def missing(self, weights: Path | None = None) -> list[str]:
+        return missing_textures(self.name, self.params, weights)

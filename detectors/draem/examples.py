@@ -1,0 +1,69 @@
+"""What DRAEM is shown: an image, what it should be painted over to, and where the defect is.
+
+Section 3.3 of the paper for pseudo-anomalies. Generated and real defects come as they are; where the image
+before the defect is not known, its place is left out of the reconstruction's loss.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from bench.adapters import Batch
+from bench.textures.perlin import perlin_mask
+from bench.textures.photographs import augmented
+from detectors.draem import DraemParams
+from detectors.pseudo import Textures, painted, toned
+
+
+class Examples(NamedTuple):
+    """images and clean uint8 [B, H, W, 3], masks bool [B, H, W]; known bool [B, H, W], false where `clean`
+    is not known."""
+
+    images: np.ndarray
+    clean: np.ndarray
+    masks: np.ndarray
+    known: np.ndarray
+
+
+def examples(
+    batch: Batch, params: DraemParams, textures: Textures, stream: Callable[[int], np.random.Generator]
+) -> Examples:
+    """The examples of a batch drawn with bases; the one at place i draws from `stream(i)` alone."""
+    assert batch.masks is not None
+    assert batch.pseudo is not None
+    assert batch.base is not None
+    assert batch.has_base is not None
+    images, clean, masks = batch.images.copy(), batch.base.copy(), batch.masks.copy()
+    for place in range(len(images)):
+        rng = stream(place)
+        if rng.random() < params.rotated:
+            angle = rng.uniform(-params.rotation, params.rotation)
+            images[place] = turned(images[place], angle, Image.Resampling.BILINEAR)
+            clean[place] = turned(clean[place], angle, Image.Resampling.BILINEAR)
+            masks[place] = turned(masks[place], angle, Image.Resampling.NEAREST)
+        if batch.pseudo[place]:
+            images[place], masks[place] = pseudo_anomaly(clean[place], params, textures, rng)
+    known = batch.has_base[:, None, None] | ~masks
+    return Examples(images, clean, masks, known)
+
+
+def pseudo_anomaly(
+    image: np.ndarray, params: DraemParams, textures: Textures, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The image uint8 [H, W, 3] with a texture laid in, and where, bool [H, W].
+
+    The mask can be empty, about one time in five at the paper's threshold: the image is then a normal one,
+    as in the released code.
+    """
+    size = image.shape[:2]
+    mask = perlin_mask(size, rng, octaves=params.octaves, threshold=params.threshold)
+    texture = augmented(textures(size, rng), rng, params.operations)
+    beta = rng.uniform(0, params.opacity) if params.opacity else 0.0
+    return painted(image, toned(texture, image, params.keep_grey), mask, beta), mask
+
+
+def turned(array: np.ndarray, angle: float, resampling: Image.Resampling) -> np.ndarray:
+    """An image or mask turned by `angle` degrees about its centre, black or false beyond its corners."""
+    return np.asarray(Image.fromarray(array).rotate(angle, resampling)).astype(array.dtype)

@@ -1,0 +1,53 @@
+"""What DRAEM minimises: L2 + SSIM of the reconstruction, and the focal loss of the map (eq. 1 and 3)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from detectors.losses import focal_pixels
+
+WINDOW, SIGMA = 11, 1.5
+C1, C2 = 0.01**2, 0.03**2
+"""Wang et al., "Image quality assessment", 2004, with values within [0, 1]."""
+
+
+def reconstruction_loss(said: Tensor, clean: Tensor, known: Tensor) -> Tensor:
+    """Mean square plus one minus mean SSIM of images (B, 3, H, W), where known bool (B, H, W) is true.
+
+    Elsewhere what was said is taken for right, so that it has no part in either mean.
+    """
+    said = torch.where(known[:, None], said, clean)
+    return F.mse_loss(said, clean) + 1 - ssim(said, clean)
+
+
+def ssim(x: Tensor, y: Tensor) -> Tensor:
+    """Mean structural similarity of images (B, C, H, W), zeros beyond the border as in DRAEM's code."""
+    means = _blurred(torch.stack((x, y, x * x, y * y, x * y)))  # (5, B, C, H, W)
+    mx, my, xx, yy, xy = means
+    vx, vy, cov = xx - mx * mx, yy - my * my, xy - mx * my
+    likeness = (2 * mx * my + C1) * (2 * cov + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
+    return likeness.mean()
+
+
+def _blurred(maps: Tensor) -> Tensor:
+    """The maps under a Gaussian window of 11 x 11."""
+    at = torch.arange(WINDOW, dtype=maps.dtype, device=maps.device) - WINDOW // 2
+    weights = torch.exp(-(at**2) / (2 * SIGMA**2))
+    weights = weights / weights.sum()
+    flat = maps.reshape(-1, 1, *maps.shape[-2:])
+    flat = F.conv2d(flat, weights.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
+    flat = F.conv2d(flat, weights.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
+    return flat.view(maps.shape)
+
+
+def map_loss(logits: Tensor, masks: Tensor, gamma: float, cutoff: float | None) -> Tensor:
+    """Focal loss of logits (B, 2, H, W) against masks bool (B, H, W), mean over all pixels.
+
+    With a cutoff, anomalous pixels whose probability is at most that count as nothing (AnoGen's
+    train_DRAEM.py).
+    """
+    loss = focal_pixels(logits, masks.long(), gamma)
+    if cutoff is not None:
+        doubtful = masks & (torch.softmax(logits.detach(), dim=1)[:, 1] <= cutoff)
+        loss = loss.masked_fill(doubtful, 0.0)
+    return loss.mean()
