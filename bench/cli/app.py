@@ -38,7 +38,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     """ "a,b[released]" to names; commas within brackets do not part."""
     if text is None:
         return None
-    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    names = tuple(part.strip() for part in re.split(r",(?![^\[\]]*\])", text) if part.strip())
     if not names:
         raise BenchError("an empty list of names was given; leave the option out for the protocol's own")
     return names
@@ -235,6 +235,30 @@ def score(
         images, predictions, against, features=features, weights=weights, resolution=resolution, split=split,
         out=out, store_root=store,
     )  # fmt: skip
+    raise typer.Exit(code)
+
+
+@app.command()
+def gate(
+    baseline: Annotated[Path, typer.Option(help="The baseline file, TOML; --update writes it.")],
+    update: Annotated[
+        bool, typer.Option("--update", help="Take the values of the last run in as the baseline.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="With --update: why the numbers may change.")] = "",
+    speed: Annotated[
+        Path | None, typer.Option(help="Result of `pytest --benchmark-json`, to gate speed as well.")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="File for all verdicts as JSON.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="File for all verdicts as JUnit XML.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for a summary in Markdown.")] = None,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Hold the last run against a baseline: exit code 0 as it was, 1 moved or failed, 2 cannot tell."""
+    from bench.cli.gate import Outputs, gate_command
+
+    code = gate_command(
+        baseline, store, update=update, reason=reason, speed=speed, outputs=Outputs(json, junit, markdown)
+    )
     raise typer.Exit(code)
 
 

@@ -1,0 +1,125 @@
+"""Likely causes: what of all that is recorded differs between a metric's baseline and its new value."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from bench.gate.baseline import Baseline, Entry
+from bench.gate.key import COMPARED, Key
+from bench.gate.measured import Measured, Run, numeric
+from bench.gate.verdict import Cause, CauseKind
+
+_KINDS: Mapping[str, CauseKind] = {
+    "dataset": "data",
+    "dataset_fingerprint": "data",
+    "reference": "data",
+    "split": "split",
+    "shots": "split",
+    "features": "weights",
+    "weights_sha256": "weights",
+    "metric_version": "version",
+    "protocol_version": "version",
+    "generator_version": "version",
+    "detector_version": "version",
+}
+_ROLES = ("generator", "detector")
+
+
+def causes(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> tuple[Cause, ...]:
+    """Everything that differs, what is most specific first; "unknown" where nothing recorded does."""
+    found = [
+        *differing_fields(entry, metric),
+        *_methods(key, entry, metric, baseline, run),
+        *_seeds(entry, metric),
+        *_environment(baseline.environment(entry.update), run),
+    ]
+    if not any(cause.kind != "environment" for cause in found):
+        found += _code(baseline.at(entry.update).commit, run.commit)
+    return tuple(dict.fromkeys(found)) or (
+        Cause("unknown", "nothing that is recorded differs: the result is not reproducible"),
+    )
+
+
+def differing_fields(entry: Entry, metric: Measured) -> Iterator[Cause]:
+    """Fields that must be equal for two values to be compared, and are not."""
+    for name in COMPARED:
+        before, after = entry.context[name], metric.context[name]
+        if before != after:
+            told = f"{name.replace('_', ' ')} is {_short(after)}, was {_short(before)}"
+            yield Cause(_KINDS.get(name, "protocol"), told)
+
+
+def _methods(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> Iterator[Cause]:
+    for role in _ROLES:
+        name = getattr(key, role)
+        before, after = entry.context[f"{role}_version"], metric.context[f"{role}_version"]
+        if before != after:
+            yield Cause("version", f"{name} has version {after}, was {before}")
+        was, now = baseline.methods.get(name, {}), run.methods.get(name, {})
+        if before == after and was and now and was.get("id") != now.get("id"):
+            yield Cause("version", f"the source of {name} is {_source(now)}, was {_source(was)}")
+        if entry.context[f"{role}_params"] != metric.context[f"{role}_params"]:
+            yield from _parameters(name, was.get("parameters", {}), now.get("parameters", {}))
+    if entry.context["preset"] != metric.context["preset"]:
+        yield Cause("parameters", f"preset is {metric.context['preset']}, was {entry.context['preset']}")
+
+
+def _parameters(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Cause]:
+    moved = [each for each in {**was, **now} if _as_text(was.get(each)) != _as_text(now.get(each))]
+    for each in moved:
+        yield Cause(
+            "parameters", f"{name}.{each} is {_as_text(now.get(each))}, was {_as_text(was.get(each))}"
+        )
+    if not moved:
+        yield Cause("parameters", f"the parameters of {name} differ")
+
+
+def _seeds(entry: Entry, metric: Measured) -> Iterator[Cause]:
+    before, after = set(entry.values), set(metric.values) | set(metric.absent)
+    if before != after:
+        yield Cause("seeds", f"seeds are {_listed(after)}, were {_listed(before)}")
+
+
+def _environment(before: Mapping[str, Any], run: Run) -> Iterator[Cause]:
+    was, now = numeric(before), numeric(run.environment)
+    for name in was:
+        if name != "packages" and was[name] != now[name]:
+            yield Cause("environment", f"{name} is {_as_text(now[name])}, was {_as_text(was[name])}")
+    old, new = was["packages"], now["packages"]
+    for package in sorted({*old, *new}):
+        if old.get(package) != new.get(package):
+            yield Cause(
+                "environment", f"{package} is {new.get(package, 'absent')}, was {old.get(package, 'absent')}"
+            )
+    if run.mixed:
+        yield Cause("environment", "parts of the run were made in different environments")
+
+
+def _code(before: str, after: str) -> Iterator[Cause]:
+    if before != after or after.endswith("+dirty"):
+        yield Cause(
+            "code", f"the source is at {after or 'no commit'}, was at {before or 'no commit'}, "
+            "and no version was raised"
+        )  # fmt: skip
+
+
+def _source(method: Mapping[str, Any]) -> str:
+    return str(method.get("id", "")).partition("#")[2] or "another"
+
+
+def _as_text(value: Any) -> str:
+    """Equal for a value and for what became of it in a file."""
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(_as_text(each) for each in value)}]"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_as_text(each)}" for name, each in value.items()) or "nothing"
+    return "none" if value is None else str(value)
+
+
+def _short(value: Any) -> str:
+    """Digests by their first digits."""
+    told = str(value)
+    return f"{told[:12]}…" if len(told) >= 40 and " " not in told else told or "none"
+
+
+def _listed(seeds: set[int]) -> str:
+    return ", ".join(map(str, sorted(seeds))) or "none"

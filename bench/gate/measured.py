@@ -1,0 +1,108 @@
+"""What a run measured, in the shape in which it is held against a baseline."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from bench.gate.key import CONTEXT, Key
+from bench.records import Record
+from bench.results import Results
+
+Value = str | int | float
+
+
+@dataclass(frozen=True)
+class Absent:
+    """Why a seed has no value."""
+
+    status: str
+    note: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One metric over the seeds of a run."""
+
+    context: Mapping[str, Value]
+    """Record fields, `bench.gate.key.CONTEXT`: what decides comparability, and the method's version."""
+    n: int
+    unit: str
+    values: Mapping[int, float]
+    """Seed to value."""
+    absent: Mapping[int, Absent]
+    task: str
+    """The task of the first seed, to name it where its bytes change."""
+
+    @property
+    def sign(self) -> int:
+        return -1 if self.context["direction"] == "lower" else 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a gate looks at of a run."""
+
+    metrics: Mapping[Key, Measured]
+    methods: Mapping[str, Mapping[str, Any]]
+    """Name to id, preset and parameters."""
+    environment: Mapping[str, Any]
+    mixed: bool
+    """Whether parts were made in different environments; then no bits need be equal."""
+    commit: str
+    command: str
+    on_gpu: bool
+    ingested: frozenset[str]
+
+    @property
+    def seeds(self) -> frozenset[int]:
+        return frozenset(seed for metric in self.metrics.values() for seed in metric.values)
+
+
+def measured(records: Iterable[Record]) -> dict[Key, Measured]:
+    """Values by metric and seed; costs are not metrics of quality and are left out."""
+    grouped: dict[Key, list[Record]] = {}
+    for record in records:
+        if record.level != "cost" and record.kind == "measured":
+            grouped.setdefault(Key.of(record), []).append(record)
+    return {key: _measured(sorted(rows, key=lambda row: row.seed)) for key, rows in grouped.items()}
+
+
+def run_of(results: Results) -> Run:
+    """The run that results were collected from."""
+    environments = results.provenance.get("environments", [])
+    methods = results.provenance.get("methods", {})
+    commits = [record.commit for record in results.records if record.commit]
+    return Run(
+        metrics=measured(results.records),
+        methods=methods,
+        environment=environments[0] if environments else {},
+        mixed=len({str(numeric(environment)) for environment in environments}) > 1,
+        commit=max(set(commits), key=lambda commit: (commits.count(commit), commit), default=""),
+        command=results.provenance.get("command", ""),
+        on_gpu=any(record.gpu_seconds for record in results.records),
+        ingested=frozenset(name for name, told in methods.items() if told["id"].endswith("@ingested")),
+    )
+
+
+def numeric(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of an environment that may change a bit of a result: not the kernel, nor the core count."""
+    kept = {name: environment.get(name) for name in ("python", "machine", "cpu", "gpus", "torch")}
+    packages = {
+        name: version
+        for name, version in environment.get("packages", {}).items()
+        if name not in ("defectbench", "pandas")
+    }
+    return {**kept, "packages": packages}
+
+
+def _measured(rows: list[Record]) -> Measured:
+    valued = {row.seed: row for row in rows if row.status == "ok" and row.value is not None}
+    first = min(valued.values(), key=lambda row: row.seed) if valued else rows[0]
+    return Measured(
+        context={name: getattr(first, name) for name in CONTEXT},
+        n=first.n,
+        unit=first.unit,
+        values={seed: float(row.value) for seed, row in valued.items() if row.value is not None},
+        absent={row.seed: Absent(row.status, row.note) for row in rows if row.seed not in valued},
+        task=first.task,
+    )

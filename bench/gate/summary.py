@@ -1,0 +1,144 @@
+"""A judgment for people: on a terminal, and as Markdown for a pull request."""
+
+from collections.abc import Iterator, Sequence
+
+from bench.gate.verdict import MOVED, UNTOLD, Exit, Judgment, Status, Verdict
+
+MOST_ROWS = 40
+_SAID = {Exit.PASS: "pass", Exit.REGRESSION: "FAIL", Exit.CANNOT_TELL: "CANNOT TELL"}
+_COUNTED: tuple[tuple[Status, str], ...] = (
+    ("loss", "worse"),
+    ("gain", "better"),
+    ("failed", "failed"),
+    ("missing", "missing"),
+    ("incomparable", "incomparable"),
+    ("unclear", "unclear"),
+    ("same", "the same"),
+    ("within", "within what is allowed"),
+    ("new", "new"),
+    ("ignored", "not gated"),
+)
+
+
+def headline(judgment: Judgment) -> str:
+    """ "FAIL: of 12 metrics 2 worse, 1 better, 9 the same"."""
+    counts = [(len(judgment.of(status)), said) for status, said in _COUNTED]
+    told = ", ".join(f"{count} {said}" for count, said in counts if count)
+    return f"{_SAID[judgment.exit]}: of {len(judgment.verdicts)} metrics {told or 'none'}"
+
+
+def as_text(judgment: Judgment, accept: str) -> str:
+    """The table of a terminal; `accept` is the command that takes the new values in."""
+    lines = [f"bench gate {headline(judgment)}"]
+    rows = [_row(verdict) for verdict in shown(judgment)]
+    widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_HEAD) - 1)]
+    for *cells, reason in rows:
+        padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(f"  {padded}  {reason}")
+    lines += [f"  {each}" for each in _hidden(judgment)]
+    if judgment.causes:
+        lines.append("likely causes")
+        lines += [f"  {cause.kind}: {cause.told} ({_metrics(count)})" for cause, count in judgment.causes]
+    lines += [f"{each}" for each in _notes(judgment)]
+    if judgment.exit != Exit.PASS:
+        lines.append(f"to accept what was measured: {accept}")
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown(judgment: Judgment, accept: str) -> str:
+    """The summary of a pull request."""
+    lines = [f"### `bench gate` {headline(judgment)}", ""]
+    rows = [_row(verdict) for verdict in shown(judgment)]
+    if rows:
+        lines += [_markdown_row(_HEAD), "|" + "---|" * len(_HEAD)]
+        lines += [_markdown_row(row) for row in rows]
+        lines += ["", *_hidden(judgment)]
+    if judgment.causes:
+        lines += ["", "**Likely causes**", ""]
+        lines += [
+            f"- {cause.kind}: {_escaped(cause.told)} ({_metrics(count)})" for cause, count in judgment.causes
+        ]
+    lines += ["", *(f"{each}" for each in _notes(judgment))]
+    if judgment.exit != Exit.PASS:
+        lines += ["", f"To accept what was measured: `{accept}`"]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def shown(judgment: Judgment) -> Sequence[Verdict]:
+    """What is not as it was, losses first, at most `MOST_ROWS`."""
+    return judgment.of(*MOVED, *UNTOLD)[:MOST_ROWS] if _few(judgment) else _by_weight(judgment)[:MOST_ROWS]
+
+
+def _few(judgment: Judgment) -> bool:
+    return len(judgment.of(*MOVED, *UNTOLD)) <= MOST_ROWS
+
+
+def _by_weight(judgment: Judgment) -> list[Verdict]:
+    order = {status: rank for rank, (status, _) in enumerate(_COUNTED)}
+    return sorted(judgment.of(*MOVED, *UNTOLD), key=lambda verdict: order[verdict.status])
+
+
+def _hidden(judgment: Judgment) -> Iterator[str]:
+    more = len(judgment.of(*MOVED, *UNTOLD)) - MOST_ROWS
+    if more > 0:
+        yield f"and {more} more; --json FILE holds all"
+
+
+_HEAD = ("", "where", "metric", "was", "is", "change", "reason")
+
+
+def _row(verdict: Verdict) -> tuple[str, ...]:
+    return (
+        verdict.status.upper(),
+        verdict.cell,
+        verdict.measure,
+        number(verdict.before),
+        number(verdict.after),
+        "" if verdict.change is None else f"{verdict.change:+.4g}",
+        _reason(verdict),
+    )
+
+
+def _reason(verdict: Verdict) -> str:
+    told = f"{verdict.rule}: {verdict.reason}"
+    if verdict.p is not None:
+        told += f", p {verdict.p:.2g}"
+    elif verdict.allowed and verdict.rule != "speed":
+        told += f" of {verdict.allowed:.2g}"
+    return told
+
+
+def number(values: Sequence[float]) -> str:
+    """A mean over seeds, or a dash."""
+    return f"{sum(values) / len(values):.6g}" if values else "–"
+
+
+def _notes(judgment: Judgment) -> Iterator[str]:
+    blind = [verdict.visible for verdict in judgment.verdicts if verdict.visible is not None]
+    if blind:
+        middle = sorted(blind)[len(blind) // 2]
+        yield (
+            f"the least loss that half of the {len(blind)} stochastic metrics would show 9 times in 10: "
+            f"{middle:.3g}; more seeds, and updates with other seeds, lower it"
+        )
+    environments = {
+        verdict.reason for verdict in judgment.verdicts if verdict.reason.startswith("another environment")
+    }
+    if environments:
+        yield "this environment is not the baseline's: deterministic metrics were held to their tolerance"
+
+
+def _metrics(count: int) -> str:
+    return f"{count} metric{'s' * (count != 1)}"
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(_escaped(cell) for cell in cells) + " |"
+
+
+def _escaped(text: str) -> str:
+    """Text that stays in its cell, and is no markup."""
+    plain = " ".join(text.split())
+    for mark in "\\|`*_<>[]":
+        plain = plain.replace(mark, f"\\{mark}")
+    return plain
