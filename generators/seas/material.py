@@ -1,0 +1,158 @@
+"""What one product is learned from: its images in all views, as latents, and which of them a step draws."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from bench.adapters import CategoryTrain
+from bench.context import Context
+from bench.data.images import resize_image, resize_mask
+from bench.errors import BenchError
+from bench.streams import stream
+from generators.seas.params import SeaSParams
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+TURNS, MIRRORS = 4, 3
+"""Quarter turns, and none, left to right or top to bottom."""
+
+
+class View(NamedTuple):
+    """One image in one pose: `kind` is the number of its defect type, -1 for a normal image."""
+
+    kind: int
+    row: int
+    turn: int
+    mirror: int
+
+
+@dataclass(frozen=True)
+class Material:
+    """The images of one product: `abnormal[kind]` are rows of the type, `normal` rows of train/good."""
+
+    category: CategoryTrain
+    types: tuple[str, ...]
+    abnormal: tuple[tuple[int, ...], ...]
+    normal: tuple[int, ...]
+    side: int
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        """(kind, row) of all abnormal images, the unified set X_df."""
+        return [(kind, row) for kind, rows in enumerate(self.abnormal) for row in rows]
+
+    def image(self, view: View) -> np.ndarray:
+        """uint8 [side, side, 3], in its pose."""
+        if view.kind < 0:
+            image = self.category.normal[view.row]
+        else:
+            image = self.category.anomalies[self.types[view.kind]][view.row].image
+        if image.shape[0] != self.side:
+            image = resize_image(image, self.side)
+        return posed(image, view)
+
+    def mask(self, view: View) -> np.ndarray:
+        """bool [side, side], in its pose; all false for normal images."""
+        if view.kind < 0:
+            return np.zeros((self.side, self.side), dtype=bool)
+        mask = self.category.anomalies[self.types[view.kind]][view.row].mask
+        if mask.shape[0] != self.side:
+            mask = resize_mask(mask, self.side)
+        return posed(mask, view)
+
+
+def posed(pixels: np.ndarray, view: View) -> np.ndarray:
+    """Turned by quarter turns, then mirrored."""
+    turned = np.rot90(pixels, view.turn)
+    return np.ascontiguousarray({0: turned, 1: turned[:, ::-1], 2: turned[::-1]}[view.mirror])
+
+
+def choose_normals(category: CategoryTrain, params: SeaSParams, ctx: Context, owner: str) -> list[int]:
+    """Rows of the normal images X_ob that a product is learned from. BenchError where there are none."""
+    if not len(category.normal):
+        raise BenchError(
+            f"'{owner}' learns from normal images, and train/good of '{category.name}' is empty; add some"
+        )
+    listing = params.normal_order == "listing"
+    rng = stream(owner, "listing", category.name) if listing else ctx.rng(f"normals/{category.name}")
+    return [int(row) for row in rng.permutation(len(category.normal))[: params.normals]]
+
+
+def gather(
+    category: CategoryTrain, types: Sequence[str], normal: Sequence[int], params: SeaSParams, owner: str
+) -> Material:
+    """The training images of a product. Images whose mask is empty say nothing of where the anomaly is.
+
+    Raises BenchError where a defect type has no image with a mask.
+    """
+    abnormal = []
+    for defect in types:
+        rows = [row for row, real in enumerate(category.anomalies[defect]) if real.mask.any()]
+        if not rows:
+            raise BenchError(
+                f"'{owner}' learns each defect type from masked images, and every training mask of "
+                f"'{defect}' of '{category.name}' is empty; check ground_truth/{defect}"
+            )
+        abnormal.append(tuple(rows[: params.anomalies]))
+    return Material(category, tuple(types), tuple(abnormal), tuple(normal), params.side)
+
+
+def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, normal: int) -> list[View]:
+    """The views of one batch: first abnormal images of the unified set, then normal ones."""
+    pairs = material.pairs
+    chosen = [pairs[i] for i in rng.integers(len(pairs), size=abnormal)] if abnormal else []
+    chosen += [(-1, material.normal[i]) for i in rng.integers(len(material.normal), size=normal)]
+    turns, mirrors = rng.integers(TURNS, size=len(chosen)), rng.integers(MIRRORS, size=len(chosen))
+    if params.augmentation == "none":
+        turns, mirrors = turns * 0, mirrors * 0
+    return [
+        View(kind, row, int(turn), int(mirror))
+        for (kind, row), turn, mirror in zip(chosen, turns, mirrors, strict=True)
+    ]
+
+
+class Latents:
+    """Means and deviations of the VAE's latents of each view, encoded once and kept on the device."""
+
+    def __init__(self, vae: Any, material: Material, device: torch.device) -> None:
+        self.vae, self.material, self.device = vae, material, device
+        self._kept: dict[View, tuple[Tensor, Tensor]] = {}
+
+    def draw(self, views: Sequence[View], noise: Tensor) -> Tensor:
+        """A draw of the scaled latents of each view, (B, 4, h, w); `noise` of that shape decides it."""
+        held = [self._of(view) for view in views]
+        means, deviations = (torch.cat([pair[i] for pair in held]) for i in (0, 1))
+        return (means + deviations * noise) * self.vae.config.scaling_factor
+
+    def masks(self, views: Sequence[View]) -> Tensor:
+        """float32 (B, side, side) of 0 and 1."""
+        masks = np.stack([self.material.mask(view) for view in views])
+        return torch.from_numpy(masks).to(self.device).float()
+
+    def _of(self, view: View) -> tuple[Tensor, Tensor]:
+        if view not in self._kept:
+            # One at a time: in a batch the same image has other bits, and a resumed fit draws other batches.
+            with torch.no_grad():
+                found = self.vae.encode(as_input(self.material.image(view)[None], self.vae)).latent_dist
+            self._kept[view] = (found.mean.float(), found.std.float())
+        return self._kept[view]
+
+
+def as_input(images: np.ndarray, network: Any) -> Tensor:
+    """uint8 [B, H, W, 3] to [-1, 1] (B, 3, H, W), of the network's type and on its device."""
+    pixels = torch.from_numpy(images).to(network.device).permute(0, 3, 1, 2)
+    return (pixels.float() / 127.5 - 1).to(network.dtype).contiguous()
+
+
+def latent_noise(rng: Generator, count: int, vae: Any, side: int, device: torch.device) -> Tensor:
+    """Standard normal float32 (count, 4, side/8, side/8), drawn on the CPU: the same on every device."""
+    latent = side // 2 ** (len(vae.config.block_out_channels) - 1)
+    drawn = rng.standard_normal((count, vae.config.latent_channels, latent, latent), dtype=np.float32)
+    return torch.from_numpy(drawn).to(device)

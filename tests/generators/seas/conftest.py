@@ -1,0 +1,171 @@
+"""A Stable Diffusion of tiny size with random weights, saved and read as the real one; and a product for it."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bench.adapters import TrainSplit
+from bench.conformance.trial_split import part_of, trial_split
+from bench.context import Context
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("diffusers", reason="the extra 'diffusion' is not installed")
+pytest.importorskip("transformers", reason="the extra 'diffusion' is not installed")
+
+WORDS = ("a", "photo", "of", "with", "defect", "object", "plate", "weave", "chip", "washer", ",")
+SCHEDULE = {
+    "_class_name": "PNDMScheduler",
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "num_train_timesteps": 1000,
+    "steps_offset": 1,
+    "set_alpha_to_one": False,
+    "skip_prk_steps": True,
+}
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def save_tokenizer(folder: Path) -> int:
+    """A byte-pair tokenizer of single letters and a few whole words; returns the size of its vocabulary."""
+    from transformers import CLIPTokenizer
+
+    letters = [chr(code) for code in range(33, 127)]
+    vocabulary = [*letters, *(f"{letter}</w>" for letter in letters)]
+    merges = []
+    for word in WORDS:
+        parts = [*word[:-1], f"{word[-1]}</w>"]
+        while len(parts) > 1:
+            merges.append((parts[0], parts[1]))
+            parts = [parts[0] + parts[1], *parts[2:]]
+            vocabulary.append(parts[0])
+    entries = dict.fromkeys([*vocabulary, "<|startoftext|>", "<|endoftext|>"])
+    vocab = {token: number for number, token in enumerate(entries)}
+    folder.mkdir(parents=True)
+    (folder / "vocab.json").write_text(json.dumps(vocab))
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(f"{a} {b}" for a, b in dict.fromkeys(merges))
+    )
+    tokenizer = CLIPTokenizer(vocab=vocab, merges=list(dict.fromkeys(merges)), model_max_length=24)
+    tokenizer.save_pretrained(folder)
+    return len(vocab)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A weights folder that holds `stable-diffusion-v1-4` at tiny size, in diffusers layout, safetensors."""
+    from diffusers import AutoencoderKL, UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    folder = tmp_path_factory.mktemp("weights")
+    base = folder / "stable-diffusion-v1-4"
+    size = save_tokenizer(base / "tokenizer")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        CLIPTextModel(
+            CLIPTextConfig(
+                vocab_size=size,
+                hidden_size=32,
+                intermediate_size=64,
+                num_hidden_layers=2,
+                num_attention_heads=4,
+                max_position_embeddings=24,
+                bos_token_id=size - 2,
+                eos_token_id=size - 1,
+                pad_token_id=size - 1,
+            )
+        ).save_pretrained(base / "text_encoder")
+        UNet2DConditionModel(
+            sample_size=16,
+            layers_per_block=1,
+            block_out_channels=(16, 32, 32, 32),
+            cross_attention_dim=32,
+            norm_num_groups=8,
+            attention_head_dim=4,
+            down_block_types=("CrossAttnDownBlock2D",) * 3 + ("DownBlock2D",),
+            up_block_types=("UpBlock2D",) + ("CrossAttnUpBlock2D",) * 3,
+        ).save_pretrained(base / "unet")
+        AutoencoderKL(
+            block_out_channels=(16, 16, 16),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            norm_num_groups=8,
+            layers_per_block=1,
+            latent_channels=4,
+            sample_size=64,
+        ).save_pretrained(base / "vae")
+    (base / "scheduler").mkdir()
+    (base / "scheduler" / "scheduler_config.json").write_text(json.dumps(SCHEDULE))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base_folder(weights: Path) -> Path:
+    return weights / "stable-diffusion-v1-4"
+
+
+@pytest.fixture(scope="session")
+def split(tmp_path_factory: pytest.TempPathFactory) -> TrainSplit:
+    """The product "plate" with two defect types."""
+    return part_of(trial_split(tmp_path_factory.mktemp("split")), "category", "plate", "")
+
+
+@pytest.fixture
+def context(tmp_path: Path, weights: Path) -> Callable[..., Context]:
+    def make(name: str = "scratch", stage: str = "generator.fit", seed: int = 0, **given: Any) -> Context:
+        scratch = tmp_path / name
+        scratch.mkdir(exist_ok=True)
+        return Context(seed, stage, "seas", "plate", "cpu", scratch, weights, **given)
+
+    return make
+
+
+@pytest.fixture
+def tuning(base_folder: Path, split: TrainSplit, context: Callable[..., Context]) -> Callable[..., Any]:
+    """A fine-tuning of the tiny model on "plate", with options: base, text, prompts, material, tuning."""
+    from generators.seas.base import TextSide, load_base
+    from generators.seas.fine_tuning import FineTuning
+    from generators.seas.fitting import prompts_for
+    from generators.seas.material import Latents, choose_normals, gather
+    from generators.seas.params import TINY, SeaSParams
+
+    def make(**options: Any) -> SimpleNamespace:
+        params = SeaSParams(**{**TINY, **options})
+        category = split.categories["plate"]
+        ctx = context()
+        base = load_base(base_folder)
+        prompts = prompts_for(params, "plate", len(category.anomalies))
+        text = TextSide(base, prompts)
+        normal = choose_normals(category, params, ctx, "seas")
+        material = gather(category, sorted(category.anomalies), normal, params, "seas")
+        base.vae.requires_grad_(False)
+        latents = Latents(base.vae, material, torch.device("cpu"))
+        stage = FineTuning(base, text, prompts, material, latents, params, torch.device("cpu"))
+        return SimpleNamespace(
+            base=base,
+            text=text,
+            prompts=prompts,
+            material=material,
+            latents=latents,
+            params=params,
+            stage=stage,
+            ctx=ctx,
+        )
+
+    return make
+
+
+def random_maps(*shape: int, seed: int = 0) -> Any:
+    return torch.from_numpy(np.random.default_rng(seed).random(shape))
