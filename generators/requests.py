@@ -4,15 +4,17 @@ from bench.adapters import CategoryTrain, Request, TrainSplit
 from bench.errors import BenchError, did_you_mean
 
 
-def requested_category(generator: str, data: TrainSplit, request: Request) -> CategoryTrain:
+def requested_category(
+    generator: str, data: TrainSplit, request: Request, normals: bool = False
+) -> CategoryTrain:
     """The category of the request, with at least one normal image.
 
-    Raises BenchError for an unknown category, for normal images (these generators make none) and for a
-    category without normal training images.
+    Raises BenchError for an unknown category, for normal images unless the generator makes `normals`, and for
+    a category without normal training images.
     """
     if request.category not in data.categories:
         raise BenchError(did_you_mean("category", request.category, data.categories))
-    if request.defect == "good":
+    if request.defect == "good" and not normals:
         raise BenchError(
             f"'{generator}' makes no normal images, but 'good' of '{request.category}' was asked for"
         )

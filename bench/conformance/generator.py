@@ -63,7 +63,9 @@ class Trial:
         return self.generator.configure(self.preset, self.overrides)
 
     def defects(self, category: str) -> tuple[str, ...]:
-        """What can be asked of this generator: the types of the category, or "any"."""
+        """What can be asked of this generator: the types of the category, "any", or no anomaly at all."""
+        if "anomaly" not in self.generator.yields:
+            return ()
         return (
             tuple(self.split.categories[category].anomalies) if "type" in self.generator.yields else ("any",)
         )
@@ -215,9 +217,11 @@ def yields_what_it_says(trial: Trial) -> None:
     yields = trial.generator.yields
     category = next(iter(trial.split.categories))
     refused = {"no such defect", *(() if "normal" in yields else ("good",))}
+    if "anomaly" not in yields:
+        refused.add("any")
     if "type" not in yields:
         refused |= set(trial.split.categories[category].anomalies)
-    known = Request(category, trial.defects(category)[0], range(1))
+    known = trial.requests(range(1))[0]
     for defect in sorted(refused):
         _refused(trial, known, Request(category, defect, range(1)))
     for request in trial.requests(range(2)):

@@ -130,9 +130,12 @@ def generation_score(
     """Score the anomalies of one generator on one category."""
     profile = _profile(config, category)
     on_gpu = Resources(gpu=True)
-    perceptual = make(
-        "features.perceptual", profile, [("generated", generated), ("base", real.base)], resources=on_gpu
-    )
+    compared = [("generated", generated), ("base", real.base)]
+    asked: dict[str, Any] = dict(profile)
+    if config.ic_lpips != ("default",):  # about test images too, which the default rule has no use for
+        compared.append(("test", real.test))
+        asked["dialects"] = list(config.ic_lpips)
+    perceptual = make("features.perceptual", asked, compared, resources=on_gpu)
     nearest = make(
         "generation.nearest",
         profile,

@@ -108,6 +108,8 @@ class PlanConfig:
     mixes: Mapping[str, Mix] = field(default_factory=dict)
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
+    ic_lpips: tuple[str, ...] = ("default",)
+    """Dialects of IC-LPIPS."""
 
 
 @dataclass(frozen=True)

@@ -161,6 +161,7 @@ def prepare_request(
             for name, shares in spec.mixes.items()
         },
         modalities=scale.modalities,
+        ic_lpips=tuple(spec.ic_lpips),
     )
     about = _about(request, spec, config, data, banner)
     return Prepared(config, module, data, about, tuple(notes))

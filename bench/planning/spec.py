@@ -83,6 +83,8 @@ class ProtocolSpec(_Spec):
     """The mix, of no generator, that gains are counted from."""
     generated_normals: list[str] = []
     """Mixes in which a generator's normal images stand beside those of train/good."""
+    ic_lpips: list[Literal["default", "anomalyhybrid"]] = ["default"]
+    """Dialects of IC-LPIPS."""
     detectors: dict[str, MethodSpec] = {}
     scales: dict[str, Scale]
 

@@ -17,11 +17,12 @@ from bench.conformance.generator import (
 )
 from bench.context import Context
 from bench.errors import BenchError
+from generators.augmented_normals import AugmentedNormals
 from generators.crop_paste import CropPaste
 from generators.cutpaste import CutPaste
 from generators.perlin import Perlin
 
-BUILT_IN = [CropPaste, CutPaste, Perlin]
+BUILT_IN = [AugmentedNormals, CropPaste, CutPaste, Perlin]
 
 
 @pytest.fixture(scope="module")
