@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.planning.plan import Node, Plan
 from bench.published import published_records
-from bench.records import Record, Status, read_records
+from bench.records import Record, Status, detector_on, read_records
 from bench.results import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
 
@@ -126,7 +126,7 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
 
 def _made_by(plan: Plan, score: Node) -> Iterator[tuple[str, str]]:
     """The expensive tasks of a score: ("generator.fit", key) and the like."""
-    if score.stage == "score.generation":
+    if score.stage in ("score.generation", "score.normals"):
         pool = plan.nodes[plan.nodes[score.input("generated")].input("pool")]
         for _, sampled in pool.inputs:
             if plan.nodes[sampled].stage == "generator.sample":
@@ -149,9 +149,10 @@ def _galleries(plan: Plan, store: Store) -> Iterator[Gallery]:
     seen: set[str] = set()
     for key in plan.goals:
         node = plan.nodes[key]
-        if node.stage != "score.generation":
+        if node.stage not in ("score.generation", "score.normals"):
             continue
-        for role, name in (("base", "real"), ("generated", node.labels["generator"])):
+        real = "base" if node.stage == "score.generation" else "normal"
+        for role, name in ((real, "real"), ("generated", node.labels["generator"])):
             pool = plan.nodes[node.input(role)].input("pool")
             if pool in seen or not store.done(pool):
                 continue
@@ -207,7 +208,7 @@ def _maps(plan: Plan, store: Store) -> Iterator[Maps]:
             labels = node.labels
             yield Maps(
                 labels["category"],
-                labels["detector"],
+                detector_on(labels["detector"], labels.get("modality", "rgb")),
                 labels.get("generator", "none"),
                 labels["mix"],
                 labels["seed"],
@@ -230,7 +231,7 @@ def _traces(plan: Plan, store: Store) -> Iterator[Trace]:
             table = np.genfromtxt(curve, delimiter=",", names=True, ndmin=1)
             labels = node.labels
             yield Trace(
-                labels["detector"],
+                detector_on(labels["detector"], labels.get("modality", "rgb")),
                 labels.get("generator", "none"),
                 labels["mix"],
                 store.definition(model)["params"]["category"],
@@ -255,7 +256,7 @@ def _curves(plan: Plan, store: Store) -> Iterator[Curves]:
         held = json.loads((store.out(key) / "curves.json").read_text())
         yield Curves(
             labels["category"],
-            labels["detector"],
+            detector_on(labels["detector"], labels.get("modality", "rgb")),
             labels.get("generator", "none"),
             labels["mix"],
             labels["seed"],

@@ -84,6 +84,11 @@ class Record:
     commit: str = ""
 
 
+def detector_on(detector: str, modality: str) -> str:
+    """What to call a detector that is given other than colour images: "unet on depth"."""
+    return detector if modality == "rgb" else f"{detector} on {modality}"
+
+
 PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")
 """Filled in from the manifest when records are loaded; two stores agree on all else."""
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from bench.records import Record
+from bench.records import Record, detector_on
 
 MIX_ORDER = (
     "real",
@@ -117,7 +117,10 @@ class Column:
     @classmethod
     def of(cls, record: Record) -> "Column":
         detector = Method(
-            record.detector, record.detector_variant, record.detector_params, record.detector_version
+            detector_on(record.detector, record.modality),
+            record.detector_variant,
+            record.detector_params,
+            record.detector_version,
         )
         return cls(record.level, record.metric, record.dialect, detector, record.unit, record.direction)
 
