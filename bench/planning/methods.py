@@ -1,7 +1,7 @@
 """Methods as users name them (`seas`, `seas[released]`) to adapters with every parameter filled in."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import NoneType
@@ -19,9 +19,25 @@ Kind = Literal["generator", "detector"]
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says of methods: parameters by method name, taken from `--set name.key=value`."""
+    """What the command line says of methods: `--set name.key=value`, by method name.
+
+    `--set generator.key=value` (or detector.) is said of every chosen generator that has such a parameter;
+    what is said of a method by its name goes before it.
+    """
 
     params: Mapping[str, Mapping[str, Any]]
+
+    def of(self, kind: Kind, name: str, takes: Collection[str]) -> dict[str, Any]:
+        """What is said of one method, which takes these parameters."""
+        shared = {key: value for key, value in self.params.get(kind, {}).items() if key in takes}
+        return {**shared, **self.params.get(name, {})}
+
+    def check_shared(self, kind: Kind, methods: Sequence[Method]) -> None:
+        """BenchError where something is said of every generator (or detector) that none of them takes."""
+        taken = {key for method in methods if method.adapter for key in _takes(kind, method.adapter)}
+        for key in self.params.get(kind, {}):
+            if key not in taken:
+                raise BenchError(did_you_mean("parameter", key, taken, of=f"the chosen {kind}s"))
 
     @staticmethod
     def split(settings: Mapping[str, Any], known: Sequence[str]) -> "tuple[Overrides, dict[str, Any]]":
@@ -32,7 +48,7 @@ class Overrides:
             method, dot, key = name.partition(".")
             if not dot:
                 rest[name] = value
-            elif method not in known:
+            elif method not in (*known, *get_args(Kind)):
                 raise BenchError(did_you_mean("method", method, known, of=f"--set {name}"))
             else:
                 methods.setdefault(method, {})[key] = value
@@ -64,7 +80,8 @@ def resolve(
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
     in_effect = preset or (scale.preset if scale.preset in adapter.presets else "")
     laid_down = _merged(spec.detectors.get(name), scale.methods.get(name))
-    given = {key: _none(adapter, key, value) for key, value in overrides.params.get(name, {}).items()}
+    said = overrides.of(kind, name, _takes(kind, adapter))
+    given = {key: _none(adapter, key, value) for key, value in said.items()}
     scope = given.pop("scope", None) or laid_down.scope or adapter.scope  # type: ignore[attr-defined]
     _check_scope(kind, name, scope)
     balanced = given.pop("balanced", laid_down.balanced)
@@ -109,6 +126,12 @@ def _parse(named: str) -> tuple[str, str]:
     if not match:
         raise BenchError(f"'{named}' is no method name; write name or name[preset]")
     return match[1], match[2] or ""
+
+
+def _takes(kind: Kind, adapter: type[Adapter]) -> set[str]:
+    """What can be set of a method: its parameters, and what a protocol lays down for it."""
+    laid_down = {"scope", "balanced"} if kind == "detector" else {"scope"}
+    return {*adapter.Params.model_fields, *laid_down}
 
 
 def _merged(of_protocol: MethodSpec | None, of_scale: MethodSpec | None) -> MethodSpec:

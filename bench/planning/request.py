@@ -184,6 +184,7 @@ def _methods(
     ingested: Mapping[str, Any],
 ) -> tuple[Method, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in named)
+    overrides.check_shared(kind, methods)
     names = [method.name for method in methods]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
