@@ -88,6 +88,8 @@ def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) 
 
     A generator that knows no types makes as many in all as one that does.
     """
+    if generator.lacking:
+        return {}
     if generator.ingested is not None:
         return {name: n for name, n in _held(config, generator, category).items() if name != GOOD}
     yields = yields_of(generator)
@@ -100,6 +102,8 @@ def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) 
 
 def normals_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
     """How many normal images a generator makes for a category; empty where it makes none."""
+    if generator.lacking:
+        return {}
     if generator.ingested is not None:
         return {name: n for name, n in _held(config, generator, category).items() if name == GOOD}
     return {GOOD: config.generated_per_type} if "normal" in yields_of(generator) else {}

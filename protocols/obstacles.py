@@ -76,12 +76,16 @@ def _cannot_see(
 
 
 def no_anomalies(generator: Method, category: CategoryPlan) -> str:
+    if generator.lacking:
+        return generator.lacking
     if generator.ingested is not None:
         return f"{generator.name} was ingested without images of {category.name}"
     return f"{generator.name} makes no anomalies"
 
 
 def no_normals(generator: Method, category: CategoryPlan) -> str:
+    if generator.lacking:
+        return generator.lacking
     if generator.ingested is not None:
         return f"{generator.name} was ingested without normal images of {category.name}"
     return f"{generator.name} makes no normal images"

@@ -73,3 +73,10 @@ class Adapter(ABC):
         Asked before any work starts. `weights` is the folder of local weight files, or None.
         """
         return []
+
+    def weights_digest(self, weights: Path | None = None) -> str:
+        """A digest of weight files that the parameters name without saying what is in them; "" where none do.
+
+        Part of the keys of this adapter's tasks. Asked only where nothing is missing.
+        """
+        return ""

@@ -95,9 +95,17 @@ def _reasons(plan: Plan) -> dict[str, int]:
 
 
 def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
-    """Generators and detectors that were both named and of which not one cell can be together."""
-    if request.generators is None or request.detectors is None:
+    """Generators that were named and can be in no cell; and pairs that were both named and cannot be."""
+    if request.generators is None:
         return []
+    made = {plan.nodes[key].labels.get("generator") for key in plan.goals}
+    alone = {
+        name: f"{name} was asked for by name and cannot be: {cell.reason}"
+        for cell in plan.skipped
+        if (name := cell.labels.get("generator")) and name not in made
+    }
+    if request.detectors is None:
+        return list(alone.values())
     possible = {
         (node.labels.get("generator"), node.labels.get("detector"))
         for node in (plan.nodes[key] for key in plan.goals)
@@ -105,6 +113,6 @@ def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
     refused = {}
     for cell in plan.skipped:
         pair = (cell.labels.get("generator"), cell.labels.get("detector"))
-        if all(pair) and pair not in possible:
+        if all(pair) and pair not in possible and pair[0] not in alone:
             refused[pair] = f"{pair[1]} with {pair[0]} was asked for by name and cannot be: {cell.reason}"
-    return list(refused.values())
+    return [*alone.values(), *refused.values()]

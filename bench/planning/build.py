@@ -116,6 +116,7 @@ def _generator_fit(
         "category": "" if generator.scope == "dataset" else category.name,
         "defect": defect if generator.scope == "defect" else "",
         "resolution": config.resolution,
+        **({"weights": generator.weights} if generator.weights else {}),
     }
     return _method_task("generator.fit", generator, params, training_inputs(covered), seed)
 

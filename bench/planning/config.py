@@ -29,6 +29,10 @@ class Method:
     """For ingested methods: category to what `bench ingest` registered."""
     balanced: bool = True
     """For detectors: whether batches are drawn by the shares of the mix, or from all images alike."""
+    weights: str = ""
+    """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
+    lacking: str = ""
+    """For generators: the sentence about what this machine has not; its cells are skipped for it."""
 
 
 @dataclass(frozen=True)

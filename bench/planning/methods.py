@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args
@@ -113,6 +113,17 @@ def what_is_missing(methods: Sequence[Method], weights: Path | None) -> list[str
             for sentence in adapter.missing(weights):
                 found.append(sentence if method.name in sentence else f"'{method.name}': {sentence}")
     return found
+
+
+def equipped(generator: Method, weights: Path | None) -> Method:
+    """The generator with what it lacks on this machine or, lacking nothing, the digest of its weights."""
+    lacking = what_is_missing([generator], weights)
+    if lacking or generator.adapter is None:
+        return replace(generator, lacking=lacking[0] if lacking else "")
+    found = generator.adapter(generator.adapter.Params(**generator.params)).weights_digest(weights)
+    if not found:
+        return generator
+    return replace(generator, weights=found, params_digest=digest([dict(generator.params), found])[:16])
 
 
 def _load(kind: Kind, name: str, ingested: Mapping[str, Any]) -> type[Adapter]:

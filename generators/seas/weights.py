@@ -19,7 +19,6 @@ FILES = (
     "scheduler/scheduler_config.json",
 )
 """What is read of a folder in diffusers layout; nothing of it is a pickle."""
-PATTERNS = '--include "tokenizer/*" "*.json" "*/*.safetensors"'
 _PIECE = 1 << 20
 
 
@@ -57,14 +56,13 @@ def missing_base(owner: str, base: str, weights: Path | None) -> list[str]:
     if find_base(base, weights) is not None:
         return []
     begun = next((folder for folder in places(base, weights) if (folder / "unet").is_dir()), None)
+    why = "it is neither in the folder of --weights nor in the hub's cache"
     if begun is not None:
-        why = f"{begun} has no {lacking(begun)[0]}"
-    else:
-        looked = f"the weights folder {weights}" if weights else "no --weights folder given"
-        why = f"it is not there ({looked}; not in the cache {hub_cache()})"
+        why = f"of it {lacking(begun)[0]} is not there"
     return [
-        f"'{owner}' needs the base model {base} as safetensors, and {why}: fetch it by `hf download {base} "
-        f"{PATTERNS}`, or put a folder in diffusers layout as {Path(base).name} into the folder of --weights"
+        f"'{owner}' needs the diffusion model {base} as safetensors, and {why}: fetch it by "
+        f"`hf download {base}`, or put a folder in diffusers layout as {Path(base).name} into the folder of "
+        "--weights"
     ]
 
 
