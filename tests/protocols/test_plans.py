@@ -1,0 +1,206 @@
+"""What each protocol trains on what, what its gains are counted from, and what it says cannot be."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import registry
+from bench.errors import BenchError
+from bench.planning.methods import bare_name
+from bench.planning.spec import load_spec
+from bench.tasks import closure
+
+PROTOCOLS = (
+    "mvtec_generation",
+    "mvtec_localization",
+    "mvtec_supervised",
+    "mvtec_synthesis",
+    "mvtec_unsupervised",
+)
+Planned = Callable[..., Any]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_scale_names_methods_that_exist(protocol: str) -> None:
+    spec = load_spec(registry.load("protocol", protocol).SPEC)
+    assert set(spec.scales) == {"paper", "quick", "smoke"}
+    for scale in spec.scales.values():
+        assert {bare_name(name) for name in scale.generators} <= set(registry.names("generator"))
+        assert {bare_name(name) for name in scale.detectors} <= set(registry.names("detector"))
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_row_has_the_same_share_of_normal_images(protocol: str) -> None:
+    spec = load_spec(registry.load("protocol", protocol).SPEC)
+    assert len({shares["normal"] for shares in spec.mixes.values()}) == 1
+
+
+@pytest.mark.parametrize(
+    ("protocol", "detector", "baseline"),
+    [
+        ("mvtec_generation", "unet", "real"),
+        ("mvtec_localization", "unet", "real"),
+        ("mvtec_supervised", "unet", "real"),
+        ("mvtec_synthesis", "maker", "pseudo"),
+        ("mvtec_unsupervised", "normals", "normal"),
+    ],
+)
+def test_gains_are_counted_from_the_first_row_which_has_no_generator(
+    planned: Planned, protocol: str, detector: str, baseline: str
+) -> None:
+    plan = planned(protocol, generators=("crop_paste",), detectors=(detector,))
+    assert plan.rows()[0] == (baseline, "none")
+    assert plan.prepared.about["baseline"] == baseline
+
+
+def test_synthesis_replaces_a_detectors_own_anomalies_or_stands_beside_them(planned: Planned) -> None:
+    plan = planned("mvtec_synthesis", generators=("crop_paste",), detectors=("maker",))
+    assert plan.rows() == [
+        ("pseudo", "none"),
+        ("pseudo+real", "none"),
+        ("generated", "crop_paste"),
+        ("pseudo+generated", "crop_paste"),
+    ]
+    assert plan.trained_on() == {
+        "pseudo": {"normal"},
+        "pseudo+real": {"normal", "real"},
+        "generated": {"normal", "generated"},
+        "pseudo+generated": {"normal", "generated"},
+    }
+    shares = [task.params["shares"] for task in plan.tasks("detector.fit")]
+    assert [each.get("pseudo", 0) for each in shares] == [0.5, 0.25, 0, 0.25]
+
+
+def test_normals_of_a_generator_stand_beside_train_good(planned: Planned) -> None:
+    asked = {"generators": ("augmented_normals", "crop_paste"), "detectors": ("normals",)}
+    plan = planned("mvtec_unsupervised", **asked)
+    assert plan.rows() == [("normal", "none"), ("normal+generated", "augmented_normals")]
+    assert plan.trained_on() == {"normal": {"normal"}, "normal+generated": {"normal", "generated-normal"}}
+    assert plan.reasons("pixel") == {"crop_paste makes no normal images"}
+    assert [task.params["defect"] for task in plan.tasks("generator.sample")] == ["good"]
+
+
+def test_generated_normals_stand_beside_generated_defects_in_a_row_of_their_own(
+    planned: Planned, deep: Path
+) -> None:
+    plan = planned("mvtec_localization", data=deep, generators=("deep", "crop_paste"))
+    assert plan.rows() == [
+        ("real", "none"),
+        ("generated", "deep"),
+        ("generated+generated-normal", "deep"),
+        ("generated", "crop_paste"),
+    ]
+    assert plan.trained_on()["generated+generated-normal"] == {"normal", "generated", "generated-normal"}
+    assert plan.reasons("pixel") == {"crop_paste makes no normal images"}
+
+
+def test_defects_and_normals_of_one_generator_are_apart(planned: Planned, deep: Path) -> None:
+    plan = planned("mvtec_supervised", data=deep, generators=("deep",), detectors=("unet",))
+    counts = [set(task.params["counts"]) for task in plan.tasks("generator.cache")]
+    assert sorted(counts, key=len) == [{"good"}, {"dent", "missing_part", "scratch", "stain"}]
+    assert {stage.stage for stage in plan.goals} >= {"score.generation", "score.normals"}
+    for fit in plan.tasks("detector.fit"):
+        pools = [task.params["counts"] for role, task in fit.inputs if role.startswith("generated/")]
+        assert all("good" not in pool for pool in pools)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "detector", "reason"),
+    [
+        ("mvtec_synthesis", "unet", "unet makes no anomalies of its own"),
+        ("mvtec_supervised", "normals", "normals learns from normal images alone"),
+        ("mvtec_supervised", "patchcore", "patchcore learns from normal images alone"),
+    ],
+)
+def test_a_detector_that_cannot_learn_from_a_mix_is_skipped_with_the_reason(
+    planned: Planned, protocol: str, detector: str, reason: str
+) -> None:
+    plan = planned(protocol, generators=("crop_paste",), detectors=(detector,))
+    assert reason in plan.reasons("pixel")
+
+
+def test_a_share_of_own_anomalies_needs_shares(planned: Planned) -> None:
+    asked = {"generators": ("crop_paste",), "detectors": ("maker",), "settings": ("maker.balanced=false",)}
+    plan = planned("mvtec_synthesis", **asked)
+    assert plan.rows() == [("generated", "crop_paste")]
+    assert plan.reasons("pixel") == {"with balanced=false maker has no share for anomalies of its own"}
+
+
+def test_a_generator_of_normals_alone_has_no_metrics_of_anomalies(planned: Planned) -> None:
+    plan = planned("mvtec_generation", generators=("augmented_normals",), detectors=("resnet34",))
+    reason = "augmented_normals makes no anomalies"
+    assert plan.reasons("generation") == plan.reasons("classification") == {reason}
+    assert len(plan.tasks("score.normals")) == 1
+
+
+def test_quality_is_also_taken_in_the_dialect_of_the_paper_and_needs_held_out_images_for_it(
+    planned: Planned,
+) -> None:
+    (ours,) = planned("mvtec_generation", generators=("crop_paste",)).tasks("features.perceptual")
+    (plain,) = planned("mvtec_supervised", generators=("crop_paste",)).tasks("features.perceptual")
+    assert ours.params["dialects"] == ["default", "anomalyhybrid"]
+    assert "test" in dict(ours.inputs)
+    assert "test" not in dict(plain.inputs)
+
+
+def test_an_ablation_is_one_setting_for_all_generators_that_have_it(planned: Planned) -> None:
+    asked = {"generators": ("crop_paste", "perlin")}
+    plan = planned("mvtec_generation", settings=("generator.placement=natural",), **asked)
+    placed = {task.adapter: task.params["params"].get("placement") for task in plan.tasks("generator.fit")}
+    assert placed == {"crop_paste@1": "natural", "perlin@1": None}
+    own = ("generator.placement=natural", "crop_paste.placement=similar")
+    (fit, _) = planned("mvtec_generation", settings=own, **asked).tasks("generator.fit")
+    assert fit.params["params"]["placement"] == "similar"
+    with pytest.raises(BenchError, match="unknown parameter 'placment' of 'the chosen generators'"):
+        planned("mvtec_generation", settings=("generator.placment=natural",), **asked)
+
+
+def test_depth_is_skipped_where_there_is_none(planned: Planned, deep: Path) -> None:
+    asked = {"generators": ("crop_paste",), "settings": ("modalities=rgb,depth,rgb+depth",)}
+    plan = planned("mvtec_localization", **asked)
+    assert "washer has no depth maps" in plan.reasons("pixel")
+    assert {task.params["labels"].get("modality", "rgb") for task in plan.tasks("score.detection")} == {"rgb"}
+    plan = planned("mvtec_localization", data=deep, **asked)
+    assert "crop_paste makes no depth" in plan.reasons("pixel")
+
+
+def test_a_segmenter_is_trained_on_colour_and_on_depth_and_fused(planned: Planned, deep: Path) -> None:
+    asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=rgb,depth,rgb+depth",)}
+    plan = planned("mvtec_localization", **asked)
+    seen = [task.params["labels"].get("modality", "rgb") for task in plan.tasks("score.detection")]
+    assert sorted(seen) == ["depth"] * 3 + ["rgb"] * 3 + ["rgb+depth"] * 3
+    assert len(plan.tasks("detector.fit")) == 6  # what is fused is not trained again
+    assert len(plan.tasks("detector.fuse")) == 3
+    by_depth = [
+        task
+        for task in plan.tasks("detector.fit")
+        if {used.stage for _, used in task.inputs} == {"data.depth_images"}
+    ]
+    assert len(by_depth) == 3
+    test = {task.key for task in plan.tasks("data.cache") if task.params["part"] == "test"}
+    assert all(not test & closure([fit]).keys() for fit in plan.tasks("detector.fit"))
+
+
+def test_classifiers_are_not_fused(planned: Planned, deep: Path) -> None:
+    asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=depth,rgb+depth",)}
+    plan = planned("mvtec_generation", **asked)
+    reason = "resnet34 names defects; only anomaly maps and scores are fused"
+    assert plan.reasons("classification") == {reason}
+
+
+@pytest.mark.parametrize(
+    "said", ["modalities=rgb,rgb", "modalities=infrared", "modalities=1", "modalities=''"]
+)
+def test_a_wrong_modality_is_refused_in_one_sentence(planned: Planned, said: str) -> None:
+    with pytest.raises(BenchError, match="--set: modalities"):
+        planned("mvtec_localization", settings=(said,))
+
+
+def test_other_protocols_share_what_they_have_in_common(planned: Planned) -> None:
+    """Running a second protocol in a store makes nothing again that the first one made."""
+    asked = {"generators": ("crop_paste",), "detectors": ("unet",)}
+    one, other = planned("mvtec_supervised", **asked), planned("mvtec_localization", **asked)
+    for stage in ("data.cache", "generator.cache", "features", "features.perceptual"):
+        assert {task.key for task in one.tasks(stage)} == {task.key for task in other.tasks(stage)}
