@@ -82,6 +82,7 @@ class Draem(Detector):
     version = 1
     task = "anomaly"
     modality = "rgb"
+    trains_on = frozenset({"normal", "pseudo", "real", "generated"})
     scope = "category"
     imports = ("detectors.draem.training",)
     Params = DraemParams
