@@ -45,7 +45,8 @@ class Record:
     """Digest of the generator's parameters, defaults filled in."""
     generated_per_type: int = 0
     mix: str = ""
-    """real | generated | generated+real, or "" where nothing is trained."""
+    """What a detector was trained on beside normal images, as its protocol names it (real, generated+real,
+    pseudo, normal+generated), or "" where nothing is trained."""
     scope: str = ""
     detector: str = "none"
     detector_version: int = 0
@@ -54,7 +55,7 @@ class Record:
     selection: str = ""
     seed: int = 0
     level: str = ""
-    """generation | generation-normal | image | pixel | classification | cost."""
+    """generation | generation-normal | generation-depth | image | pixel | classification | cost."""
     metric: str = ""
     dialect: str = "default"
     metric_version: int = 0
@@ -86,7 +87,7 @@ class Record:
 
 def detector_on(detector: str, modality: str) -> str:
     """What to call a detector that is given other than colour images: "unet on depth"."""
-    return detector if modality == "rgb" else f"{detector} on {modality}"
+    return detector if modality == "rgb" or detector == "none" else f"{detector} on {modality}"
 
 
 PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")

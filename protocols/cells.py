@@ -14,7 +14,7 @@ from bench.planning.methods import task_of
 from bench.records import UNKNOWN
 from bench.tasks import Task
 from protocols.ground import Ground, Row, anomalies_of
-from protocols.obstacles import cannot_be, no_anomalies, no_normals
+from protocols.obstacles import cannot_be, cannot_be_made, no_normals
 
 
 def duplicates(ground: Ground) -> Iterator[Task]:
@@ -24,22 +24,37 @@ def duplicates(ground: Ground) -> Iterator[Task]:
 
 
 def generation(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
-    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category, then its normals."""
-    config = ground.config
+    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category, then its normals.
+
+    Where detectors are to see depth, the same of its depth images.
+    """
+    yield from _generation(ground, generator, "rgb")
+    if ground.config.modalities != ("rgb",):
+        yield from _generation(ground, generator, "depth")
+    yield from generated_normals(ground, generator)
+
+
+def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
+    config, images = ground.config, ground.depth if modality == "depth" else ground.colour
+    metrics = build.DEPTH_METRICS if modality == "depth" else build.GENERATION_METRICS
     for category in ground.split.categories:
-        labels = {**_labels(ground, category.name), **_generator_labels(config, generator)}
-        made = ground.colour.anomalies[generator.name].get(category.name)
-        if made is None:
-            yield Skipped(labels, build.GENERATION_METRICS, no_anomalies(generator, category))
+        labels = {
+            **_labels(ground, category.name),
+            **_generator_labels(config, generator),
+            **({"modality": modality} if modality != "rgb" else {}),
+        }
+        reason = cannot_be_made(config, generator, category, modality)
+        if reason:
+            yield Skipped(labels, metrics, reason)
             continue
-        yield build.generation_score(config, category, ground.colour.pools[category.name], made, labels)
+        made = images.anomalies[generator.name][category.name]
+        yield build.generation_score(config, category, images.pools[category.name], made, labels)
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
-                (("generation", "is"), ("generation", "ic_lpips"), ("generation", "ic_lpips_a")),
+                tuple((level, name) for level, name in metrics if name in ("is", "ic_lpips", "ic_lpips_a")),
                 f"{generator.name} knows no defect types; this metric is taken a type",
             )
-    yield from generated_normals(ground, generator)
 
 
 def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:

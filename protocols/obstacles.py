@@ -60,16 +60,29 @@ def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: Cate
     return ""
 
 
+def cannot_be_made(config: PlanConfig, generator: Method, category: CategoryPlan, modality: str) -> str:
+    """Why the defects of a generator cannot be scored in a modality; empty where they can."""
+    if not anomalies_of(config, generator, category):
+        return no_anomalies(generator, category)
+    return _no_depth(generator, category) if modality == "depth" else ""
+
+
+def _no_depth(generator: Method | None, category: CategoryPlan) -> str:
+    if not category.has_depth:
+        return f"{category.name} has no depth maps"
+    if generator and "depth" not in yields_of(generator):
+        return f"{generator.name} makes no depth"
+    return ""
+
+
 def _cannot_see(
     detector: Method, row: Row, category: CategoryPlan, names_defects: bool, modality: str
 ) -> str:
     """Why a cell of depth cannot be; empty where it can, and for colour."""
     if modality == "rgb":
         return ""
-    if not category.has_depth:
-        return f"{category.name} has no depth maps"
-    if row.generator and "depth" not in yields_of(row.generator):
-        return f"{row.generator.name} makes no depth"
+    if reason := _no_depth(row.generator, category):
+        return reason
     if modality == "rgb+depth" and names_defects:
         return f"{detector.name} names defects; only anomaly maps and scores are fused"
     return ""

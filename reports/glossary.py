@@ -27,6 +27,7 @@ TITLES = {
 LEVELS = {
     "generation": "generated defects",
     "generation-normal": "generated normals",
+    "generation-depth": "depth of generated defects",
     "image": "image level",
     "pixel": "pixel level",
     "classification": "classification",

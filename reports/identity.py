@@ -1,7 +1,7 @@
 """What a row and a column of a leaderboard are.
 
-A row is one way to train: without a generator (the real third only, say), or with one in a mix. A column is one measurement: a metric
-in a dialect, taken with one detector (or with none, for the images themselves).
+A row is one way to train: without a generator (the real third only, say), or with one in a mix. A column is
+one measurement: a metric in a dialect, taken with one detector (or with none, for the images themselves).
 """
 
 import unicodedata
@@ -23,7 +23,15 @@ MIX_ORDER = (
     "generated+generated-normal",
     "",
 )
-LEVEL_ORDER = ("generation", "generation-normal", "image", "pixel", "classification", "cost")
+LEVEL_ORDER = (
+    "generation",
+    "generation-normal",
+    "generation-depth",
+    "image",
+    "pixel",
+    "classification",
+    "cost",
+)
 METRIC_ORDER = (
     "is",
     "kid",

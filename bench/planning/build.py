@@ -21,6 +21,8 @@ GENERATION_METRICS = (
     ("generation", "leaks"),
     ("generation", "mask_agreement"),
 )
+DEPTH_METRICS = tuple(("generation-depth", name) for _, name in GENERATION_METRICS)
+"""The same of the depth of generated images."""
 NORMAL_METRICS = (("generation-normal", "kid"),)
 DETECTION_METRICS = tuple(
     [("image", name) for name in ("auroc", "ap", "f1_max")]

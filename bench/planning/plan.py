@@ -41,6 +41,8 @@ class Node:
     @property
     def metrics(self) -> tuple[tuple[str, str], ...]:
         """(level, metric) pairs that a scoring task gives at least."""
+        if self.stage == "score.generation" and self.labels.get("modality") == "depth":
+            return build.DEPTH_METRICS
         return _METRICS.get(self.stage, ())
 
 

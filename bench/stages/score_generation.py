@@ -40,7 +40,8 @@ class _Features:
 def score(run: StageRun) -> None:
     """Write the records of the anomalies of one generator on one category."""
     generated, base = _read(run.inputs.one("generated")), _read(run.inputs.one("base"))
-    template = _template(run, generated, "generation")
+    level = "generation-depth" if run.params["labels"].get("modality") == "depth" else "generation"
+    template = _template(run, generated, level)
     records = [
         *_is_records(template, generated),
         _kid_record(template, generated, base, "base third of the category"),

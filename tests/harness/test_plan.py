@@ -289,8 +289,8 @@ def test_a_changed_image_changes_what_rests_on_it_alone(
     after = prepare(store, data=changed, **asked)
 
     kept = keys(before) & keys(after)
-    rest_on_it = keys(before, "data.cache", part="test", category="leather")
-    assert len(rest_on_it) == 1
+    rest_on_it = keys(before, "data.", part="test", category="leather")
+    assert len(rest_on_it) == 2  # the decoded images, and their masks under the rules of repositories
     for key, task in closure(goals(before)).items():
         names_the_fingerprint = task.stage.startswith("score.")
         assert (key in kept) == (not rest_on_it & closure([task]).keys() and not names_the_fingerprint)
