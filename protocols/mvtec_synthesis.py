@@ -1,7 +1,7 @@
 """Generated defects in the place of a detector's own synthesis.
 
 DRAEM and GLASS make their anomalies themselves; a generator's take their place (SeaS 4.2, Table 2) or stand
-beside them (AnoGen), and so do the real ones that the generator learned from (SeaS, Table 28). All rows of a
+beside them (AnoGen), and so do the real ones that the generators learned from (SeaS, Table 28). All rows of a
 detector are trained alike, with equal normals; the papers' baselines are official checkpoints.
 """
 
@@ -26,6 +26,6 @@ def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
             yield from cells.generation(ground, generator)
         for detector in config.detectors:
             for row in cells.rows(
-                config, detector, ["pseudo", "pseudo+real"], ["generated", "pseudo+generated"]
+                config, detector, ["pseudo", "real", "pseudo+real"], ["generated", "pseudo+generated"]
             ):
                 yield from cells.detection(ground, detector, row)

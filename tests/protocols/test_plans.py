@@ -59,18 +59,20 @@ def test_synthesis_replaces_a_detectors_own_anomalies_or_stands_beside_them(plan
     plan = planned("mvtec_synthesis", generators=("crop_paste",), detectors=("maker",))
     assert plan.rows() == [
         ("pseudo", "none"),
+        ("real", "none"),
         ("pseudo+real", "none"),
         ("generated", "crop_paste"),
         ("pseudo+generated", "crop_paste"),
     ]
     assert plan.trained_on() == {
         "pseudo": {"normal"},
+        "real": {"normal", "real"},
         "pseudo+real": {"normal", "real"},
         "generated": {"normal", "generated"},
         "pseudo+generated": {"normal", "generated"},
     }
     shares = [task.params["shares"] for task in plan.tasks("detector.fit")]
-    assert [each.get("pseudo", 0) for each in shares] == [0.5, 0.25, 0, 0.25]
+    assert [each.get("pseudo", 0) for each in shares] == [0.5, 0, 0.25, 0, 0.25]
 
 
 def test_normals_of_a_generator_stand_beside_train_good(planned: Planned) -> None:

@@ -54,7 +54,7 @@ def test_synthesis(run: Callable[..., Rows], flat: Path) -> None:
     check(records)
     for detector in ("maker", "draem"):
         mixes = {mix for name, mix, _ in measured(records, "pixel") if name == detector}
-        assert mixes == {"pseudo", "pseudo+real", "generated", "pseudo+generated"}
+        assert mixes == {"pseudo", "real", "pseudo+real", "generated", "pseudo+generated"}
 
 
 def test_unsupervised(run: Callable[..., Rows], flat: Path, tmp_path: Path) -> None:
