@@ -62,7 +62,7 @@ class PatchCoreParams(Params):
     coreset: Literal["amazon", "anomalib", "none"] = Field(
         default="amazon",
         description="greedy selection after a random projection. amazon: dense, to 128 values, from 10 "
-        "random points; anomalib: sparse, to the Johnson-Lindenstrauss length, from one; none: keep every patch",
+        "random points; anomalib: sparse, to the Johnson-Lindenstrauss length, from one; none: keep all",
     )
     coreset_share: float = Field(default=0.1, gt=0, le=1, description="share of the patches that is kept")
     k: int = Field(default=1, ge=1, description="nearest memories over which a patch's distance is averaged")
@@ -114,6 +114,7 @@ class PatchCore(Detector):
     version = 1
     task = "anomaly"
     modality = "rgb"
+    trains_on = frozenset({"normal"})
     scope: ClassVar[Literal["dataset", "category"]] = "category"
     imports = ("detectors.patchcore.memory", "detectors.patchcore.scoring")
     Params = PatchCoreParams

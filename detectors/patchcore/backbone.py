@@ -30,6 +30,9 @@ class Backbone(nn.Module):
     map without its class tokens.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, name: str, layers: Sequence[str]) -> None:
         super().__init__()
         self.name, self.layers = name, tuple(layers)
@@ -119,7 +122,7 @@ def stored(name: str, layers: Sequence[str], path: Path) -> Backbone:
 
 def resized(images: np.ndarray, size: int | None, crop: int | None, device: str) -> Tensor:
     """uint8 [B, H, W, 3] to float32 (B, 3, side, side) in [0, 1], resized (bilinear, antialiased, rounded to
-    whole grey levels, as Pillow does) and cut to the central `crop`."""
+    whole grey levels, as Pillow does, but for one level here and there) and cut to the central `crop`."""
     x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
     if size is not None and x.shape[-2:] != (size, size):
         x = nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)

@@ -1,10 +1,10 @@
 """Greedy coreset selection: the point farthest from the points chosen so far, again and again.
 
 Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, algorithm 1 (the
-k-center greedy of Sener & Savarese). A plain loop reads every point for every choice. Distances to the chosen points only shrink,
-so an old distance bounds the present one from above: only the points with the largest bounds are brought up
-to date, in blocks, by matrix products, and choices are made inside a block as long as its farthest point is
-farther than every bound outside. The choices are those of the plain loop.
+k-center greedy of Sener & Savarese). A plain loop reads every point for every choice. Distances to the chosen
+points only shrink, so an old distance bounds the present one from above: only the points with the largest
+bounds are brought up to date, in blocks, by matrix products, and choices are made inside a block as long as
+its farthest point is farther than every bound outside. The choices are those of the plain loop.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Selection:
 
 
 def begin(bounds: np.ndarray, size: int) -> Selection:
-    """A selection of `size` points that has chosen none; `bounds` are the squared distances it starts from."""
+    """A selection of `size` points that has chosen none; `bounds` are squared distances to start from."""
     return Selection(
         np.array(bounds, np.float64), np.zeros(len(bounds), np.int32), np.full(size, -1, np.int64)
     )

@@ -39,8 +39,8 @@ class Memory:
         for part in queries.split(TILE_QUERIES):
             moved = part - self.centre
             if k == 1:
-                found = nearest_of(moved, self.moved, self.halves)
-                found = torch.from_numpy(found).to(part.device)[:, None]
+                row = nearest_of(moved, self.moved, self.halves)
+                found = torch.from_numpy(row).to(part.device)[:, None]
             else:
                 gaps = torch.addmm(self.halves, moved, self.moved.T, alpha=-1)
                 found = gaps.topk(k, dim=1, largest=False).indices
