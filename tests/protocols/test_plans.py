@@ -126,7 +126,7 @@ def test_a_detector_that_cannot_learn_from_a_mix_is_skipped_with_the_reason(
 def test_a_share_of_own_anomalies_needs_shares(planned: Planned) -> None:
     asked = {"generators": ("crop_paste",), "detectors": ("maker",), "settings": ("maker.balanced=false",)}
     plan = planned("mvtec_synthesis", **asked)
-    assert plan.rows() == [("generated", "crop_paste")]
+    assert plan.rows() == [("real", "none"), ("generated", "crop_paste")]
     assert plan.reasons("pixel") == {"with balanced=false maker has no share for anomalies of its own"}
 
 
