@@ -83,12 +83,21 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
     return Images(pools, made(colour.anomalies), made(colour.normals))
 
 
+def lacks(generator: Method, category: CategoryPlan) -> str:
+    """What a generator needs and has not, on this machine or in this category; "" where nothing is lacking."""
+    if generator.lacking or generator.adapter is None or category.has_depth:
+        return generator.lacking
+    assert issubclass(generator.adapter, Generator)
+    needs = "depth" in generator.adapter.needs
+    return f"{generator.name} needs depth maps, which {category.name} has not" if needs else ""
+
+
 def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
     """How many images of which defect a generator makes for a category.
 
     A generator that knows no types makes as many in all as one that does.
     """
-    if generator.lacking:
+    if lacks(generator, category):
         return {}
     if generator.ingested is not None:
         return {name: n for name, n in _held(config, generator, category).items() if name != GOOD}
@@ -102,7 +111,7 @@ def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) 
 
 def normals_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
     """How many normal images a generator makes for a category; empty where it makes none."""
-    if generator.lacking:
+    if lacks(generator, category):
         return {}
     if generator.ingested is not None:
         return {name: n for name, n in _held(config, generator, category).items() if name == GOOD}

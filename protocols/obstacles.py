@@ -2,7 +2,7 @@
 
 from bench.adapters import Detector
 from bench.planning.config import CategoryPlan, Method, PlanConfig
-from protocols.ground import Row, anomalies_of, normals_of, yields_of
+from protocols.ground import Row, anomalies_of, lacks, normals_of, yields_of
 
 
 def cannot_be(
@@ -89,16 +89,16 @@ def _cannot_see(
 
 
 def no_anomalies(generator: Method, category: CategoryPlan) -> str:
-    if generator.lacking:
-        return generator.lacking
+    if reason := lacks(generator, category):
+        return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without images of {category.name}"
     return f"{generator.name} makes no anomalies"
 
 
 def no_normals(generator: Method, category: CategoryPlan) -> str:
-    if generator.lacking:
-        return generator.lacking
+    if reason := lacks(generator, category):
+        return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without normal images of {category.name}"
     return f"{generator.name} makes no normal images"

@@ -168,6 +168,14 @@ def test_depth_is_skipped_where_there_is_none(planned: Planned, deep: Path) -> N
     assert "crop_paste makes no depth" in plan.reasons("pixel")
 
 
+def test_a_generator_that_needs_depth_is_skipped_where_there_is_none(planned: Planned) -> None:
+    plan = planned("mvtec_localization", generators=("deep",))
+    reason = "deep needs depth maps, which washer has not"
+    assert (
+        plan.reasons("generation") == plan.reasons("generation-normal") == plan.reasons("pixel") == {reason}
+    )
+
+
 def test_a_segmenter_is_trained_on_colour_and_on_depth_and_fused(planned: Planned, deep: Path) -> None:
     asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=rgb,depth,rgb+depth",)}
     plan = planned("mvtec_localization", **asked)
