@@ -84,7 +84,7 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
 
 
 def lacks(generator: Method, category: CategoryPlan) -> str:
-    """What a generator needs and has not, on this machine or in this category; "" where nothing is lacking."""
+    """What a generator needs and has not, on this machine or in this category; "" where it has all."""
     if generator.lacking or generator.adapter is None or category.has_depth:
         return generator.lacking
     assert issubclass(generator.adapter, Generator)
