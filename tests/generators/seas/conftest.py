@@ -1,4 +1,4 @@
-"""A Stable Diffusion of tiny size with random weights, saved and read as the real one; and a product for it."""
+"""A Stable Diffusion of tiny size with random weights, saved and read as the real one, and a product."""
 
 import json
 from collections.abc import Callable, Iterator
