@@ -38,6 +38,7 @@ def collect(plan: Plan, store: Store) -> Results:
         curves=tuple(_curves(plan, store)),
         dialects=tuple(_dialects(plan, store)),
         baseline=plan.about.get("baseline", "real"),
+        title=plan.about.get("title", ""),
         published=published_records(plan.about["protocol"], version),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
     )
@@ -103,14 +104,14 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
                 continue
             seen.add(key)
             manifest = store.manifest(key)
-            covered = store.definition(key)["params"].get("category", "")
+            params = store.definition(key)["params"]
             cost = Record(
-                **{**node.labels, "category": covered or "all"},
+                **{**node.labels, "category": params.get("category", "") or "all"},
                 level="cost",
                 metric=f"{stage} seconds",
                 unit="s",
                 direction="lower",
-                n=1,
+                n=_images(stage, params, store, node),
                 task=key,
                 run=manifest.run,
                 env=manifest.env,
@@ -122,6 +123,15 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
             yield replace(
                 cost, metric=f"{stage} peak memory", unit="bytes", value=float(manifest.peak_memory)
             )
+
+
+def _images(stage: str, params: Mapping[str, Any], store: Store, score: Node) -> int:
+    """How many images a task went through; 1 where it is not by images that its cost is told."""
+    if stage == "generator.sample":
+        return params["stop"] - params["start"]
+    if stage == "detector.predict":
+        return sum(store.definition(score.input("test"))["params"]["counts"].values())
+    return 1
 
 
 def _made_by(plan: Plan, score: Node) -> Iterator[tuple[str, str]]:

@@ -120,6 +120,10 @@ class Results:
     data_notes: DataNotes = field(default_factory=DataNotes)
     baseline: str = "real"
     """The mix of the row, without a generator, that gains are counted from."""
+    title: str = ""
+    """What the protocol is about, in a line."""
+    commands: Mapping[str, str] = field(default_factory=dict)
+    """Scoring task to the command that asked for it."""
     published: tuple[Record, ...] = ()
-    """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is a
-    paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""
+    """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is
+    a paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""

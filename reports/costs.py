@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from bench.records import Record
 
+IMAGE_STAGES = ("generator.sample", "detector.predict")
+"""Their cost records count images in n."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -43,6 +46,51 @@ def cost_table(records: Iterable[Record]) -> CostTable:
         for (stage, detector, generator, mix), group in sorted(groups.items())
     )
     return CostTable(measures, lines)
+
+
+def per_image(records: Iterable[Record]) -> dict[tuple[str, str, str, str], float]:
+    """Milliseconds an image of the stages that go through images, by (stage, generator, mix, detector)."""
+    groups: dict[tuple[str, str, str, str], list[Record]] = {}
+    for record in records:
+        stage, _, measure = record.metric.partition(" ")
+        if (
+            record.level == "cost"
+            and measure == "seconds"
+            and stage in IMAGE_STAGES
+            and record.value is not None
+        ):
+            groups.setdefault((stage, record.generator, record.mix, record.detector), []).append(record)
+    return {
+        place: 1000.0 * sum(float(each.value or 0.0) for each in members) / sum(each.n for each in members)
+        for place, members in groups.items()
+        if sum(each.n for each in members)
+    }
+
+
+@dataclass(frozen=True)
+class PublishedCost:
+    """What a paper says a generator costs, on an A100."""
+
+    generator: str
+    train_hours: str
+    milliseconds: str
+    source: str
+
+
+def published_costs(published: Iterable[Record]) -> tuple[PublishedCost, ...]:
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for record in published:
+        if record.level == "cost" and record.value is not None:
+            name = (
+                f"{record.generator}[{record.generator_variant}]"
+                if record.generator_variant
+                else record.generator
+            )
+            rows.setdefault((name, record.source), {})[record.unit] = f"{record.value:g}"
+    return tuple(
+        PublishedCost(name, held.get("h", ""), held.get("ms", ""), source)
+        for (name, source), held in rows.items()
+    )
 
 
 def _total(records: list[Record]) -> float | None:

@@ -1,170 +1,119 @@
-"""The page of a protocol run: one static folder that opens from disk, without a network or a script.
+"""The site of a store: static pages that open from disk or from any web server, without a network.
 
 The same results give the same bytes: everything is sorted, and nothing tells when or where it was written.
+
+    index.html                  all protocols, with what each found
+    <protocol-dataset-scale>/   the pages of one leaderboard (reports.pages)
+    img/                        pictures, named by their content
 """
 
-import base64
-import hashlib
-import shlex
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
-
 from bench.errors import BenchError
-from bench.records import Record
 from bench.results import Results
-from reports.cases import map_cases
-from reports.closest import closest_pairs
-from reports.costs import amount, cost_table
-from reports.curves import key, panels
-from reports.findings import findings, headline
-from reports.galleries import sample_grids
-from reports.gaps import gaps
-from reports.glossary import DIALECTS, METRICS, column_title, level_title, metric_title
-from reports.identity import baseline_name, mix_name
+from reports.addresses import slugs
+from reports.pages import RunPages, Way
 from reports.pictures import Album
-from reports.tables import Leaderboard, leaderboard
-from reports.views import category_table, detectors, gain_table, mean_table
-
-TEMPLATES = Path(__file__).parent / "templates"
-SIGNATURE = '<meta name="generator" content="DefectBench">'
-"""In the head of every page; a folder whose index.html lacks it is somebody else's."""
+from reports.render import Renderer, is_ours
+from reports.views import detectors, generator_of
 
 
-def write_site(results: Results, out: Path) -> Path:
-    """Write the page of these results into folder `out` and return the path of its index.html.
+def write_site(runs: Sequence[Results], out: Path) -> Path:
+    """Write the pages of these results into folder `out` and return the path of its index.html.
 
-    Pictures are written first, under names made of their content, then the page takes the place of the last
-    one in a single step, then pictures that it no longer shows are removed: whenever this is killed, `out`
-    holds a whole page, the old or the new one. Other files in `out` are left alone.
+    All pages are made before the first is written. Pictures are written first, under names made of their
+    content, then each page takes the place of the last one in a single step, the index after all others,
+    then pages and pictures that are no longer wanted are removed: whenever this is killed, every page in
+    `out` is whole. Other files in `out` are left alone.
 
     Raises BenchError if `out` holds an index.html that DefectBench did not write, or cannot be written.
     """
     index = out / "index.html"
-    if index.exists() and SIGNATURE not in index.read_text(encoding="utf-8", errors="replace")[:2000]:
-        raise BenchError(f"{index} was not written by DefectBench; choose another folder for the report")
     try:
+        if index.exists() and not is_ours(index):
+            raise BenchError(f"{index} was not written by DefectBench; choose another folder for the report")
         out.mkdir(parents=True, exist_ok=True)
         album = Album(out)
-        _replace(index, render(results, album))
+        pages = render(runs, album)
+        for name, text in pages.items():
+            _replace(out / name, text)
         album.sweep()
+        _sweep(out, set(pages))
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
         raise BenchError(f"cannot write the report to {out}: {error.strerror or error}{where}") from error
     return index
 
 
-def render(results: Results, album: Album) -> str:
-    """The HTML of a page; its pictures go into the album."""
-    records = tuple(sorted(results.records, key=_record_order))
-    board = leaderboard(records, results.replicates, results.baseline)
-    style, script = (TEMPLATES / "page.css").read_text("utf-8"), (TEMPLATES / "page.js").read_text("utf-8")
-    environment = Environment(
-        loader=FileSystemLoader(TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(amount=amount, mix_name=mix_name, metric_title=metric_title)
-    return environment.get_template("page.html").render(
-        results=results,
-        signature=Markup(SIGNATURE),
-        style=Markup(style),
-        script=Markup(script),
-        # Only these two blocks may act; whatever a name might smuggle in stays text.
-        style_hash=_csp_hash(style),
-        script_hash=_csp_hash(script),
-        command=_command(results.provenance),
-        provenance={name: value for name, value in results.provenance.items() if name != "command"},
-        categories=board.categories,
-        seeds=board.seeds,
-        findings=findings(board, detectors(board)),
-        **_tables(board),
-        grids=sample_grids(results.galleries, album),
-        closest=closest_pairs(results.near_pairs, album),
-        cases=map_cases(results.maps, album),
-        panels=panels(results.traces),
-        key=key(results.traces),
-        baseline=baseline_name(records),
-        gaps=gaps(records),
-        notes=results.data_notes,
-        costs=cost_table(records),
-        glossary=_glossary(board),
-        measured=sum(record.status == "ok" for record in records),
-        total=len(records),
-    )
+def render(runs: Sequence[Results], album: Album) -> dict[str, str]:
+    """The text of every page by its path, the index last; pictures go into the album."""
+    renderer = Renderer()
+    made = [RunPages(results, album) for results in runs]
+    folders = folder_names(runs)
+    pages: dict[str, str] = {}
+    for run, folder in zip(made, folders, strict=True):
+        others = [
+            Way(f"../{there}/index.html", _setting(each.results), there == folder)
+            for each, there in zip(made, folders, strict=True)
+            if each.results.protocol == run.results.protocol
+        ]
+        for file, template, context in run.templates(others):
+            pages[f"{folder}/{file}"] = renderer.page(template, **context)
+    cards = [_card(run, folder) for run, folder in zip(made, folders, strict=True)]
+    pages["index.html"] = renderer.page("index.html", root="", runs=cards)
+    return pages
 
 
-def _tables(board: Leaderboard) -> dict[str, Any]:
-    generation = [column for column in board.columns if column.is_generation]
-    groups = [("generated images", tuple(generation))] if generation else []
-    main, gained, each = [], [], []
-    if generation:
-        main.append(mean_table(board, generation, "What the images look like"))
-    for detector in detectors(board):
-        columns = board.columns_of(detector)
-        name = board.detectors[detector]
-        main.append(mean_table(board, columns, f"What they are worth to {name}"))
-        table = gain_table(board, columns, name)
-        if table is not None:
-            gained.append(table)
-        groups.append((name, columns))
-    for name, columns in groups:
-        first = headline(columns)
-        views = [category_table(board, column) for column in columns]
-        each.append((name, next(v.title for v, c in zip(views, columns, strict=True) if c == first), views))
-    return {"main_tables": main, "gain_tables": gained, "category_tables": each}
+def folder_names(runs: Sequence[Results]) -> list[str]:
+    """One folder a run, named by its protocol, data set and scale; a number where these are the same."""
+    labels: list[str] = []
+    for results in runs:
+        label = "-".join(part for part in (results.protocol, results.dataset, results.scale) if part)
+        times = sum(each == label or each.startswith(f"{label} #") for each in labels)
+        labels.append(f"{label} #{times + 1}" if times else label)
+    named = slugs(labels)
+    return [named[label] for label in labels]
 
 
-def _glossary(board: Leaderboard) -> list[tuple[str, str, str]]:
-    """(name, levels, what it is) of each metric and dialect on the page."""
-    entries: dict[str, tuple[list[str], str]] = {}
-    for column in board.columns:
-        text = METRICS.get(column.metric, "")
-        if column.dialect != "default":
-            text = f"{text} {DIALECTS.get(column.dialect, '')}".strip()
-        levels, _ = entries.setdefault(column_title(column), ([], text))
-        if level_title(column.level) not in levels:
-            levels.append(level_title(column.level))
-    lines = [(title, ", ".join(levels), text) for title, (levels, text) in entries.items()]
-    if any(column.dialect == "default" for column in board.columns):
-        lines.append(("default dialect", "", DIALECTS["default"]))
-    return lines
+def _setting(results: Results) -> str:
+    """What tells two leaderboards of one protocol apart."""
+    facts = results.provenance
+    told = [
+        results.dataset,
+        results.scale,
+        f"{facts['shots']} shots" if facts.get("shots", "third") != "third" else "",
+        f"{facts['resolution']} px" if facts.get("resolution") else "",
+        f"{facts['generated per type']} a type" if facts.get("generated per type") else "",
+    ]
+    return ", ".join(str(part) for part in told if part)
 
 
-def _command(provenance: Mapping[str, Any]) -> str:
-    command = provenance.get("command", "")
-    return command if isinstance(command, str) else shlex.join(str(part) for part in command)
-
-
-def _record_order(record: Record) -> tuple[str, ...]:
-    """A total order that does not depend on how a store lists its tasks."""
-    names = (
-        "kind",
-        "level",
-        "metric",
-        "dialect",
-        "category",
-        "defect",
-        "mix",
-        "generator",
-        "detector",
-        "seed",
-        "task",
-    )
-    return (*(str(getattr(record, name)) for name in names), repr(record))
-
-
-def _csp_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+def _card(run: RunPages, folder: str) -> dict[str, Any]:
+    """What the index says of a run."""
+    board, results = run.board, run.results
+    return {
+        "folder": folder,
+        "protocol": results.protocol,
+        "title": results.title,
+        "dataset": results.dataset,
+        "scale": results.scale,
+        "banner": results.banner,
+        "categories": len(board.categories),
+        "generators": len({generator_of(row) for row in board.rows} - {""}),
+        "detectors": len(detectors(board)),
+        "seeds": len(board.seeds),
+        "measured": run.measured,
+        "without": len(run.records) - run.measured,
+        "findings": run.findings,
+        "pages": run.links,
+    }
 
 
 def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     with tempfile.NamedTemporaryFile(
         "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
     ) as part:
@@ -173,3 +122,12 @@ def _replace(path: Path, text: str) -> None:
     # A temporary file is private to its writer; a page is meant to be served.
     temporary.chmod(0o644)
     temporary.replace(path)
+
+
+def _sweep(out: Path, kept: set[str]) -> None:
+    """Remove pages of earlier sites. What was not written here stays."""
+    for path in sorted(out.glob("*/*.html")):
+        if path.relative_to(out).as_posix() not in kept and is_ours(path):
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()

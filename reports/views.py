@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from reports.cells import Cell
-from reports.glossary import column_title, level_title, number, unit_mark
+from reports.glossary import column_title, level_title, metric_title, number, unit_mark
 from reports.identity import Column, Method, Row, mix_name
 from reports.ranks import Gain
 from reports.tables import MEAN, Leaderboard
@@ -23,6 +23,8 @@ class CellView:
     status: str = "ok"
     note: str = ""
     sort: str = ""
+    heat: int | None = None
+    """Shade, 0 for the worst of its table; None for none."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,9 @@ class Head:
     group: str = ""
     unit: str = ""
     note: str = ""
+    metric: str = ""
+    """What a reader filters columns by; "" for columns that are always shown."""
+    generator: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,18 @@ class Line:
     mix: str
     is_baseline: bool
     cells: tuple[CellView, ...]
+    generator: str = ""
+    kind: str = "measured"
+    dataset: str = ""
+    source: str = ""
+    anchor: str = ""
+    """Where on the page of recipes this row is made again; "" for none."""
+    command: str = ""
+
+
+def generator_of(row: Row) -> str:
+    """What a reader filters rows by: the generator, "" for rows without one."""
+    return "" if row.generator.name == "none" else row.generator.name
 
 
 @dataclass(frozen=True)
@@ -50,6 +67,8 @@ class TableView:
     has_mix: bool
     intervals: tuple[str, ...]
     """How the intervals of this table were made."""
+    detector: str = ""
+    metric: str = ""
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
@@ -68,26 +87,29 @@ def detectors(board: Leaderboard) -> tuple[Method, ...]:
     return tuple(dict.fromkeys(each.detector for each in board.columns if not each.is_generation))
 
 
-def mean_table(board: Leaderboard, columns: Sequence[Column], title: str) -> TableView:
-    """Rows by columns, each cell a mean over categories."""
+def mean_table(
+    board: Leaderboard, columns: Sequence[Column], title: str, category: str | None = MEAN
+) -> TableView:
+    """Rows by columns, each cell a mean over categories, or the value of one category."""
     rows = board.rows_of(columns)
-    views = {column: _column_cells(board, column, rows, MEAN) for column in columns}
+    views = {column: _column_cells(board, column, rows, category) for column in columns}
     lines = tuple(
         Line(
             board.labels[row],
             "" if board.is_baseline(row) else mix_name(row.mix),
             board.is_baseline(row),
             tuple(views[column][i] for column in columns),
+            generator_of(row),
         )
         for i, row in enumerate(rows)
     )
     return TableView(
         title,
         "training images" if any(row.mix for row in rows) else "generator",
-        tuple(_head(board, column, rows) for column in columns),
+        tuple(_head(board, column, rows, category) for column in columns),
         lines,
         any(row.mix not in ("", board.baseline) for row in rows),
-        _intervals(board.cells.get((row, column, MEAN)) for row in rows for column in columns),
+        _intervals(board.cells.get((row, column, category)) for row in rows for column in columns),
     )
 
 
@@ -108,7 +130,11 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         f"{level_title(column.level)}: {column_title(column)}, {unit_mark(column)}",
         "category",
         tuple(
-            Head(board.labels[row], mix_name(row.mix) if row.mix not in ("", board.baseline) else "")
+            Head(
+                board.labels[row],
+                mix_name(row.mix) if row.mix not in ("", board.baseline) else "",
+                generator=generator_of(row),
+            )
             for row in rows
         ),
         tuple(lines),
@@ -117,25 +143,33 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
     )
 
 
-def gain_table(board: Leaderboard, columns: Sequence[Column], title: str) -> TableView | None:
+def gain_table(
+    board: Leaderboard, columns: Sequence[Column], title: str, category: str | None = MEAN
+) -> TableView | None:
     """What each row gains over the baseline in each column; None without a baseline."""
-    columns = [column for column in columns if any(key[1] == column for key in board.gains)]
     rows = [row for row in board.rows_of(columns) if not board.is_baseline(row)]
+    columns = [column for column in columns if any((row, column, category) in board.gains for row in rows)]
     if not columns or not rows:
         return None
     lines = []
     for row in rows:
         cells = []
         for column in columns:
-            gain = board.gains.get((row, column, MEAN))
+            gain = board.gains.get((row, column, category))
             cells.append(
                 _gain_view(column, gain, board.digits[column])
                 if gain
-                else _void(board.cells.get((row, column, MEAN)))
+                else _void(board.cells.get((row, column, category)))
             )
-        lines.append(Line(board.labels[row], mix_name(row.mix), False, tuple(cells)))
+        lines.append(Line(board.labels[row], mix_name(row.mix), False, tuple(cells), generator_of(row)))
     heads = tuple(
-        Head(column_title(column), level_title(column.level), _gain_unit(column)) for column in columns
+        Head(
+            column_title(column),
+            level_title(column.level),
+            _gain_unit(column),
+            metric=metric_title(column.metric),
+        )
+        for column in columns
     )
     return TableView(title, "training images", heads, tuple(lines), True, ())
 
@@ -144,13 +178,15 @@ def _gain_unit(column: Column) -> str:
     return unit_mark(column).replace("%", "points").replace("↓", "").replace("↑", "").strip()
 
 
-def _head(board: Leaderboard, column: Column, rows: Iterable[Row]) -> Head:
+def _head(board: Leaderboard, column: Column, rows: Iterable[Row], category: str | None) -> Head:
     note = ""
     for row in rows:
-        cell = board.cells.get((row, column, MEAN))
+        cell = board.cells.get((row, column, category))
         if cell is not None and cell.status == "ok" and cell.categories < cell.of_categories:
             note = f"{cell.categories} of {cell.of_categories} categories"
-    return Head(column_title(column), level_title(column.level), unit_mark(column), note)
+    return Head(
+        column_title(column), level_title(column.level), unit_mark(column), note, metric_title(column.metric)
+    )
 
 
 def _column_cells(

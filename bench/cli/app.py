@@ -162,9 +162,9 @@ def log(
 @app.command()
 def report(
     store: StoreOption = DEFAULT_STORE,
-    out: Annotated[Path | None, typer.Option(help="Folder of the page [default: STORE/report].")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the site [default: STORE/report].")] = None,
 ) -> None:
-    """Render the page of the last run."""
+    """Write the site of a store: static pages of every protocol that was run."""
     from bench.cli.outputs import report_command
 
     report_command(store, out)

@@ -5,6 +5,7 @@ from pathlib import Path
 from bench import registry
 from bench.cli.inspect import last_run
 from bench.collect import collect
+from bench.collect_store import collect_store
 from bench.errors import BenchError, did_you_mean
 from bench.run.session import render
 from bench.samples import extract
@@ -15,11 +16,11 @@ FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdo
 
 def report_command(store_root: Path, out: Path | None) -> None:
     store = open_store(store_root)
-    _, plan = last_run(store)
+    last_run(store)  # says so where nothing has run yet
     if out is None:
-        page = render(store, plan, rebuild=True)
+        page = render(store, rebuild=True)
     else:
-        page = registry.load_page("site")(collect(plan, store), out)
+        page = registry.load_page("site")(collect_store(store), out)
     print(page)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.collect import collect
+from bench.collect_store import collect_store, plans
 from bench.data.parallel import processors
 from bench.errors import BenchError
 from bench.planning.plan import Plan, make_plan, save_plan
@@ -91,7 +91,7 @@ def _run_session(
     executor = LocalExecutor(machine.workers or default_workers(), gpus)
     driver = Driver(store, executor, settings, view)
     outcome = driver.run(goals, {"plan": plan_file.name, "command": request.command})
-    return Session(plan, outcome, render(store, plan, rebuild=outcome.ran > 0))
+    return Session(plan, outcome, render(store, rebuild=outcome.ran > 0))
 
 
 @contextmanager
@@ -106,14 +106,14 @@ def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
         ) from error
 
 
-def render(store: Store, plan: Plan, *, rebuild: bool = False) -> Path:
-    """The page of a plan in STORE/report, made again only where something changed."""
+def render(store: Store, *, rebuild: bool = False) -> Path:
+    """The pages of everything in a store, in STORE/report, made again only where something changed."""
     out = store.root / "report"
-    state = page_state(store, plan)
+    state = digest([page_state(store, plan) for plan in plans(store)])
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
-    page = registry.load_page("site")(collect(plan, store), out)
+    page = registry.load_page("site")(collect_store(store), out)
     write_atomically(marker, state)
     return page
 

@@ -78,6 +78,6 @@ STAGES: Mapping[str, Stage] = {
     "detector.ingest": Stage("bench.stages.ingest:detector", 1),
     "detector.maps": Stage("bench.stages.ingest:maps", 1),
     "score.detection": Stage("bench.stages.score_detection:score", 1, _METRICS),
-    "score.dialects": Stage("bench.stages.dialects:score", 1, ("bench.metrics", "bench.data.images")),
+    "score.dialects": Stage("bench.stages.dialects:score", 2, ("bench.metrics", "bench.data.images")),
     "score.classification": Stage("bench.stages.score_classification:score", 1, _METRICS),
 }

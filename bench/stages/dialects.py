@@ -78,20 +78,27 @@ def curve_points(tally: Tally) -> dict[str, list[list[float]]]:
 
     Points are taken at even steps of both axes of the ROC, so that its steep beginning is kept.
     """
-    fpr, tpr = tally.fp / tally.negatives, tally.tp / tally.positives
-    precision = tally.tp / (tally.tp + tally.fp)
+    before = np.concatenate([[0], tally.tp[:-1]])
+    # a step has two ends: the negatives above a score come before the positives at it
+    fpr = np.stack([tally.fp_above, tally.fp], axis=1).ravel() / tally.negatives
+    tpr = np.stack([before, tally.tp], axis=1).ravel() / tally.positives
     along = np.cumsum(np.hypot(np.diff(fpr, prepend=0.0), np.diff(tpr, prepend=0.0)))
-    steps = np.linspace(0.0, along[-1], CURVE_POINTS)
-    picked = np.unique(np.searchsorted(along, steps).clip(0, along.size - 1))
-    evenly = np.unique(np.searchsorted(tpr, np.linspace(0.0, 1.0, CURVE_POINTS)).clip(0, tpr.size - 1))
+    picked = _places(along, np.linspace(0.0, along[-1], CURVE_POINTS))
+    recall, precision = tally.tp / tally.positives, tally.tp / (tally.tp + tally.fp)
+    evenly = _places(recall, np.linspace(0.0, 1.0, CURVE_POINTS))
 
     def rounded(x: np.ndarray, y: np.ndarray) -> list[list[float]]:
         return [[round(float(a), 5), round(float(b), 5)] for a, b in zip(x, y, strict=True)]
 
     return {
         "roc": [[0.0, 0.0], *rounded(fpr[picked], tpr[picked]), [1.0, 1.0]],
-        "pr": rounded(tpr[evenly], precision[evenly]),
+        "pr": rounded(recall[evenly], precision[evenly]),
     }
+
+
+def _places(ascending: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """The index of the first value at or above each mark, each index once."""
+    return np.unique(np.searchsorted(ascending, marks).clip(0, ascending.size - 1))
 
 
 def _records(

@@ -1,0 +1,24 @@
+"""Names of files and anchors from names that a user chose: plain letters, short, one for each name."""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+LONGEST = 40
+
+
+def slugs(names: Iterable[str]) -> dict[str, str]:
+    """A file name of a-z, 0-9, "_" and "-" for each name, different for different names."""
+    found: dict[str, str] = {}
+    taken: set[str] = set()
+    for name in names:
+        if name in found:
+            continue
+        plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
+        stem = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:LONGEST].strip("-") or "x"
+        slug, number = stem, 2
+        while slug in taken:
+            slug, number = f"{stem}-{number}", number + 1
+        taken.add(slug)
+        found[name] = slug
+    return found
