@@ -1,5 +1,6 @@
 """Small data sets in both layouts, and requests to any protocol at the scale for tests."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,18 +67,25 @@ class Normals(Maker):
 
 @pytest.fixture(scope="session")
 def flat(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One category in MVTec AD layout."""
+    """One category of two defect types, dent and stain, in MVTec AD layout."""
     spec = SampleSpec(size=64, train=6, test_good=3, per_defect=4, categories=("washer",))
-    return write(spec, tmp_path_factory.mktemp("data") / "flat")
+    return _with_two_types(write(spec, tmp_path_factory.mktemp("data") / "flat"))
+
+
+def _with_two_types(root: Path) -> Path:
+    for defect in ("missing_part", "scratch"):
+        for folder in root.glob(f"washer/*/{defect}"):
+            shutil.rmtree(folder)
+    return root
 
 
 @pytest.fixture(scope="session")
 def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One category in MVTec 3D layout, with depth."""
+    """The same in MVTec 3D layout, with depth."""
     spec = SampleSpec(
         size=64, train=6, test_good=3, per_defect=4, validation=0, categories=("washer",), layout="mvtec3d"
     )
-    return write(spec, tmp_path_factory.mktemp("data") / "deep")
+    return _with_two_types(write(spec, tmp_path_factory.mktemp("data") / "deep"))
 
 
 @pytest.fixture(scope="session")
