@@ -25,14 +25,15 @@ def focal_pixels(logits: Tensor, target: Tensor, gamma: float = 2.0) -> Tensor:
 
 def ohem(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
     """Cross entropy of the pixels whose true class has a probability below 0.7, and of at least the
-    100,000 hardest pixels of the batch (all of them where it has fewer), as in SeaS's LFD."""
+    100,000 hardest pixels of the batch (all of them where it has fewer), as in SeaS's LFD: weights scale each
+    pixel but not the mean's denominator."""
     loss = F.cross_entropy(logits, target, reduction="none").flatten()
     p = torch.exp(-loss.detach())
     kept = min(OHEM_KEPT, p.numel())
     threshold = torch.clamp(p.kthvalue(kept).values, min=OHEM_THRESHOLD)
     hard = (p <= threshold).to(loss.dtype)
     scale = hard if weight is None else hard * weight[target.flatten()]
-    return (loss * scale).sum() / scale.sum()
+    return (loss * scale).sum() / hard.sum()
 
 
 def dice(logits: Tensor, target: Tensor) -> Tensor:

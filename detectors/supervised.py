@@ -25,9 +25,10 @@ LearningRate = Annotated[float, Field(gt=0, description="the highest learning ra
 WeightDecay = Annotated[float, Field(ge=0, description="L2 penalty of the optimizer")]
 Optimizer = Annotated[Literal["adam", "sgd"], Field(description="adam, or sgd with momentum 0.9")]
 Schedule = Annotated[
-    Literal["multistep", "poly", "one_cycle"],
+    Literal["multistep", "poly", "cosine", "one_cycle"],
     Field(
         description="multistep: x0.2 at 80 % and again at 90 % of the epochs; poly: power 0.9 down to 1e-4; "
+        "cosine: half a cosine down to 1e-5; "
         "one_cycle: linear rise over the first quarter, then half a cosine down to zero"
     ),
 ]
@@ -79,6 +80,8 @@ class Plan:
     steps: int
     epoch: int
     anomalies_only: bool = False
+    horizon: int | None = None
+    """Steps that the learning rate's schedule spans, where training ends before it; None: `steps`."""
 
 
 def epochs_plan(samples: int, epochs: int, batch_size: int, anomalies_only: bool = False) -> Plan:

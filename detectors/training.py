@@ -80,7 +80,8 @@ class _Steps:
 
     def rate(self, step: int) -> float:
         params, plan = self.adapter.params, self.plan
-        return learning_rate(params.schedule, params.learning_rate, step, plan.steps, plan.epoch)
+        steps = plan.horizon or plan.steps
+        return learning_rate(params.schedule, params.learning_rate, step, steps, plan.epoch)
 
     def settle(self) -> None:
         recalibrate(self.network, self.adapter.params.recalibration_batches, self._pass)

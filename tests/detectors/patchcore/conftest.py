@@ -39,7 +39,7 @@ def plain_patches(maps: Sequence[Tensor], dimension: int) -> Tensor:
 
 
 def manifold(points: int, width: int, seed: int = 0) -> np.ndarray:
-    """Points float32 [N, D] on a bent surface of few dimensions, as features of patches are, with some noise."""
+    """Points float32 [N, D] on a bent surface of few dimensions, as features of patches are, and noise."""
     rng = np.random.default_rng(seed)
     hidden = np.maximum(rng.normal(size=(points, 8)) @ rng.normal(size=(8, 64)), 0)
     return (hidden @ rng.normal(size=(64, width)) / 8 + 0.02 * rng.normal(size=(points, width)) + 3).astype(

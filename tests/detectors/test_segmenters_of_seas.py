@@ -1,0 +1,120 @@
+"""LFD and UPerNet: the networks, losses and schedules that SeaS and its released code name."""
+
+import hashlib
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from bench.adapters import DetectorSplit
+from bench.errors import BenchError
+from detectors.lfd import LFD
+from detectors.losses import ohem
+from detectors.networks.lfd import LFDNetwork
+from detectors.networks.lfd import build as build_lfd
+from detectors.networks.smp_upernet import build as build_upernet
+from detectors.schedules import learning_rate
+from detectors.upernet import UPerNet
+from detectors.weights import TORCHVISION
+
+
+@pytest.fixture(autouse=True)
+def _own_randomness():
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        yield
+
+
+def test_lfd_has_the_parameters_that_its_parts_add_up_to() -> None:
+    def conv(inputs: int, outputs: int) -> int:
+        return inputs * outputs + outputs
+
+    norm = 2 * 128
+    stem_and_first = 64 * 147 + 128 + 4 * (64 * 64 * 9 + 128)
+    second = 64 * 128 * 9 + 3 * 128 * 128 * 9 + 64 * 128 + 5 * 256
+    contexts = 2 * (2 * (128 * 5 + 128) + conv(128, 128) + norm)
+    detail = stem_and_first + conv(64, 128) + norm
+    fusion = conv(256, 128) + norm + conv(128, 1)
+    head = conv(128, 128) + norm + conv(128, 2)
+    counted = sum(p.numel() for p in LFDNetwork().parameters())
+    assert counted == stem_and_first + second + contexts + detail + fusion + head == 936_067
+
+
+def test_lfds_context_sees_the_image_at_half_its_height_and_a_quarter_of_its_width() -> None:
+    network, seen = LFDNetwork().eval(), []
+    network.semantic.register_forward_hook(
+        lambda module, given, out: seen.append((given[0].shape, out.shape))
+    )
+    assert network(torch.zeros(1, 3, 64, 128)).shape == (1, 2, 64, 128)
+    assert seen == [((1, 3, 32, 32), (1, 128, 4, 4))]
+
+
+def test_both_parts_of_lfd_start_from_the_same_imagenet_weights(tmp_path: Path, monkeypatch) -> None:
+    from torchvision.models import resnet18
+
+    state = resnet18(weights=None).state_dict()
+    torch.save(state, tmp_path / "weights")
+    name = f"resnet18-{hashlib.sha256((tmp_path / 'weights').read_bytes()).hexdigest()[:8]}.pth"
+    (tmp_path / "weights").rename(tmp_path / name)
+    monkeypatch.setitem(TORCHVISION, "resnet18", name)
+    network = build_lfd(2, tmp_path, imagenet=True)
+    for trunk in (network.semantic, network.detail[0]):
+        held = trunk.state_dict()
+        assert len(held) in (30, 60)
+        assert all(torch.equal(value, state[key]) for key, value in held.items())
+
+
+def test_lfd_stops_at_epoch_100_of_a_schedule_of_150(blobs: DetectorSplit) -> None:
+    examples = sum(blobs.count(pool) for pool in ("normal", "real", "generated"))
+    plan = LFD.configure(None, {"init_weights": "random"}).plan(blobs)
+    assert plan.epoch == -(-examples // 8)
+    assert (plan.steps, plan.horizon) == (100 * plan.epoch, 150 * plan.epoch)
+    assert LFD.configure("visa").plan(blobs).steps == 10 * plan.epoch
+    with pytest.raises(BenchError, match="last_epoch 200 comes after"):
+        LFD.configure(None, {"last_epoch": 200})
+
+
+def test_the_rate_of_a_fit_follows_the_whole_schedule_though_it_ends_before(
+    blobs, context, tmp_path: Path
+) -> None:
+    LFD.configure("tiny").fit(blobs, tmp_path / "model", context())
+    rows = (tmp_path / "model" / "trace.csv").read_text().splitlines()[1:]
+    rates = [float(row.split(",")[2]) for row in rows]
+    assert rates == pytest.approx([learning_rate("cosine", 0.01, step, 6, 2) for step in range(4)], rel=1e-5)
+
+
+def test_cosine_falls_from_the_peak_through_the_middle_to_its_floor() -> None:
+    assert learning_rate("cosine", 0.01, 0, 1000, 10) == 0.01
+    assert learning_rate("cosine", 0.01, 500, 1000, 10) == pytest.approx((0.01 + 1e-5) / 2)
+    assert learning_rate("cosine", 0.01, 999, 1000, 10) == pytest.approx(1e-5, rel=0.01)
+
+
+def test_weights_of_the_hard_pixels_scale_them_but_not_the_mean() -> None:
+    logits = torch.tensor([[0.75, 0.9], [0.25, 0.1]]).log().view(1, 2, 1, 2)
+    target = torch.tensor([0, 1]).view(1, 1, 2)
+    by_hand = (-math.log(0.75) + 4 * -math.log(0.1)) / 2
+    assert ohem(logits, target, torch.tensor([1.0, 4.0])).item() == pytest.approx(by_hand, rel=1e-6)
+
+
+def test_upernet_with_a_resnet50_gives_two_classes_at_the_size_of_the_image() -> None:
+    network = build_upernet("resnet50", None, 256, None).eval()
+    with torch.inference_mode():
+        assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
+    assert sum(p.numel() for p in network.encoder.parameters()) == 23_508_032
+
+
+@pytest.mark.parametrize(
+    ("detector", "file", "instead"),
+    [
+        (LFD, "resnet18-f37072fd.pth", "--set lfd.init_weights=random"),
+        (UPerNet, "resnet50-0676ba61.pth", "--set upernet.encoder_weights=embedded"),
+    ],
+)
+def test_missing_weights_are_told_with_the_way_out(
+    tmp_path: Path, monkeypatch, detector, file, instead
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    [sentence] = detector.configure().missing(tmp_path)
+    assert file in sentence and instead in sentence
+    assert detector.configure("quick").missing(tmp_path) == []
