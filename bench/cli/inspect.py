@@ -114,7 +114,12 @@ def _show_protocol(name: str) -> None:
     print(f"protocol {spec.name}@{spec.version}: {spec.title}")
     print(f"  split: {spec.split}")
     for mix, shares in spec.mixes.items():
-        print(f"  {mix}: {', '.join(f'{share:.0%} {pool}' for pool, share in shares.items())} of a batch")
+        drawn = ", ".join(f"{share:.0%} {pool}" for pool, share in shares.items())
+        more = "; normal images are the generator's too" if mix in spec.generated_normals else ""
+        print(f"  {mix}: {drawn} of a batch{more}")
+    print(f"  gains are counted from: {spec.baseline}")
+    if spec.note:
+        print(f"  {spec.note}")
     for label, scale in spec.scales.items():
         print(
             f"scale {label}: {scale.resolution} x {scale.resolution} pixels, "
