@@ -84,6 +84,7 @@ class Draem(Detector):
     modality = "rgb"
     trains_on = frozenset({"normal", "pseudo", "real", "generated"})
     scope = "category"
+    trains_on = frozenset({"normal", "pseudo", "real", "generated"})
     imports = ("detectors.draem.training",)
     Params = DraemParams
     params: DraemParams
