@@ -12,11 +12,13 @@ from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction
 from bench.conformance.detector import CHECKS, DetectorTrial, blob_split, run_checks
 from bench.context import Context
 from detectors.bisenet_v2 import BiSeNetV2
+from detectors.draem import Draem
+from detectors.glass import Glass
 from detectors.resnet34 import ResNet34
 from detectors.unet import UNet
 from detectors.unet_draem import UNetDraem
 
-BUILT_IN = [UNet, UNetDraem, BiSeNetV2, ResNet34]
+BUILT_IN = [UNet, UNetDraem, BiSeNetV2, ResNet34, Draem, Glass]
 
 
 @pytest.fixture(scope="module")
