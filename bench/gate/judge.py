@@ -146,7 +146,10 @@ def _shift(entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, famil
         [values for _, values in entry.past],
         sign=metric.sign,
         margin=rule.allowed(mean),
-        floor=HALF_AN_IMAGE / entry.n if entry.unit == "fraction" and entry.n else 0.0,
+        floor=max(
+            HALF_AN_IMAGE / entry.n if entry.unit == "fraction" and entry.n else 0.0,
+            ROUNDING * max(1.0, abs(mean)),
+        ),
         level=baseline.policy.alpha / family,
     )
 
