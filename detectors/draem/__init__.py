@@ -82,7 +82,6 @@ class Draem(Detector):
     version = 1
     task = "anomaly"
     modality = "rgb"
-    trains_on = frozenset({"normal", "pseudo", "real", "generated"})
     scope = "category"
     trains_on = frozenset({"normal", "pseudo", "real", "generated"})
     imports = ("detectors.draem.training",)
