@@ -88,7 +88,7 @@ def _run(held: Baseline | None, store_root: Path, *, only_speed: bool) -> Run | 
         return None
     store = open_store(store_root)
     plan = last_run(store)[1]
-    return run_of(collect(plan, store))
+    return run_of(collect(plan, store), lambda task: store.manifest(task).inputs)
 
 
 def _read(path: Path, *, needed: bool) -> Baseline | None:

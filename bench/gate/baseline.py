@@ -34,6 +34,8 @@ class Entry:
     unit: str
     values: Mapping[int, float]
     """Seed to value."""
+    source: str = ""
+    """Digest of the bytes that the values were computed from."""
     past: tuple[tuple[int, tuple[float, ...]], ...] = ()
     """Values of earlier updates that may be compared with these: (update, values), newest first."""
 

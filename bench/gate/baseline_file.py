@@ -72,7 +72,8 @@ def parse(text: str, name: str) -> Baseline:
 
 def _cell(rows: Mapping[Key, Mapping[str, Any]], shared: Mapping[str, Any]) -> str:
     own = {name: value for name, value in _shared(rows.values()).items() if name not in shared}
-    parts = [f"\n[[cells]]\n# {next(iter(rows)).cell}\n".replace("\x7f", " ")]
+    title = "".join(letter if letter.isprintable() else " " for letter in next(iter(rows)).cell)
+    parts = [f"\n[[cells]]\n# {title}\n"]
     parts += [line(name, value) for name, value in own.items()]
     parts.append("[cells.metrics]\n")
     for key, row in rows.items():
@@ -87,6 +88,8 @@ def _cell(rows: Mapping[Key, Mapping[str, Any]], shared: Mapping[str, Any]) -> s
 def _row(key: Key, entry: Entry) -> dict[str, Any]:
     row: dict[str, Any] = {**asdict(key), **entry.context, "n": entry.n, "unit": entry.unit}
     row.update(update=entry.update, seeds=list(entry.values), values=list(entry.values.values()))
+    if entry.source:
+        row["source"] = entry.source
     if entry.past:
         row["past"] = [[number, *values] for number, values in entry.past]
     return row
@@ -135,6 +138,7 @@ def _entry(row: Mapping[str, Any]) -> Entry:
         n=int(row["n"]),
         unit=str(row["unit"]),
         values={int(seed): float(v) for seed, v in zip(row["seeds"], row["values"], strict=True)},
+        source=str(row.get("source", "")),
         past=tuple(_past(group) for group in row.get("past", ())),
     )
 

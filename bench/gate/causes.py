@@ -27,6 +27,7 @@ _ROLES = ("generator", "detector")
 def causes(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> tuple[Cause, ...]:
     """Everything that differs, what is most specific first; "unknown" where nothing recorded does."""
     found = [
+        *_metric(key, entry, metric),
         *differing_fields(entry, metric),
         *_methods(key, entry, metric, baseline, run),
         *_seeds(entry, metric),
@@ -46,6 +47,12 @@ def differing_fields(entry: Entry, metric: Measured) -> Iterator[Cause]:
         if before != after:
             told = f"{name.replace('_', ' ')} is {_short(after)}, was {_short(before)}"
             yield Cause(_KINDS.get(name, "protocol"), told)
+
+
+def _metric(key: Key, entry: Entry, metric: Measured) -> Iterator[Cause]:
+    """The metric itself, where what it was computed from is what it was."""
+    if entry.source and entry.source == metric.source and entry.values != metric.values:
+        yield Cause("metric", f"{key.level}.{key.metric} changed: the same bytes were scored")
 
 
 def _methods(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> Iterator[Cause]:

@@ -1,12 +1,13 @@
 """What a run measured, in the shape in which it is held against a baseline."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bench.gate.key import CONTEXT, Key
 from bench.records import Record
 from bench.results import Results
+from bench.tasks import digest
 
 Value = str | int | float
 
@@ -30,8 +31,8 @@ class Measured:
     values: Mapping[int, float]
     """Seed to value."""
     absent: Mapping[int, Absent]
-    task: str
-    """The task of the first seed, to name it where its bytes change."""
+    source: str
+    """Digest of the bytes that the values were computed from; "" where they are not known."""
 
     @property
     def sign(self) -> int:
@@ -58,22 +59,26 @@ class Run:
         return frozenset(seed for metric in self.metrics.values() for seed in metric.values)
 
 
-def measured(records: Iterable[Record]) -> dict[Key, Measured]:
+Contents = Callable[[str], Mapping[str, str]]
+"""Scoring task to the digests of its inputs' bytes."""
+
+
+def measured(records: Iterable[Record], contents: Contents) -> dict[Key, Measured]:
     """Values by metric and seed; costs are not metrics of quality and are left out."""
     grouped: dict[Key, list[Record]] = {}
     for record in records:
         if record.level != "cost" and record.kind == "measured":
             grouped.setdefault(Key.of(record), []).append(record)
-    return {key: _measured(sorted(rows, key=lambda row: row.seed)) for key, rows in grouped.items()}
+    return {key: _measured(sorted(rows, key=lambda row: row.seed), contents) for key, rows in grouped.items()}
 
 
-def run_of(results: Results) -> Run:
+def run_of(results: Results, contents: Contents) -> Run:
     """The run that results were collected from."""
     environments = results.provenance.get("environments", [])
     methods = results.provenance.get("methods", {})
     commits = [record.commit for record in results.records if record.commit]
     return Run(
-        metrics=measured(results.records),
+        metrics=measured(results.records, contents),
         methods=methods,
         environment=environments[0] if environments else {},
         mixed=len({str(numeric(environment)) for environment in environments}) > 1,
@@ -95,7 +100,7 @@ def numeric(environment: Mapping[str, Any]) -> dict[str, Any]:
     return {**kept, "packages": packages}
 
 
-def _measured(rows: list[Record]) -> Measured:
+def _measured(rows: list[Record], contents: Contents) -> Measured:
     valued = {row.seed: row for row in rows if row.status == "ok" and row.value is not None}
     first = min(valued.values(), key=lambda row: row.seed) if valued else rows[0]
     return Measured(
@@ -104,5 +109,10 @@ def _measured(rows: list[Record]) -> Measured:
         unit=first.unit,
         values={seed: float(row.value) for seed, row in valued.items() if row.value is not None},
         absent={row.seed: Absent(row.status, row.note) for row in rows if row.seed not in valued},
-        task=first.task,
+        source=_source(valued, contents),
     )
+
+
+def _source(valued: Mapping[int, Record], contents: Contents) -> str:
+    inputs = [[seed, sorted(contents(row.task).values())] for seed, row in sorted(valued.items())]
+    return digest(inputs)[:12] if inputs and all(held for _, held in inputs) else ""

@@ -56,12 +56,13 @@ def updated(
 
 
 def _entry(before: Baseline, old: Entry | None, metric: Measured, run: Run, number: int) -> Entry:
-    entry = Entry(number, metric.context, metric.n, metric.unit, metric.values)
+    entry = Entry(number, metric.context, metric.n, metric.unit, metric.values, metric.source)
     if old is None or any(old.context[name] != metric.context[name] for name in COMPARED):
         return entry
     if old.values == metric.values:
         same_place = numeric(before.environment(old.update)) == numeric(run.environment)
-        unchanged = same_place and old.context == metric.context and not run.mixed
+        same_work = old.context == metric.context and old.source == metric.source
+        unchanged = same_place and same_work and not run.mixed
         return old if unchanged else replace(entry, past=old.past)
     past = ((old.update, tuple(old.values.values())), *old.past)
     return replace(entry, past=past[: before.policy.history])

@@ -11,7 +11,17 @@ Status = Literal[
 MOVED: tuple[Status, ...] = ("loss", "gain", "failed")
 UNTOLD: tuple[Status, ...] = ("missing", "incomparable", "unclear")
 CauseKind = Literal[
-    "version", "parameters", "data", "split", "weights", "seeds", "environment", "code", "protocol", "unknown"
+    "metric",
+    "version",
+    "parameters",
+    "data",
+    "split",
+    "weights",
+    "seeds",
+    "environment",
+    "code",
+    "protocol",
+    "unknown",
 ]
 
 

@@ -215,3 +215,14 @@ def test_the_rules_of_a_new_baseline_follow_from_the_run(run_from, by_seed, base
     assert "deterministic" not in kinds(run_from(*by_seed(STEADY)))
     assert "deterministic" not in kinds(run_from(*by_seed([0.5]), on_gpu=True))
     assert kinds(run_from(*by_seed([0.5]), ingested=frozenset({"unet"})))[0] == "exact"
+
+
+def test_a_metric_that_changed_over_the_same_bytes_is_named_itself(verdict_of, run_from, baseline_of) -> None:
+    scored = {"task": "scored"}
+    baseline = baseline_of(run_from({"value": 0.5, **scored}), DETERMINISTIC)
+    found = only(judge(baseline, run_from({"value": 0.4, **scored}, commit="def")))
+    assert ("metric", "pixel.ap changed: the same bytes were scored") in {
+        (cause.kind, cause.told) for cause in found.causes
+    }
+    others = only(judge(baseline, run_from({"value": 0.4, "task": "other"}))).causes
+    assert "metric" not in {cause.kind for cause in others}
