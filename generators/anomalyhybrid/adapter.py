@@ -1,4 +1,56 @@
-"""The adapters `anomalyhybrid` and `anomalyhybrid_star`. Loads no torch: the planner reads it."""
+"""The adapters `anomalyhybrid` and `anomalyhybrid_star`. Loads no torch: the planner reads it.
+
+Zhao: AnomalyHybrid: a domain-agnostic generative framework for general anomaly detection (arXiv 2504.04340).
+No code of it is public. A generator renders a target's depth and edge maps in the appearance of a reference;
+two groups of decoders, AHD and AHE, follow depth and edges, and Eq. 1 fuses what each makes with the colour
+condition. It is trained without annotations, on images, depth and edges in different augmentations.
+
+Where the paper is silent, the value is that of the work it names as its ancestor ("hd": pix2pixHD [24], the
+released options; "ds": DeepSIM [23], which keeps hd's options and adds the splines) or ours, and why:
+
+| what | value | from |
+|---|---|---|
+| optimiser | Adam, betas (0.5, 0.999) | hd, ds |
+| learning rate | 2e-4, constant for half of the epochs, then linearly to 0 | hd, ds |
+| epochs, batch | 200 passes over all images, 1 image a step | hd, ds |
+| first width | 64 channels, generator and discriminator | hd, ds |
+| scales, blocks | four below the first, 9 ResNet blocks at the coarsest; the paper says "four | hd, ds |
+| | scales" | |
+| layers | 7x7, stride 2, transposed convolutions, instance norm, N(0, 0.02) to begin with | hd, ds |
+| skips | decoders add the encoder's features of each scale: the paper's encoder "extracts multi- | ours |
+| | scale features", hd's decoder reads the coarsest alone (`skips=false`) | |
+| branches | texture and mask decoders share the encoder and no layer; tanh and sigmoid at the | ours, hd |
+| | end | |
+| GAN objective | least squares (`gan=lsgan`); Eq. 3 prints logarithms (`gan=log`) | hd, ds |
+| discriminator | one for both decoders, of two scales, 3 layers, patches; no feature matching: Eq. | hd, ds |
+| | 4 has none | |
+| Eq. 3 | printed as D(G(C), A) and as D(C, G(C)); the second, conditional form is taken | the paper |
+| weights of Eq. 4 | 1 and 1, as printed; hd and ds weigh the perceptual loss by 10 | the paper |
+| | (`perceptual_weight=10`) | |
+| L_vgg | VGG-19, relu1_1 to relu5_1, L1, weights 1/32, 1/16, 1/8, 1/4, 1 | hd, ds |
+| splines | every condition is bent, 3x3 points in a square of 0.2 to 0.45 of the | ds' 3x3, ranges ours |
+| | image, shifts to 0.35 of their spacing, faded out beyond it | |
+| resize, flip | half of the conditions 0.7 to 1.4 in size and moved by up to 0.15 of the side, | ours |
+| | reflected beyond; each axis mirrored in half of them | |
+| images | train/good and the real third, each as often as the other | ours |
+| where a region lies | where the surroundings in colour and depth fit (`manipulation`); at the | ours |
+| | border if it was there | |
+| merge | edges: the maximum; depth: the mean | ours |
+| remove | no edges; the second percentile of the target's depth map, its background | ours |
+| depth in a region | lifted or lowered to meet the target's surroundings | ours |
+| reference, target | reference: a real defect of the type; target: a normal image or a real | ours; Fig. 5 |
+| | defect of the type, half each | |
+| mixing | one of merge, remove, replace an image, bent by TPS in half of them | Table 7, ours |
+| fusion at sampling | free, by Eq. 1 | the paper |
+| depth of a pair | `anomalyhybrid_star` conditions both generators on measured depth, so that one | ours |
+| | manipulated map makes both images; the paper takes estimated depth for the colour image | |
+| masks | what the manipulation changed within its region, and anomalies that target and reference | ours |
+| | bring along (`sampling.anomaly_mask`) | |
+
+`quick` departs from the paper to learn in minutes on a CPU: a narrow network, an L1 loss, batch norm, a part
+of the colour condition swapped with another image in training, and local edits of a normal image whose
+colour condition has the reference's colours in the region, with the fusion map limited to it.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +58,7 @@ from typing import Any, ClassVar
 
 from bench.adapters import Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
-from generators.anomalyhybrid.params import AnomalyHybridParams
+from generators.anomalyhybrid.params import AnomalyHybridParams, StarParams
 from generators.anomalyhybrid.sources import missing_sources
 
 NO_DOWNLOAD: dict[str, Any] = {"edges": "canny", "depth": "shading", "perceptual": "embedded"}
@@ -84,6 +136,7 @@ class AnomalyHybridStar(AnomalyHybrid):
     name = "anomalyhybrid_star"
     needs = AnomalyHybrid.needs | {"depth"}
     yields = AnomalyHybrid.yields | {"depth"}
+    Params: ClassVar[type[Params]] = StarParams
     presets = {
         "tiny": {**TINY, "depth": "dataset"},
         "quick": {**QUICK, "depth": "dataset", "steps": 300},

@@ -135,7 +135,7 @@ def depth_scale(owner: str, category: CategoryTrain) -> DepthScale:
     if any(pool.depth is None for pool in (category.normal.pool, *real_pool(category).values())):
         raise BenchError(
             f"'{owner}' is to take depth from the data set, and {category.name} has none; give data in the "
-            f"MVTec 3D layout, or --set {owner}.depth=shading"
+            f"MVTec 3D layout, or run anomalyhybrid with --set anomalyhybrid.depth=shading"
         )
     values = np.asarray(category.normal.pool.depth)[:64, ::2, ::2]
     known = values[np.isfinite(values) & (values != 0)]
@@ -224,4 +224,4 @@ def depth_anything(network: Any, images: np.ndarray, device: str) -> np.ndarray:
         near = network.to(device)(pixel_values=x.to(device)).predicted_depth.float()
         near = functional.interpolate(near[:, None], images.shape[1:3], mode="bilinear")[:, 0].cpu().numpy()
     low, high = near.min(axis=(1, 2), keepdims=True), near.max(axis=(1, 2), keepdims=True)
-    return (near - low) / np.maximum(high - low, 1e-6)
+    return (near - low) / np.maximum(high - low, np.finfo(np.float32).tiny)

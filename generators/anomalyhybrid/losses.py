@@ -1,6 +1,7 @@
 """The losses of section 3.4: perceptual (Eq. 2) and conditional GAN (Eq. 3)."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -66,7 +67,7 @@ def _lite0_depths() -> list[nn.Module]:
     from bench.features.weights import load_state
 
     with torch.random.fork_rng(devices=[]):
-        network = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+        network: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
     theirs = load_state(embedded_weights()).values()
     # the package names its tensors otherwise, but lists them in the same order and shapes
     network.load_state_dict(dict(zip(network.state_dict(), theirs, strict=True)))

@@ -79,7 +79,7 @@ def move(
 
 
 def manipulate(kind: str, target: np.ndarray, region: Region, mask: np.ndarray) -> np.ndarray:
-    """The structure (depth, edges) [2, H, W] of the target [5, H, W], with `kind` done in the region `mask`."""
+    """The target's structure (depth, edges) [2, H, W] with `kind` done in the region `mask`."""
     structure = target[3:].copy()
     if kind == "mask":
         return structure

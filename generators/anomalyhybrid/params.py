@@ -110,3 +110,17 @@ class AnomalyHybridParams(Params):
 
     def total_steps(self, images: int) -> int:
         return self.steps or -(-images // self.batch_size) * self.epochs
+
+
+class StarParams(AnomalyHybridParams):
+    """Real depth for both generators, so that one manipulated map makes the colour and the depth of a pair."""
+
+    depth: Literal["depth_anything", "dataset", "shading"] = Field(
+        "dataset", description="depth condition: the data set's own, which AnomalyHybrid* learns"
+    )
+
+    @model_validator(mode="after")
+    def _measured(self) -> "StarParams":
+        if self.depth != "dataset":
+            raise ValueError("AnomalyHybrid* learns measured depth, so depth must be dataset")
+        return self

@@ -100,9 +100,10 @@ class Dilation(nn.Module):
     def __init__(self, inputs: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(inputs, DILATED, 1)
-        for number, reach in enumerate((5, 7, 9, 11), start=1):
-            conv = nn.Conv2d(DILATED, DILATED, 3, padding=reach, dilation=reach, bias=False)
-            self.add_module(f"conv2_{number}", conv)
+        self.conv2_1, self.conv2_2, self.conv2_3, self.conv2_4 = (
+            nn.Conv2d(DILATED, DILATED, 3, padding=reach, dilation=reach, bias=False)
+            for reach in (5, 7, 9, 11)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv1(F.relu(x))

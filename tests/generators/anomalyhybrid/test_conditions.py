@@ -1,0 +1,119 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.adapters import TrainSplit
+from bench.errors import BenchError
+from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
+from generators.anomalyhybrid.conditions import (
+    canny,
+    canny_threshold,
+    depth_anything,
+    depth_scale,
+    load_depth_anything,
+    open_views,
+    shading,
+    write_conditions,
+)
+from generators.anomalyhybrid.sources import DEPTH_ANYTHING, find_depth_anything
+
+
+def test_canny_draws_the_outline_of_a_disc(picture: np.ndarray) -> None:
+    edges = canny(picture, 100.0) > 0
+    y, x = np.mgrid[:64, :64]
+    radius = np.hypot(y - 32, x - 32)
+    rim = np.abs(radius - 64 * np.sqrt(0.12)) < 2.5
+    assert edges[rim].mean() > 0.15
+    assert edges[radius > 28].mean() < 0.01
+
+
+def test_the_canny_threshold_of_flat_images_is_above_their_noise(split: TrainSplit) -> None:
+    assert canny_threshold(split.categories["plate"].normal.pool) >= 40
+
+
+def test_shading_is_smoothed_brightness(picture: np.ndarray) -> None:
+    depth = shading(np.stack([picture, np.full_like(picture, 255)]))
+    assert depth.shape == (2, 64, 64)
+    np.testing.assert_allclose(depth[1], 1, atol=1e-5)
+    assert depth[0, 20, 32] > depth[0, 5, 5] > depth[0, 31, 32]
+
+
+def test_the_data_sets_depth_becomes_nearness_and_back(split: TrainSplit) -> None:
+    category = split.categories["plate"]
+    scale, pool = depth_scale("anomalyhybrid", category), category.normal.pool
+    depth = np.asarray(pool.depth[0])
+    near = scale.nearness(depth)
+    assert near[32, 32] > near[2, 2]  # the plate lies nearer than the ground
+    np.testing.assert_allclose(scale.metric(near), depth, rtol=1e-5)
+    holed = depth.copy()
+    holed[:4] = 0
+    assert np.abs(scale.nearness(holed)[:4]).max() == 0
+
+
+def test_depth_from_a_data_set_without_depth_is_refused(
+    split: TrainSplit, context_for, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from bench.adapters import Images
+
+    plate = split.categories["plate"]
+    bare = replace(plate, normal=Images(replace(plate.normal.pool, depth=None)))
+    data = TrainSplit({"plate": bare}, split.resolution)
+    params = AnomalyHybridStar.configure("tiny").params
+    with pytest.raises(
+        BenchError, match=r"take depth from the data set, and plate has none; .*depth=shading"
+    ):
+        write_conditions("anomalyhybrid_star", params, data, tmp_path / "conditions", context_for())
+
+
+def test_conditions_are_made_once_and_kept_beside_the_images(split, context_for, tmp_path: Path) -> None:
+    params = AnomalyHybrid.configure("tiny").params
+    context = context_for()
+    write_conditions("anomalyhybrid", params, split, tmp_path / "first", context)
+    stamp = (context.scratch / "conditions/plate/normal.edges.npy").stat().st_mtime_ns
+    write_conditions("anomalyhybrid", params, split, tmp_path / "second", context)
+    assert (context.scratch / "conditions/plate/normal.edges.npy").stat().st_mtime_ns == stamp
+    views = open_views(split.categories["plate"], tmp_path / "second")["real"]
+    stack = views.stack(1)
+    assert stack.shape == (5, 64, 64) and stack.dtype == np.float32
+    np.testing.assert_allclose(stack[:3].transpose(1, 2, 0) * 255, views.images[1], atol=1e-3)
+    assert set(np.unique(stack[4])) <= {0.0, 1.0}
+
+
+def test_depth_anything_is_loaded_from_a_local_folder_and_gives_nearness(tmp_path, picture) -> None:
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    backbone = transformers.Dinov2Config(
+        hidden_size=24, num_hidden_layers=4, num_attention_heads=2, image_size=518, patch_size=14,
+        out_features=["stage1", "stage2", "stage3", "stage4"], reshape_hidden_states=False,
+        apply_layernorm=True,
+    )  # fmt: skip
+    config = transformers.DepthAnythingConfig(
+        backbone_config=backbone, reassemble_hidden_size=24, neck_hidden_sizes=[8, 8, 8, 8],
+        fusion_hidden_size=8, head_hidden_size=8,
+    )  # fmt: skip
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        transformers.DepthAnythingForDepthEstimation(config).save_pretrained(tmp_path / DEPTH_ANYTHING)
+    found = find_depth_anything(tmp_path)
+    assert found == tmp_path / DEPTH_ANYTHING
+    depth = depth_anything(load_depth_anything(found), np.stack([picture, picture[::-1]]), "cpu")
+    assert depth.shape == (2, 64, 64)
+    np.testing.assert_allclose(depth.min(axis=(1, 2)), 0, atol=1e-6)
+    np.testing.assert_allclose(depth.max(axis=(1, 2)), 1, atol=1e-6)
+
+
+def test_what_the_papers_options_miss_is_said_with_the_option_that_does_without(
+    tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "hub"))
+    sentences = AnomalyHybrid.configure(None, {"edges": "canny"}).missing(tmp_path)
+    assert [s.rsplit("--set ")[-1] for s in sentences] == [
+        "anomalyhybrid.depth=shading", "anomalyhybrid.perceptual=embedded"
+    ]  # fmt: skip
+    assert AnomalyHybrid.configure("quick").missing(tmp_path) == []
