@@ -8,7 +8,7 @@
 `where` names columns of the CSV; a rule without it holds for all. Caveats add up, all else is overwritten.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -79,16 +79,28 @@ class Rule(BaseModel):
         }
 
 
-def resolve(rules: Iterable[Rule], row: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The facts of one row, and its caveats."""
-    facts: dict[str, Any] = {}
-    caveats = []
-    for rule in rules:
-        if rule.holds(row):
-            facts.update(rule.stated)
-            if rule.caveat:
-                caveats.append(rule.caveat)
-    return facts, tuple(caveats)
+def resolver(rules: Sequence[Rule]) -> Callable[[Mapping[str, str]], tuple[dict[str, Any], tuple[str, ...]]]:
+    """A function from a row of the CSV to its facts and its caveats."""
+    prepared = [
+        (
+            [(column, frozenset(_listed(wanted))) for column, wanted in rule.where.items()],
+            rule.stated,
+            rule.caveat,
+        )
+        for rule in rules
+    ]
+
+    def resolve(row: Mapping[str, str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+        facts: dict[str, Any] = {}
+        caveats = []
+        for where, stated, caveat in prepared:
+            if all(row[column] in wanted for column, wanted in where):
+                facts.update(stated)
+                if caveat:
+                    caveats.append(caveat)
+        return facts, tuple(caveats)
+
+    return resolve
 
 
 def unmatched(rules: Iterable[Rule], rows: Sequence[Mapping[str, str]]) -> str:

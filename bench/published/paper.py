@@ -1,17 +1,18 @@
-"""A paper's tables: a CSV with one printed value a row, and a TOML with the facts of each table's protocol."""
+"""A paper's tables: a CSV with one printed value a row, a TOML with the facts of each table's protocol."""
 
 import csv
 import math
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.data.published_counts import PublishedCounts, load_counts
 from bench.errors import BenchError
-from bench.published.facts import COLUMNS, REQUIRED, Rule, resolve, unmatched
+from bench.published.facts import COLUMNS, REQUIRED, Rule, resolver, unmatched
 
 
 class TableFacts(BaseModel):
@@ -32,6 +33,8 @@ class PaperFacts(BaseModel):
     title: str
     short: str
     """The paper's name as a page shows it."""
+    counts: Mapping[str, str] = {}
+    """Data set to the TOML of its published counts (`bench.data.published_counts`), beside this file."""
     tables: Mapping[str, TableFacts]
     facts: tuple[Rule, ...]
 
@@ -41,8 +44,10 @@ class Value:
     """One printed number and what is known of it."""
 
     row: Mapping[str, str]
-    """The line of the CSV: paper, table, dataset, category, generator, detector, level, metric, value, note."""
+    """The line of the CSV, by the names of its columns."""
     line: int
+    table: str
+    """ "SeaS, Table 22"."""
     facts: Mapping[str, Any]
     """Stated facts by name; see `bench.published.facts.Rule`."""
     caveats: tuple[str, ...]
@@ -73,6 +78,8 @@ class Paper:
     tables: Mapping[str, str]
     """Number of a table to its title."""
     values: tuple[Value, ...]
+    counts: Mapping[str, PublishedCounts] = field(default_factory=dict)
+    """Images of each category, by data set, where they are published."""
 
 
 def load_paper(path: Path) -> Paper:
@@ -88,8 +95,9 @@ def load_paper(path: Path) -> Paper:
     if wrong:
         raise BenchError(f"{path}: where: {wrong}; correct the rule, or take it out")
     values = []
+    resolve = resolver(facts.facts)
     for number, row in enumerate(rows, start=2):
-        stated, caveats = resolve(facts.facts, row)
+        stated, caveats = resolve(row)
         lacking = [name for name in REQUIRED if name not in stated]
         if lacking:
             raise BenchError(
@@ -98,14 +106,24 @@ def load_paper(path: Path) -> Paper:
                 "paper does not say"
             )
         note = (row["note"],) if row["note"] else ()
-        values.append(Value(row, number, stated, (*note, *caveats)))
+        values.append(Value(row, number, f"{facts.short}, Table {row['table']}", stated, (*note, *caveats)))
     named = {row["table"] for row in rows}
     for missing in sorted(named - set(facts.tables)):
         raise BenchError(f"{path} has no title for table {missing}; add [tables.{missing}] title = ...")
     for extra in sorted(set(facts.tables) - named):
         raise BenchError(f"{path} names table {extra}, of which {table.name} has no row")
     titles = {number: facts.tables[number].title for number in facts.tables}
-    return Paper(facts.paper, facts.title, facts.short, titles, tuple(values))
+    counts = {dataset: _counts(path.parent / name) for dataset, name in facts.counts.items()}
+    return Paper(facts.paper, facts.title, facts.short, titles, tuple(values), counts)
+
+
+def _counts(path: Path) -> PublishedCounts:
+    try:
+        return load_counts(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BenchError(f"the counts {path} cannot be read: {error.strerror}") from None
+    except (ValueError, LookupError, TypeError) as error:
+        raise BenchError(f"{path} is no table of published counts: {error}") from None
 
 
 def _facts(path: Path) -> PaperFacts:
@@ -150,7 +168,9 @@ def _check(path: Path, number: int, row: Mapping[Any, Any], paper: str) -> None:
         raise BenchError(f"{path} line {number} has not {len(COLUMNS)} entries")
     if row["paper"] != paper:
         raise BenchError(f"{path} line {number} is of the paper '{row['paper']}', not '{paper}'")
-    empty = [name for name in ("table", "dataset", "category", "generator", "level", "metric") if not row[name]]
+    empty = [
+        name for name in ("table", "dataset", "category", "generator", "level", "metric") if not row[name]
+    ]
     if empty:
         raise BenchError(f"{path} line {number} has no {empty[0]}")
     try:

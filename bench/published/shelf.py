@@ -38,14 +38,14 @@ def published_records(
     they are shown. Empty for a protocol that no paper has a table of.
     """
     return tuple(
-        record_of(paper, value, protocol, version)
+        record_of(value, protocol, version)
         for paper in (papers() if shelf is None else shelf)
         for value in paper.values
         if protocol in value.facts.get("protocols", ())
     )
 
 
-def record_of(paper: Paper, value: Value, protocol: str, version: int) -> Record:
+def record_of(value: Value, protocol: str, version: int) -> Record:
     """The record of one printed value."""
     row, facts = value.row, value.facts
     generator, variant = name_and_variant(row["generator"])
@@ -74,7 +74,7 @@ def record_of(paper: Paper, value: Value, protocol: str, version: int) -> Record
         value=round(value.printed / 100, facts["digits"] + 2) if percent else value.printed,
         unit="fraction" if percent else facts["unit"],
         note="; ".join(value.caveats),
-        source=f"{paper.short}, Table {row['table']}",
+        source=value.table,
     )
 
 
