@@ -1,5 +1,6 @@
 """Small measurements made by hand, and one small real run whose store the tests of planted changes share."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -124,12 +125,19 @@ class Workplace:
 
     folder: Path
 
-    def run(self, *words: str, store: str = "store", data: str = "data/chips", path: str = "") -> None:
-        """`bench run` in a process of its own, of a method pair that takes seconds; `path`: more modules."""
+    def run(
+        self,
+        *words: str,
+        store: str = "store",
+        data: str = "data/chips",
+        path: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        """`bench run` in a process of its own, of methods that take seconds; `path`: more modules."""
         ended = subprocess.run(
             [sys.executable, "-m", "bench", *RUN, *METHODS, "--data", data, "--store", store, *words],
             cwd=self.folder,
-            env=_environ(path),
+            env={**_environ(path), **(env or {})},
             capture_output=True,
             text=True,
             timeout=600,
@@ -147,8 +155,6 @@ class Workplace:
 
 
 def _environ(path: str) -> dict[str, str]:
-    import os
-
     places = [part for part in (path, os.environ.get("PYTHONPATH", "")) if part]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(places)} if places else dict(os.environ)
 
