@@ -13,6 +13,11 @@ def main() -> None:
 
         serve()
         return
+    if sys.argv[1:2] == ["ray"]:
+        from bench.run import ray_cluster
+
+        ray_cluster.serve()
+        return
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
         from bench.cli.installation import check_packages

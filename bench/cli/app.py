@@ -18,7 +18,13 @@ app = typer.Typer(
 )
 data_app = typer.Typer(help="Look at data sets.", no_args_is_help=True, rich_markup_mode=None)
 samples_app = typer.Typer(help="Look at generated images.", no_args_is_help=True, rich_markup_mode=None)
+published_app = typer.Typer(
+    help="Look at what papers printed, and where they contradict themselves.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(data_app, name="data")
+app.add_typer(published_app, name="published")
 app.add_typer(samples_app, name="samples")
 
 StoreOption = Annotated[
@@ -88,12 +94,21 @@ def run(
     threads: Annotated[int, typer.Option(min=1, help="Threads a task; more change the last bits.")] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes GPUs if any.")] = "auto",
     time_limit: Annotated[float | None, typer.Option(min=1, help="Seconds a task may take.")] = None,
+    executor: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray: the cluster at RAY_ADDRESS, or this machine alone.")
+    ] = "local",
+    gpu_share: Annotated[
+        float, typer.Option(min=0.01, help="GPUs that a task on a GPU takes; 0.5 runs two on each.")
+    ] = 1.0,
+    task_memory: Annotated[
+        float, typer.Option(min=0, help="With ray: GB of memory that a task takes of its node.")
+    ] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done.")] = False,
 ) -> None:
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
     from bench.cli.run import run_command
     from bench.planning.request import RunRequest
-    from bench.run.session import Machine
+    from bench.run.machine import Machine
 
     request = RunRequest(
         protocol=protocol,
@@ -110,7 +125,8 @@ def run(
         weights=weights,
         plugins=tuple(plugin or ()),
     )
-    raise typer.Exit(run_command(request, store, Machine(workers, threads, device, time_limit), dry_run))
+    machine = Machine(workers, threads, device, time_limit, executor, gpu_share, task_memory)
+    raise typer.Exit(run_command(request, store, machine, dry_run))
 
 
 @app.command("list")
@@ -277,6 +293,41 @@ def check(
     from bench.cli.check import check_command
 
     raise typer.Exit(check_command(kind, name, plugin or [], weights))
+
+
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+
+
+@published_app.command("list")
+def published_list(as_json: JsonOption = False) -> None:
+    """List the papers and their tables."""
+    from bench.cli.published import list_command
+
+    list_command(as_json)
+
+
+@published_app.command("show")
+def published_show(
+    paper: Annotated[str, typer.Argument(help="Name of a paper, as `bench published list` shows it.")],
+    table: Annotated[str | None, typer.Argument(help="Number of a table [default: all].")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a table as printed, with what is known of its protocol."""
+    from bench.cli.published import show_command
+
+    show_command(paper, table, as_json)
+
+
+@published_app.command("audit")
+def published_audit(
+    paper: Annotated[str | None, typer.Argument(help="Name of a paper [default: all].")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show every finding of a method.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Recompute means, hold tables against each other, and list every contradiction."""
+    from bench.cli.published import audit_command
+
+    audit_command(paper, everything, as_json)
 
 
 @data_app.command("check")

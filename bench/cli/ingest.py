@@ -18,11 +18,8 @@ from bench.ingest.predictions import Target, scan_predictions
 from bench.planning import build
 from bench.planning.ingested import register
 from bench.planning.prepare import prepare
-from bench.run.driver import Driver, RunSettings
-from bench.run.local import LocalExecutor
-from bench.run.session import default_workers
+from bench.run.machine import Machine, run_tasks
 from bench.store import Store, open_store
-from bench.store.environment import code_commit, store_environment
 from bench.store.store import check_writable, write_atomically
 from bench.tasks import Task, digest
 
@@ -55,10 +52,8 @@ def ingest_command(
         tasks, registered = ingested_images(store, find_dataset(data), source, name)
     else:
         tasks, registered = ingested_predictions(store, data, split, seed, source, name)
-    settings = RunSettings(f"ingest-{name}", store_environment(store), code_commit())
-    outcome = Driver(store, LocalExecutor(default_workers()), settings, view()).run(
-        tasks, {"plan": None, "command": f"bench ingest --{kind} {name}"}
-    )
+    about = {"plan": None, "command": f"bench ingest --{kind} {name}"}
+    outcome = run_tasks(store, tasks, Machine(), view(), about)
     if outcome.failed:
         raise BenchError(next(iter(outcome.failed.values())))
     if outcome.drained:

@@ -7,10 +7,9 @@ from bench.cli.progress import step_progress, view
 from bench.collect import collect
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
+from bench.run.machine import Machine, check_machine
 from bench.run.session import (
-    Machine,
     Session,
-    check_machine,
     page_state,
     prepare_session,
     run_session,

@@ -14,11 +14,8 @@ from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
 from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
-from bench.run.driver import Driver, RunSettings
-from bench.run.local import LocalExecutor
-from bench.run.session import default_workers
+from bench.run.machine import Machine, run_tasks
 from bench.store import open_store
-from bench.store.environment import code_commit, store_environment
 from bench.store.store import check_writable
 
 _REPLICATES = 1000
@@ -98,14 +95,8 @@ def score_command(
     }
     plan, goals = make_plan(planned, about)
     save_plan(plan, store.root / "runs")
-    settings = RunSettings(
-        f"score-{plan.digest[:8]}",
-        store_environment(store),
-        code_commit(),
-        weights=str(weights.absolute()) if weights else None,
-    )
-    executor = LocalExecutor(default_workers())
-    outcome = Driver(store, executor, settings, view()).run(goals, {"plan": None, "command": "bench score"})
+    told: dict[str, str | None] = {"plan": None, "command": "bench score"}
+    outcome = run_tasks(store, goals, Machine(), view(), told, weights=weights)
     results = collect(plan, store)
     registry.load_page("terminal")(results)
     if out is not None:

@@ -1,9 +1,6 @@
 """One `bench run`: prepare, plan, bring the store to the desired state, render the page."""
 
 import errno
-import os
-import secrets
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,28 +10,15 @@ from typing import Any
 
 from bench import registry
 from bench.collect_store import collect_store, plans
-from bench.data.parallel import processors
 from bench.errors import BenchError
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
-from bench.run.driver import Driver, Outcome, RunSettings, View, missing
-from bench.run.local import LocalExecutor
+from bench.run.driver import Outcome, View, missing
+from bench.run.machine import Machine, run_tasks
 from bench.store import Store, open_store
-from bench.store.environment import code_commit, environment, store_environment
+from bench.store.environment import code_commit, environment
 from bench.store.store import check_writable, write_atomically
 from bench.tasks import Task, digest
-
-_MEMORY_A_WORKER = 2 << 30
-
-
-@dataclass(frozen=True)
-class Machine:
-    """How this machine is used; None leaves the choice to DefectBench."""
-
-    workers: int | None = None
-    threads: int = 1
-    device: str = "auto"
-    time_limit: float | None = None
 
 
 @dataclass(frozen=True)
@@ -44,12 +28,6 @@ class Session:
     plan: Plan
     outcome: Outcome
     page: Path | None
-
-
-def check_machine(machine: Machine) -> None:
-    """Raise BenchError where this machine lacks what the user asked of it."""
-    if machine.device == "cuda" and not environment()["gpus"]:
-        raise BenchError("--device cuda: nvidia-smi lists no GPU on this machine; use --device auto")
 
 
 def prepare_session(
@@ -78,19 +56,15 @@ def _run_session(
     request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
 ) -> Session:
     plan_file = save_plan(plan, store.root / "runs")
-    gpus = len(environment()["gpus"]) if machine.device in ("auto", "cuda") else 0
-    settings = RunSettings(
-        run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
-        env=store_environment(store, machine.threads),
-        commit=code_commit(),
-        threads=machine.threads,
-        weights=str(request.weights.absolute()) if request.weights else None,
-        plugins=tuple(str(path.absolute()) for path in request.plugins),
-        time_limit=machine.time_limit,
+    outcome = run_tasks(
+        store,
+        goals,
+        machine,
+        view,
+        {"plan": plan_file.name, "command": request.command},
+        weights=request.weights,
+        plugins=request.plugins,
     )
-    executor = LocalExecutor(machine.workers or default_workers(), gpus)
-    driver = Driver(store, executor, settings, view)
-    outcome = driver.run(goals, {"plan": plan_file.name, "command": request.command})
     return Session(plan, outcome, render(store, rebuild=outcome.ran > 0))
 
 
@@ -131,12 +105,3 @@ def summary(store: Store, goals: list[Task]) -> list[tuple[str, int, int]]:
     todo = Counter(task.stage for task in missing(store, goals).values())
     every = Counter(task.stage for task in closure(goals).values())
     return [(stage, every[stage] - todo[stage], todo[stage]) for stage in every]
-
-
-def default_workers() -> int:
-    """One worker a processor, as far as the memory goes."""
-    try:
-        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (ValueError, OSError):
-        return processors()
-    return max(1, min(processors(), free // _MEMORY_A_WORKER))

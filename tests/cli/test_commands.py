@@ -14,7 +14,8 @@ from bench.cli.progress import PlainView
 from bench.errors import BenchError
 from bench.planning.plan import load_plan, save_plan
 from bench.planning.request import RunRequest
-from bench.run.session import Machine, prepare_session, run_session
+from bench.run.machine import Machine
+from bench.run.session import prepare_session, run_session
 from bench.tasks import Task
 
 COMMANDS = (
@@ -238,7 +239,7 @@ def test_after_a_run_that_was_stopped_nothing_is_taken_for_done(
 ) -> None:
     said = bench("status", "--store", interrupted)
     assert said.code == 0
-    assert "0 of 32 results are there" in said.out
+    assert "0 of 52 results are there" in said.out
     extract = ("samples", "extract", "out", "--store", interrupted, "--generator")
     assert "unknown generator 'perlim'" in refused(*extract, "perlim")
     assert "perlin has no images of seed 0 yet; `bench run` makes them" in refused(*extract, "perlin")
