@@ -157,8 +157,10 @@ def _span(board: Leaderboard, row: Row, columns: Sequence[Column], exact: Column
 
 
 def published_gains(published: Sequence[Record], level: str, metric: str) -> list[float]:
-    """By how much papers print their own method ahead, in order: over the table's row without generated images,
-    or where it has none over the best other method."""
+    """By how much papers print their own method ahead, in order.
+
+    Over the table's row without generated images, or where it has none over the best other method.
+    """
     tables: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in published:
         if (record.level, record.metric, record.category) == (level, metric, "mean"):
@@ -166,7 +168,9 @@ def published_gains(published: Sequence[Record], level: str, metric: str) -> lis
             tables.setdefault(place, []).append(record)
     found = []
     for (source, *_), members in tables.items():
-        own, others, bases = [], [], []
+        own: list[float] = []
+        others: list[float] = []
+        bases: list[float] = []
         for each in members:
             if each.value is not None and not each.generator_variant:
                 is_own = each.generator == source.partition(",")[0].lower()

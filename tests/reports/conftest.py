@@ -1,15 +1,15 @@
 """Small real things: records scored from random predictions, with bootstrap replicates, pools and maps."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from bench.data.pool import PoolWriter
-from bench.records import Record
-from bench.results import DataNotes, Gallery, Maps, Results, Trace
+from bench.records import UNKNOWN, Record
+from bench.results import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 
 IMAGES, REPLICATES, SIZE = 40, 200, 32
 CATEGORIES = ("bolt", "cloth", "tile")
@@ -131,11 +131,37 @@ def results(tmp_path: Path, board: Board, fill: Callable[..., None]) -> Results:
         traces.append(
             Trace("unet", generator, mix, "", 0, {"step": steps, "loss": np.exp(-steps / 90) + skill})
         )
+    scored = [record for record in board.records if record.detector == "unet" and record.value is not None]
+    dialects = [
+        replace(record, dialect=dialect, value=(record.value or 0.0) * factor)
+        for record in scored
+        for dialect, factor in (("last-batch", 0.9), ("truncate", 1.1))
+        if record.metric == "accuracy"
+    ]
+    points = {"roc": np.array([[0.0, 0.0], [0.2, 0.9], [1.0, 1.0]]), "pr": np.array([[0.1, 1.0], [1.0, 0.4]])}
+    curves = [
+        Curves("bolt", "unet", generator, mix, 0, {"pixel": points, "image": points})
+        for generator, mix, _ in ROWS
+    ]
+    facts = {"kind": "published", "protocol": "p", "dataset": "mvtec_ad", "category": "mean", "status": "ok"}
+    printed = [
+        Record(**facts, source="Seas, Table 4", mix="generated", generator=generator, detector="unet",
+               level="classification", metric="accuracy", value=value, split=UNKNOWN)
+        for generator, value in (("weak", 0.71), ("seas", 0.81))
+    ] + [
+        Record(**facts, source="Seas, Table 7", generator="seas", level="cost", metric="train_hours_a100",
+               unit="h", value=73.0)
+    ]  # fmt: skip
     return Results(
         protocol="p",
         scale="smoke",
         dataset="d",
         records=tuple(board.records),
+        dialects=tuple(dialects),
+        curves=tuple(curves),
+        published=tuple(printed),
+        commands={record.task: "bench run --protocol p --detectors unet,other" for record in scored},
+        near_pairs=(NearPair("bolt", "hole", "strong", 0, 0.2, 0.4, False, (pool, 3), (pool, 0)),),
         replicates=board.replicates,
         provenance={"command": "bench run --protocol p", "seeds": [0], "packages": {"numpy": "2.4"}},
         banner="Built-in sample data with embedded features.",

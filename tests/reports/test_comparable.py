@@ -24,9 +24,7 @@ def cells(board):
         ("reference", "train/good", "compared with train/good"),
     ],
 )
-def test_the_odd_one_says_in_words_what_differs_and_the_others_keep_their_numbers(
-    board, field, value, words
-):
+def test_the_odd_one_says_in_words_what_differs_and_the_others_keep_their_numbers(board, field, value, words):
     for generator in ("a", "b"):
         board.add(generator=generator, value=0.5)
     board.add(generator="c", value=0.9, **{field: value})

@@ -48,53 +48,88 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page_of(results: Results, out: Path) -> Page:
-    page = Page(write_site(results, out).read_text())
-    assert page.open == []
-    return page
+FOLDER = "p-d-smoke"
 
 
-def test_every_section_of_a_full_run_is_there(results, tmp_path):
-    page = page_of(results, tmp_path / "site")
-    sections = [each["id"] for each in page.all("section")]
-    assert sections == [
-        "leaderboard",
-        "gains",
-        "categories",
-        "samples",
-        "maps",
-        "training",
-        "gaps",
-        "data",
-        "cost",
-        "provenance",
-        "metrics",
-    ]
-    assert {each["href"] for each in page.all("a")} <= {f"#{name}" for name in sections}
-    for words in (
-        "Built-in sample data with embedded features.",
-        "loss is not finite",
-        "empty mask",
-        "bench run --protocol p",
-        "Seeds were not varied",
-        "3 rows",
-        "1.6 min",
+def site_of(results: Results, out: Path) -> dict[str, Page]:
+    """Every page by its path from the site's folder."""
+    write_site([results], out)
+    pages = {path.relative_to(out).as_posix(): Page(path.read_text()) for path in out.rglob("*.html")}
+    assert all(page.open == [] for page in pages.values())
+    return pages
+
+
+def leaderboard_of(results: Results, out: Path) -> Page:
+    return site_of(results, out)[f"{FOLDER}/index.html"]
+
+
+def all_text(site: dict[str, Page]) -> str:
+    return "\n".join(page.text for page in site.values())
+
+
+def test_every_page_of_a_full_run_is_there_and_links_lead_somewhere(results, tmp_path):
+    site = site_of(results, tmp_path / "site")
+    names = {name.removeprefix(f"{FOLDER}/") for name in site if name != "index.html"}
+    assert names == {
+        "index.html",
+        *(f"category-{category}.html" for category in ("bolt", "cloth", "tile")),
+        "by-category-generated-images.html",
+        "by-category-unet.html",
+        "gallery.html",
+        "curves-unet.html",
+        "sensitivity.html",
+        "published.html",
+        "cost.html",
+        "failures.html",
+        "reproduce.html",
+    }
+    for name, page in site.items():
+        ids = {attributes.get("id") for _, attributes in page.tags}
+        for link in page.all("a"):
+            file, _, anchor = link["href"].partition("#")
+            target = (tmp_path / "site" / name).parent / file if file else tmp_path / "site" / name
+            assert target.is_file(), (name, link)
+            if anchor:
+                found = ids if not file else {a.get("id") for _, a in Page(target.read_text()).tags}
+                assert anchor in found, (name, link)
+
+
+def test_what_a_run_said_is_on_its_pages(results, tmp_path):
+    site = site_of(results, tmp_path / "site")
+    for file, words in (
+        ("index.html", "Built-in sample data with embedded features."),
+        ("index.html", "Seeds were not varied"),
+        ("index.html", "3 rows"),
+        ("failures.html", "loss is not finite"),
+        ("reproduce.html", "empty mask"),
+        ("reproduce.html", "bench run --protocol p"),
+        ("cost.html", "1.6 min"),
     ):
-        assert words in page.text
+        assert words in site[f"{FOLDER}/{file}"].text
 
 
 def test_pictures_lie_beside_the_page_with_words_for_those_who_cannot_see_them(results, tmp_path):
-    page = page_of(results, tmp_path / "site")
-    pictures = page.all("img")
+    pictures = site_of(results, tmp_path / "site")[f"{FOLDER}/gallery.html"].all("img")
     assert pictures
     for picture in pictures:
-        assert (tmp_path / "site" / picture["src"]).is_file()
+        assert (tmp_path / "site" / FOLDER / picture["src"]).is_file()
         assert len(picture["alt"]) > 10
 
 
+def test_every_setting_of_a_protocol_has_its_pages_and_stands_in_the_index(results, tmp_path):
+    other = replace(results, dataset="e", title="what it is about")
+    write_site([results, other, other], tmp_path / "site")
+    index = Page((tmp_path / "site" / "index.html").read_text())
+    linked = {link["href"] for link in index.all("a")}
+    assert {f"{name}/index.html" for name in ("p-d-smoke", "p-e-smoke", "p-e-smoke-2")} <= linked
+    assert "what it is about" in index.text
+    board = Page((tmp_path / "site" / "p-e-smoke" / "index.html").read_text())
+    assert "../p-d-smoke/index.html" in {link["href"] for link in board.all("a")}
+
+
 def test_the_same_results_give_the_same_bytes_whatever_the_order_of_records(results, tmp_path):
-    first = write_site(results, tmp_path / "one")
-    second = write_site(replace(results, records=results.records[::-1]), tmp_path / "two")
+    first = write_site([results], tmp_path / "one")
+    second = write_site([replace(results, records=results.records[::-1])], tmp_path / "two")
     listing = [
         {
             path.relative_to(page.parent): path.read_bytes()
@@ -107,11 +142,13 @@ def test_the_same_results_give_the_same_bytes_whatever_the_order_of_records(resu
 
 
 def test_nothing_points_to_a_network(results, tmp_path):
-    text = write_site(results, tmp_path / "site").read_text()
-    assert not re.search(r"https?://|//[a-z]|@import|url\(", text)
-    page = Page(text)
-    assert not page.all("link")
-    assert [each.get("src") for each in page.all("script")] == [None]
+    write_site([results], tmp_path / "site")
+    for path in (tmp_path / "site").rglob("*.html"):
+        text = path.read_text()
+        assert not re.search(r"https?://|[\"'(]//[a-z]|@import|url\(", text)
+        page = Page(text)
+        assert not page.all("link")
+        assert [each.get("src") for each in page.all("script")] == [None]
 
 
 def test_hostile_names_stay_text(results, tmp_path):
@@ -132,58 +169,69 @@ def test_hostile_names_stay_text(results, tmp_path):
         ),
         provenance={HOSTILE: HOSTILE, "command": HOSTILE, "nested": {HOSTILE: [HOSTILE]}},
     )
-    page = page_of(results, tmp_path / "site")
-    assert len(page.all("script")) == 1
-    assert all(each["src"].startswith("img/") for each in page.all("img"))
-    assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
-    assert HOSTILE in page.text
+    site = site_of(results, tmp_path / "site")
+    for page in site.values():
+        assert len(page.all("script")) == 1
+        assert all(each["src"].startswith("../img/") for each in page.all("img"))
+        assert not any(name.startswith("on") for _, attributes in page.tags for name in attributes)
+    assert sum(HOSTILE in page.text for page in site.values()) >= 9
 
 
 def test_only_the_scripts_and_styles_of_the_page_itself_may_act(results, tmp_path):
-    page = page_of(results, tmp_path / "site")
-    (policy,) = [each["content"] for each in page.all("meta") if each.get("http-equiv")]
-    assert "default-src 'none'" in policy
-    assert "unsafe" not in policy
+    for page in site_of(results, tmp_path / "site").values():
+        (policy,) = [each["content"] for each in page.all("meta") if each.get("http-equiv")]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
 
 
 def test_pictures_that_a_new_page_no_longer_shows_are_removed_and_other_files_are_kept(results, tmp_path):
     out = tmp_path / "site"
-    write_site(results, out)
+    write_site([results, replace(results, dataset="gone")], out)
     (out / "CNAME").write_text("mine")
     (out / "img" / "mine.jpg").write_bytes(b"mine")
-    write_site(replace(results, galleries=(), maps=()), out)
-    assert {path.name for path in out.rglob("*") if path.is_file()} == {"index.html", "CNAME", "mine.jpg"}
+    (out / FOLDER / "notes.html").write_text("mine")
+    assert (out / "p-gone-smoke").is_dir()
+    write_site([replace(results, galleries=(), maps=())], out)
+    left = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"CNAME", "img/mine.jpg", f"{FOLDER}/notes.html"} <= left
+    assert not any(name.endswith(".jpg") for name in left - {"img/mine.jpg"})
+    assert f"{FOLDER}/gallery.html" not in left
+    assert not (out / "p-gone-smoke").exists()
 
 
 def test_a_page_of_somebody_else_is_not_overwritten(results, tmp_path):
     (tmp_path / "index.html").write_text("<h1>my thesis</h1>")
     with pytest.raises(BenchError, match=r"was not written by DefectBench; choose another folder"):
-        write_site(results, tmp_path)
+        write_site([results], tmp_path)
     assert (tmp_path / "index.html").read_text() == "<h1>my thesis</h1>"
 
 
 def test_a_report_that_cannot_be_made_leaves_the_last_one_whole(results, tmp_path):
-    index = write_site(results, tmp_path / "site")
-    before = index.read_bytes()
+    index = write_site([results], tmp_path / "site")
+    before = {path: path.read_bytes() for path in index.parent.rglob("*.html")}
     torn = tmp_path / "torn"
     torn.mkdir()
     np.save(torn / "images.npy", np.zeros((1, 8, 8, 3), np.uint8))
     broken = replace(results, galleries=(*results.galleries, Gallery("tile", "hole", "x", 0, torn, (0,))))
     with pytest.raises(BenchError, match=r"cannot write the report to .*index\.json"):
-        write_site(broken, tmp_path / "site")
-    assert index.read_bytes() == before
-    page = Page(index.read_text())
-    assert all((index.parent / each["src"]).is_file() for each in page.all("img"))
+        write_site([broken], tmp_path / "site")
+    assert {path: path.read_bytes() for path in index.parent.rglob("*.html")} == before
+    for path in before:
+        assert all((path.parent / each["src"]).is_file() for each in Page(path.read_text()).all("img"))
     assert not list(index.parent.rglob("*.part"))
 
 
 def test_a_run_without_any_record_has_a_page_that_says_so(tmp_path):
     empty = Results("p", "smoke", "d", (), lambda task: {}, {})
-    assert "No metric has been scored yet." in page_of(empty, tmp_path / "site").text
+    assert "No metric has been scored yet." in leaderboard_of(empty, tmp_path / "site").text
+
+
+def test_a_store_without_any_run_has_an_index_that_says_so(tmp_path):
+    assert "No metric has been scored yet." in write_site([], tmp_path / "site").read_text()
 
 
 def test_a_void_cell_links_to_its_reason(results, tmp_path):
-    page = page_of(results, tmp_path / "site")
+    page = leaderboard_of(results, tmp_path / "site")
     assert any(
         each.get("title") == "bolt: loss is not finite" or each.get("title") == "loss is not finite"
         for each in page.all("a")
@@ -192,7 +240,7 @@ def test_a_void_cell_links_to_its_reason(results, tmp_path):
 
 def test_several_seeds_are_named_and_said_to_be_resampled(results, board, fill, tmp_path):
     fill(board, seeds=(1, 2))
-    text = page_of(replace(results, records=tuple(board.records)), tmp_path / "site").text
+    text = leaderboard_of(replace(results, records=tuple(board.records)), tmp_path / "site").text
     assert "bootstrap over images and seeds" in text
     assert "Seeds were not varied" not in text
 
@@ -208,5 +256,5 @@ def test_an_album_writes_a_picture_once(tmp_path):
 
 def test_a_record_that_says_ok_without_a_value_is_shown_as_failed(results, tmp_path):
     bad = Record(category="bolt", mix="real", detector="unet", level="pixel", metric="ap", value=None)
-    page = page_of(replace(results, records=(*results.records, bad)), tmp_path / "site")
+    page = leaderboard_of(replace(results, records=(*results.records, bad)), tmp_path / "site")
     assert any("recorded as ok" in each.get("title", "") for each in page.all("a"))
