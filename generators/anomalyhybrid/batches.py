@@ -71,6 +71,8 @@ class TrainingSet:
         if rng.random() < params.together:
             poses = [poses[0]] * 3
         grids = np.stack([training_grid(params, pose, side, rng) for pose in poses])
+        if rng.random() < params.paired:
+            grids[2] = grids[1]
         colour = stack[:3]
         weight, swaps = region_weight(side, rng), rng.random() < params.swap
         other = int(rng.integers(len(views["normal"]))) if len(views["normal"]) else None

@@ -67,6 +67,9 @@ class AnomalyHybridParams(Params):
     together: float = Field(
         0.0, ge=0, le=1, description="share of images whose conditions share resizing and mirroring"
     )
+    paired: float = Field(
+        0.0, ge=0, le=1, description="share of images whose depth and edges share all of their augmentation"
+    )
     swap: float = Field(
         0.0, ge=0, le=1, description="share of images with a part of the colour condition from another image"
     )
@@ -113,7 +116,7 @@ class AnomalyHybridParams(Params):
 
 
 class StarParams(AnomalyHybridParams):
-    """Real depth for both generators, so that one manipulated map makes the colour and the depth of a pair."""
+    """Measured depth for both generators: one manipulated map makes the colour and the depth of a pair."""
 
     depth: Literal["depth_anything", "dataset", "shading"] = Field(
         "dataset", description="depth condition: the data set's own, which AnomalyHybrid* learns"

@@ -37,7 +37,7 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
     if params.depth == "depth_anything":
         if importlib.util.find_spec("transformers") is None:
             problems.append(
-                f"'{owner}' runs Depth Anything by transformers: pip install 'defectbench[anomalyhybrid]', "
+                f"'{owner}' runs Depth Anything by transformers: pip install 'defectbench[diffusion]', "
                 f"or use --set {owner}.depth=shading"
             )
         elif find_depth_anything(weights) is None:
