@@ -65,10 +65,12 @@ def audit_command(paper: str | None, everything: bool, as_json: bool) -> None:
 
 def _show_outcome(outcome: Outcome, everything: bool) -> None:
     print(f"{len(outcome.findings)} {outcome.title} ({outcome.tested:,} tested)")
-    groups = _grouped(outcome.findings, lambda each: (each.tables, each.generator, each.detector))
-    for (tables, generator, detector), members in groups.items():
+    groups = _grouped(
+        outcome.findings, lambda each: (each.tables, each.generator, each.detector, each.dataset)
+    )
+    for (tables, generator, detector, dataset), members in groups.items():
         method = f"{generator} with {detector}" if detector else generator
-        print(f"  {' and '.join(tables)}: {method}, {members[0].dataset}")
+        print(f"  {', '.join(tables)}: {method}, {dataset}")
         shown = members if everything else members[:_EXAMPLES]
         for each in shown:
             print(f"    {each.category}: {each.sentence}")

@@ -11,42 +11,53 @@ import numpy as np
 
 from bench.data.published_counts import CategoryCounts
 from bench.data.split import third
-from bench.published.audit.finding import Checked, finding, metric_name
+from bench.published.audit.finding import Checked, Finding, finding, metric_name
 from bench.published.paper import Paper, Value
 
+_MOST_RUNS = 5
+_FEWEST = 10
+"""Rows of a column from which a number of runs can be told."""
+_MOST_FIT = 0.85
 _RATES = {("classification", "accuracy"), ("image", "auroc"), ("image", "f1_max")}
 
 
 def impossible_counts(papers: Sequence[Paper]) -> Iterator[Checked]:
     """Rates that no whole number of the category's test images gives."""
     for paper in papers:
-        for value, images in countable(paper):
-            defective, normal = images
-            rates = possible_rates(value.row["metric"], defective, normal)
-            if value.facts["unit"] == "percent":
-                rates = 100 * rates
-            if np.abs(rates - value.printed).min() <= value.half_step + 1e-9:
-                yield value, None
-                continue
-            near = rates[np.argsort(np.abs(rates - value.printed))[:2]]
-            digits = value.facts["digits"] + 1
-            expected = " or ".join(f"{rate:.{digits}f}" for rate in sorted(near))
-            what = f"{defective} defective" + (f" and {normal} normal" * (value.row["level"] == "image"))
-            sentence = (
-                f"{metric_name(value)} {value.text} cannot be counted on the {what} test images that a third "
-                f"leaves; the nearest are {expected}"
-            )
-            yield value, finding("counts", value, [], value.text, expected, sentence, _why(value))
+        columns: dict[tuple[str, ...], list[tuple[Value, int, int]]] = {}
+        for value, defective, normal in countable(paper):
+            row = value.row
+            column = (row["table"], row["generator"], row["detector"], row["metric"], row["note"])
+            columns.setdefault(column, []).append((value, defective, normal))
+        for column in columns.values():
+            explanation = _why(column)
+            for value, defective, normal in column:
+                yield value, _impossible(value, defective, normal, explanation)
 
 
-def countable(paper: Paper) -> Iterator[tuple[Value, tuple[int, int]]]:
-    """The values that a count of test images can be held against, with (defective, normal) images."""
+def _impossible(value: Value, defective: int, normal: int, explanation: str) -> Finding | None:
+    rates = _printed_rates(value, possible_rates(value.row["metric"], defective, normal))
+    if _fits(value, rates):
+        return None
+    digits = value.facts["digits"] + 1
+    near = rates[np.argsort(np.abs(rates - value.printed))[:2]]
+    expected = " or ".join(f"{rate:.{digits}f}" for rate in sorted(near))
+    what = f"{defective} defective" + f" and {normal} normal" * (value.row["level"] == "image")
+    sentence = (
+        f"{metric_name(value)} {value.text} cannot be counted on the {what} test images that a third leaves; "
+        f"the nearest are {expected}"
+    )
+    return finding("counts", value, [], value.text, expected, sentence, explanation)
+
+
+def countable(paper: Paper) -> Iterator[tuple[Value, int, int]]:
+    """The values that a count of test images can be held against, with defective and normal images."""
     for value in paper.values:
         counts: Mapping[str, CategoryCounts] = paper.counts.get(value.row["dataset"], {})
         category = counts.get(value.row["category"])
         if category is not None and (value.row["level"], value.row["metric"]) in _RATES:
             defective = sum(n - third(n) for n in category.defects.values())
-            yield value, (defective, category.test_good)
+            yield value, defective, category.test_good
 
 
 def possible_rates(metric: str, defective: int, normal: int) -> np.ndarray:
@@ -59,11 +70,28 @@ def possible_rates(metric: str, defective: int, normal: int) -> np.ndarray:
     return np.unique(2 * true / (true + false + defective))
 
 
-def _why(value: Value) -> str:
-    if value.facts["quoted"]:
-        return "a mean over several runs of the earlier paper, or another test set"
-    if value.row["metric"] == "accuracy":
-        return (
-            "another test set, accuracy of one batch (AnomalyDiffusion's code), or a mean over several runs"
-        )
-    return "another test set, thresholds on a grid (grid21), or a mean over several runs"
+def _printed_rates(value: Value, rates: np.ndarray) -> np.ndarray:
+    return 100 * rates if value.facts["unit"] == "percent" else rates
+
+
+def _fits(value: Value, rates: np.ndarray) -> bool:
+    return bool(np.abs(rates - value.printed).min() <= value.half_step + 1e-9)
+
+
+def _why(column: Sequence[tuple[Value, int, int]]) -> str:
+    """What fits a whole column: a mean over some runs, where that is no chance."""
+    first = column[0][0]
+    if first.row["metric"] != "accuracy":
+        return "another test set, thresholds on a grid (grid21), or a mean over runs"
+    for runs in range(1, _MOST_RUNS + 1):
+        fitting = 0
+        by_chance = 0.0
+        for value, defective, _ in column:
+            rates = _printed_rates(value, np.arange(runs * defective + 1) / (runs * defective))
+            fitting += _fits(value, rates)
+            by_chance += min(1.0, 2 * value.half_step / (rates[1] - rates[0]))
+        if len(column) >= _FEWEST and fitting >= _MOST_FIT * len(column) and by_chance < len(column) / 2:
+            what = "one run: a slip or a rounding up" if runs == 1 else f"a mean over {runs} runs"
+            told = f"{fitting} of the {len(column)} rows of the column fit {what}"
+            return f"{told} ({by_chance:.1f} would by chance)"
+    return "another test set, accuracy of one batch (AnomalyDiffusion's code), or a mean over runs"
