@@ -1,12 +1,17 @@
 """PatchCore's own arithmetic written out plainly, as references."""
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from bench.data.images import read_image, read_mask, resize_image, resize_mask
 
 
 @pytest.fixture(autouse=True)
@@ -60,3 +65,40 @@ def patches() -> Callable[..., Tensor]:
 @pytest.fixture(scope="session")
 def points() -> Callable[..., np.ndarray]:
     return manifold
+
+
+class MagneticTile(NamedTuple):
+    """Magnetic Tile Defect images of one size: normals to learn from, and test images with their masks."""
+
+    normal: np.ndarray
+    test: np.ndarray
+    masks: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def magnetic_tile() -> Callable[..., MagneticTile]:
+    """The first `normals` normal training images, and every `step`-th test image."""
+    shared = Path(os.environ.get("DEFECTBENCH_SHARED", Path(__file__).resolve().parents[3] / "../shared"))
+    root = shared / "data" / "mtd" / "magnetic_tile"
+    if not root.is_dir():
+        pytest.skip(f"{root} is not there; set DEFECTBENCH_SHARED")
+
+    def load(side: int, normals: int | None = None, step: int = 1) -> MagneticTile:
+        def image(path: Path) -> np.ndarray:
+            return resize_image(read_image(path), side)
+
+        def mask(path: Path) -> np.ndarray:
+            if path.parent.name == "good":
+                return np.zeros((side, side), bool)
+            truth = root / "ground_truth" / path.parent.name / f"{path.stem}_mask.png"
+            return resize_mask(read_mask(truth), side)
+
+        train = sorted((root / "train" / "good").iterdir())[:normals]
+        test = sorted((root / "test").glob("*/*"))[::step]
+        return MagneticTile(
+            np.stack([image(p) for p in train]),
+            np.stack([image(p) for p in test]),
+            np.stack([mask(p) for p in test]),
+        )
+
+    return load
