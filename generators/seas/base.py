@@ -69,13 +69,17 @@ class TextSide(nn.Module):
         super().__init__()
         self.tokenizer, self.encoder = base.tokenizer, base.text_encoder
         self.encoder.requires_grad_(False)
-        known = self.encoder.embeddings.token_embedding.weight
+        rows = self.encoder.embeddings.token_embedding.weight
+        # New tokens get the numbers that follow the tokenizer's; a padded look-up has rows beyond them.
+        known = rows[: len(self.tokenizer)]
         starts = [
             known[self.tokenizer(word, add_special_tokens=False).input_ids].mean(0) for _, word in prompts.new
         ]
         added = self.tokenizer.add_tokens([token for token, _ in prompts.new])
-        if added != len(prompts.new):
-            raise ValueError("the tokenizer of the base model already has tokens named <ob1>, <df1>, ...")
+        if added != len(prompts.new) or len(known) + added != len(self.tokenizer):
+            raise ValueError(
+                "the tokenizer of the base model does not fit its text encoder, or knows <ob1> or <df1>"
+            )
         new = torch.stack(starts) if starts else known[:0]
         self.words = LearnedWords(known, new)
         self.encoder.embeddings.token_embedding = self.words
