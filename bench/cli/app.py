@@ -23,13 +23,7 @@ published_app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
 )
-published_app = typer.Typer(
-    help="Look at what papers printed, and where they contradict themselves.",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
 app.add_typer(data_app, name="data")
-app.add_typer(published_app, name="published")
 app.add_typer(published_app, name="published")
 app.add_typer(samples_app, name="samples")
 
@@ -299,41 +293,6 @@ def check(
     from bench.cli.check import check_command
 
     raise typer.Exit(check_command(kind, name, plugin or [], weights))
-
-
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
-
-
-@published_app.command("list")
-def published_list(as_json: JsonOption = False) -> None:
-    """List the papers and their tables."""
-    from bench.cli.published import list_command
-
-    list_command(as_json)
-
-
-@published_app.command("show")
-def published_show(
-    paper: Annotated[str, typer.Argument(help="Name of a paper, as `bench published list` shows it.")],
-    table: Annotated[str | None, typer.Argument(help="Number of a table [default: all].")] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Show a table as printed, with what is known of its protocol."""
-    from bench.cli.published import show_command
-
-    show_command(paper, table, as_json)
-
-
-@published_app.command("audit")
-def published_audit(
-    paper: Annotated[str | None, typer.Argument(help="Name of a paper [default: all].")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Show every finding of a method.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Recompute means, hold tables against each other, and list every contradiction."""
-    from bench.cli.published import audit_command
-
-    audit_command(paper, everything, as_json)
 
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
