@@ -72,23 +72,56 @@ class DepthScale:
         return (self.far - nearness * (self.far - self.near)).astype(np.float32)
 
 
+class Networks:
+    """What finds edges and depth of images; weights are read when they are first needed."""
+
+    def __init__(self, params: AnomalyHybridParams, ctx: Context) -> None:
+        self.params, self.weights, self.device = params, ctx.weights, ctx.device
+        self._loaded: dict[str, Any] = {}
+
+    def edges(self, images: np.ndarray, threshold: float) -> np.ndarray:
+        """uint8 [N, H, W, 3] to uint8 [N, H, W]; `threshold` is Canny's."""
+        if self.params.edges == "canny":
+            return np.stack([canny(image, threshold) for image in images])
+        from generators.anomalyhybrid.pidinet import finest_edges, load_pidinet
+
+        if "edges" not in self._loaded:
+            self._loaded["edges"] = load_pidinet(find_pidinet(self.weights))
+        reach = min(PIDINET_REACH, images.shape[1] - 1)
+        wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
+        found = finest_edges(self._loaded["edges"], wide, self.device)[:, reach:-reach, reach:-reach]
+        return np.rint(found * 255).astype(np.uint8)
+
+    def depth(self, images: np.ndarray) -> np.ndarray:
+        """uint8 [N, H, W, 3] to estimated nearness float32 [N, H, W] in 0..1."""
+        if self.params.depth == "shading":
+            return shading(images)
+        if "depth" not in self._loaded:
+            folder = find_depth_anything(self.weights)
+            if folder is None:
+                raise BenchError(f"{DEPTH_ANYTHING} is not in the weights folder; put it there")
+            self._loaded["depth"] = load_depth_anything(folder)
+        return depth_anything(self._loaded["depth"], images, self.device)
+
+
 def write_conditions(
     owner: str, params: AnomalyHybridParams, data: TrainSplit, out: Path, ctx: Context
 ) -> None:
     """Make what is not in the scratch folder yet, and put all of it into `out`."""
+    networks = Networks(params, ctx)
     for category in data.categories.values():
         done = ctx.scratch / "conditions" / category.name
         if not done.is_dir():
             part = done.with_name(f"{category.name}.part")
             shutil.rmtree(part, ignore_errors=True)
             part.mkdir(parents=True)
-            _write_category(owner, params, category, part, ctx)
+            _write_category(owner, params, category, part, networks)
             part.replace(done)
         shutil.copytree(done, out / category.name)
 
 
 def _write_category(
-    owner: str, params: AnomalyHybridParams, category: CategoryTrain, folder: Path, ctx: Context
+    owner: str, params: AnomalyHybridParams, category: CategoryTrain, folder: Path, networks: Networks
 ) -> None:
     pools = {"normal": category.normal.pool, **real_pool(category)}
     scale = depth_scale(owner, category) if params.depth == "dataset" else None
@@ -100,9 +133,9 @@ def _write_category(
         for start in range(0, len(pool), BATCH):
             part = slice(start, min(start + BATCH, len(pool)))
             images = np.asarray(pool.images[part])
-            edges[part] = _edges(params, images, threshold, ctx)
+            edges[part] = networks.edges(images, threshold)
             if scale is None:
-                depth[part] = _estimated_depth(params, images, ctx)
+                depth[part] = networks.depth(images)
             else:
                 assert pool.depth is not None
                 depth[part] = scale.nearness(np.asarray(pool.depth[part]))
@@ -178,27 +211,6 @@ def shading(images: np.ndarray) -> np.ndarray:
     grey = images.astype(np.float32) @ np.array([0.299, 0.587, 0.114], dtype=np.float32) / 255
     reach = grey.shape[1] / 128
     return ndimage.gaussian_filter(grey, (0, reach, reach), mode="nearest")
-
-
-def _edges(params: AnomalyHybridParams, images: np.ndarray, threshold: float, ctx: Context) -> np.ndarray:
-    if params.edges == "canny":
-        return np.stack([canny(image, threshold) for image in images])
-    from generators.anomalyhybrid.pidinet import finest_edges, load_pidinet
-
-    network = load_pidinet(find_pidinet(ctx.weights))
-    reach = min(PIDINET_REACH, images.shape[1] - 1)
-    wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
-    found = finest_edges(network, wide, ctx.device)[:, reach:-reach, reach:-reach]
-    return np.rint(found * 255).astype(np.uint8)
-
-
-def _estimated_depth(params: AnomalyHybridParams, images: np.ndarray, ctx: Context) -> np.ndarray:
-    if params.depth == "shading":
-        return shading(images)
-    folder = find_depth_anything(ctx.weights)
-    if folder is None:
-        raise BenchError(f"{DEPTH_ANYTHING} is not in the weights folder; put it there, or use depth=shading")
-    return depth_anything(load_depth_anything(folder), images, ctx.device)
 
 
 def load_depth_anything(folder: Path) -> Any:

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ from bench.adapters import TrainSplit
 from bench.errors import BenchError
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.conditions import (
+    Networks,
     canny,
     canny_threshold,
     depth_anything,
@@ -16,7 +18,9 @@ from generators.anomalyhybrid.conditions import (
     shading,
     write_conditions,
 )
-from generators.anomalyhybrid.sources import DEPTH_ANYTHING, find_depth_anything
+from generators.anomalyhybrid.sources import DEPTH_ANYTHING, PIDINET, find_depth_anything
+
+SHARED = Path(os.environ.get("DEFECTBENCH_SHARED", Path(__file__).parents[4] / "shared"))
 
 
 def test_canny_draws_the_outline_of_a_disc(picture: np.ndarray) -> None:
@@ -117,3 +121,18 @@ def test_what_the_papers_options_miss_is_said_with_the_option_that_does_without(
         "anomalyhybrid.depth=shading", "anomalyhybrid.perceptual=embedded"
     ]  # fmt: skip
     assert AnomalyHybrid.configure("quick").missing(tmp_path) == []
+
+
+def test_pidinets_edges_become_the_edge_condition(split, context_for, tmp_path: Path) -> None:
+    folder = SHARED / "weights" / "pidinet"
+    if not (folder / PIDINET).is_file():
+        pytest.skip(f"the authors' checkpoint is not in {folder}")
+    params = AnomalyHybrid.configure("tiny", {"edges": "pidinet"}).params
+    networks = Networks(params, context_for(weights=folder))
+    plate = np.asarray(split.categories["plate"].normal.pool.images[:3])
+    edges = networks.edges(plate, 0.0)
+    assert edges.shape == (3, 64, 64) and edges.dtype == np.uint8
+    y, x = np.mgrid[:64, :64]
+    radius = np.hypot(y - 32, x - 32)
+    assert edges[:, np.abs(radius - 25.6) < 3].mean() > 2 * edges[:, radius < 15].mean()
+    assert edges[:, [0, -1]].mean() < edges[:, np.abs(radius - 25.6) < 3].mean()  # no edge along the border

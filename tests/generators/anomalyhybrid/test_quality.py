@@ -48,7 +48,8 @@ def test_an_edited_depth_changes_the_image_there_and_hardly_elsewhere(trained, s
         stack = open_views(category, trained / "conditions")["normal"].stack(0)
         edited = stack[3:].copy()
         edited[0][distance < 8] -= 0.3
-        change = np.abs(painted(trained, stack[:3], edited) - painted(trained, stack[:3], stack[3:])).mean(axis=0)
+        before, after = (painted(trained, stack[:3], structure) for structure in (stack[3:], edited))
+        change = np.abs(after - before).mean(axis=0)
         inside, outside = change[distance < 8].mean(), change[distance > 20].mean()
         assert inside * 255 > 4
         assert inside > 10 * outside
