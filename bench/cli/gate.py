@@ -2,7 +2,7 @@
 
 import datetime
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cli.inspect import last_run
@@ -88,7 +88,8 @@ def _run(held: Baseline | None, store_root: Path, *, only_speed: bool) -> Run | 
         return None
     store = open_store(store_root)
     plan = last_run(store)[1]
-    return run_of(collect(plan, store), lambda task: store.manifest(task).inputs)
+    run = run_of(collect(plan, store), lambda task: store.manifest(task).inputs)
+    return replace(run, unfinished=sum(not store.done(key) for key in plan.goals))
 
 
 def _read(path: Path, *, needed: bool) -> Baseline | None:

@@ -53,6 +53,8 @@ class Run:
     command: str
     on_gpu: bool
     ingested: frozenset[str]
+    unfinished: int = 0
+    """Results that the run wants and has not made."""
 
     @property
     def seeds(self) -> frozenset[int]:

@@ -16,8 +16,8 @@ def updated(
 ) -> Baseline:
     """The baseline after taking in a run, speed ratios, or both; what was not measured stays as it is.
 
-    A run replaces all metrics of its protocol: cells that it has not are dropped. Raises BenchError for an
-    empty reason and for a run in which a cell failed.
+    A run replaces all metrics: cells that it has not are dropped. Raises BenchError for an empty reason, and
+    for a run that did not end or in which a cell failed.
     """
     if not reason.strip():
         raise BenchError('--update needs a reason: --reason "why the numbers may change"')
@@ -89,5 +89,7 @@ def _refuse_failures(run: Run) -> None:
             f"{len(failed)} metrics failed and cannot become a baseline, {key} among them: {note}; "
             "mend that and run again"
         )
-    if not any(metric.values for metric in run.metrics.values()):
-        raise BenchError("the run has no values yet; let `bench run` end, then update the baseline")
+    if run.unfinished or not any(metric.values for metric in run.metrics.values()):
+        raise BenchError(
+            f"{run.unfinished} results of the run are not there yet; let `bench run` end, then update"
+        )

@@ -102,6 +102,11 @@ def test_a_failed_cell_cannot_become_a_baseline(run_from) -> None:
         updated(None, run, {}, reason="first", date="2026-11-22")
 
 
+def test_a_run_that_did_not_end_cannot_become_a_baseline(run_from) -> None:
+    with pytest.raises(BenchError, match="3 results of the run are not there yet"):
+        updated(None, run_from({"value": 0.5}, unfinished=3), {}, reason="first", date="2026-11-22")
+
+
 @pytest.mark.parametrize(
     ("damage", "told"),
     [
