@@ -100,7 +100,7 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
     seen: set[str] = set()
     for node in scores.values():
         for stage, key in _made_by(plan, node):
-            if key in seen or not store.done(key):
+            if key in seen or not (store.done(key) or store.dropped(key)):
                 continue
             seen.add(key)
             manifest = store.manifest(key)
@@ -235,7 +235,7 @@ def _traces(plan: Plan, store: Store) -> Iterator[Trace]:
             continue
         for stage, model in _made_by(plan, node):
             curve = store.out(model) / "trace.csv"
-            if stage != "detector.fit" or model in seen or not store.done(model) or not curve.exists():
+            if stage != "detector.fit" or model in seen or not curve.exists():
                 continue
             seen.add(model)
             table = np.genfromtxt(curve, delimiter=",", names=True, ndmin=1)

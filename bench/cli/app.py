@@ -189,12 +189,16 @@ def report(
 @app.command()
 def export(
     out: Annotated[Path, typer.Argument(help="File to write: .csv, .parquet, .json, .md or .tex.")],
+    table: Annotated[
+        Literal["records", "leaderboard"], typer.Option(help="What .csv, .parquet and .json hold.")
+    ] = "records",
+    published: Annotated[bool, typer.Option("--published", help="Add what papers printed.")] = False,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Write the records of the last run (csv, parquet, json), or its leaderboard (md, tex)."""
+    """Write the records of the last run, or its leaderboard with intervals and gains (always in md, tex)."""
     from bench.cli.outputs import export_command
 
-    export_command(store, out)
+    export_command(store, out, table, published)
 
 
 @samples_app.command("extract")
@@ -276,6 +280,31 @@ def gate(
         baseline, store, update=update, reason=reason, speed=speed, outputs=Outputs(json, junit, markdown)
     )
     raise typer.Exit(code)
+
+
+@app.command()
+def gc(
+    drop: Annotated[
+        str, typer.Option(help="Kinds with commas: models, caches, features, predictions, samples.")
+    ] = "models",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be dropped.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Drop payloads that no goal needs any more; records, costs and curves stay."""
+    from bench.cli.upkeep import gc_command
+
+    gc_command(store, _names(drop) or (), dry_run)
+
+
+@app.command()
+def merge(
+    other: Annotated[Path, typer.Argument(help="The store to take from; it is not changed.")],
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Take in the tasks of another store; what was made from other bytes stays apart."""
+    from bench.cli.upkeep import merge_command
+
+    raise typer.Exit(merge_command(other, store))
 
 
 @app.command()

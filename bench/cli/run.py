@@ -1,5 +1,6 @@
 """`bench run`."""
 
+import shutil
 from pathlib import Path
 
 from bench import registry
@@ -7,6 +8,7 @@ from bench.cli.progress import step_progress, view
 from bench.collect import collect
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
+from bench.run.driver import missing
 from bench.run.machine import Machine, check_machine
 from bench.run.session import (
     Session,
@@ -18,6 +20,7 @@ from bench.run.session import (
 from bench.store import Store
 from bench.store.store import write_atomically
 from bench.tasks import Task, digest
+from bench.upkeep.forecast import forecast
 
 
 def run_command(request: RunRequest, store_root: Path, machine: Machine, dry_run: bool) -> int:
@@ -41,6 +44,15 @@ def _show_plan(store: Store, plan: Plan, goals: list[Task]) -> None:
     for stage, done, todo in rows:
         print(f"{stage:<22}{done:>7}{todo:>8}")
     print(f"{'all':<22}{sum(row[1] for row in rows):>7}{sum(row[2] for row in rows):>8}")
+    expected = forecast(store, missing(store, goals).values())
+    if expected.known + expected.unknown:
+        hours, gpu_hours = expected.seconds / 3600, expected.gpu_seconds / 3600
+        print(
+            f"expected: {hours:.2f} h of one CPU slot, {gpu_hours:.2f} GPU h, {expected.bytes / 1e9:.2f} GB, "
+            f"as {expected.known} tasks like those in the store; "
+            f"{expected.unknown} of a kind that was never measured here"
+        )
+        print(f"free on the disk of the store: {shutil.disk_usage(store.root).free / 1e9:.1f} GB")
     for goal in goals:
         print(f"{'done  ' if store.done(goal.key) else 'to run'}  {goal.key[:12]}  {goal.title}")
     for reason, count in _reasons(plan).items():

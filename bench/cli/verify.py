@@ -19,7 +19,7 @@ def verify_command(store_root: Path, *, recompute: bool, remove: bool) -> int:
     """0 if every task is as it was written, 1 otherwise (also where damaged ones were removed)."""
     store = open_store(store_root)
     damaged: dict[str, str] = {}
-    keys = list(_keys(store))
+    keys = [key for key in _keys(store) if not store.dropped(key)]
     for key in keys:
         fault = damage(store, key)
         if fault:

@@ -17,6 +17,8 @@ from bench.errors import BenchError
 from bench.tasks import digest, key_of
 
 FORMAT = 1
+_DROPPED = "dropped.json"
+_TEXTS, _SMALL = (".csv", ".json", ".jsonl"), 1 << 20
 _FOLDERS = ("tasks", "env", "tmp", "scratch", "leases", "failures", "runs", "sources")
 
 
@@ -60,8 +62,13 @@ class Store:
         """Whether the task is in the store: its manifest is in its final place."""
         return os.path.exists(f"{self.root}/tasks/{key[:2]}/{key}/manifest.json")  # noqa: PTH110, 10,000 of these
 
+    def dropped(self, key: str) -> bool:
+        """Whether the task was done and `drop` took its payload: its costs and small files are left."""
+        return not self.done(key) and (self.folder(key) / _DROPPED).exists()
+
     def manifest(self, key: str) -> Manifest:
-        path = self.folder(key) / "manifest.json"
+        """The manifest of a done task, or of one whose payload was dropped."""
+        path = self.folder(key) / ("manifest.json" if self.done(key) else _DROPPED)
         try:
             return Manifest(**json.loads(path.read_text()))
         except (ValueError, TypeError, FileNotFoundError) as error:
@@ -72,10 +79,12 @@ class Store:
     def definition(self, key: str) -> dict[str, Any]:
         return json.loads((self.folder(key) / "task.json").read_text())
 
-    def keys(self) -> Iterator[str]:
-        """The keys of all done tasks, sorted."""
+    def keys(self, *, dropped: bool = False) -> Iterator[str]:
+        """The keys of all done tasks, sorted; with `dropped` also of those whose payload is gone."""
+        names = ("manifest.json", _DROPPED) if dropped else ("manifest.json",)
         for shard in sorted((self.root / "tasks").iterdir()):
-            yield from sorted(entry.name for entry in shard.iterdir() if (entry / "manifest.json").exists())
+            entries = sorted(shard.iterdir())
+            yield from (entry.name for entry in entries if any((entry / name).exists() for name in names))
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -130,6 +139,21 @@ class Store:
     def remove(self, key: str) -> None:
         """Take a task out of the store, whole even if this process is killed meanwhile."""
         self._discard(self.folder(key))
+
+    def drop(self, key: str) -> int:
+        """Take the payload of a done task; returns the bytes. It is not done afterwards.
+
+        Its definition, log, manifest (under another name) and small text files stay, for reports.
+        """
+        folder = self.folder(key)
+        (folder / "manifest.json").rename(folder / _DROPPED)
+        sync(folder)
+        freed = 0
+        for path in list((folder / "out").rglob("*")):
+            if path.is_file() and not (path.suffix in _TEXTS and path.stat().st_size <= _SMALL):
+                freed += path.stat().st_size
+                path.unlink()
+        return freed
 
     def record_failure(self, key: str, failure: Mapping[str, Any]) -> None:
         write_atomically(

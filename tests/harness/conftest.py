@@ -175,6 +175,11 @@ def drive(plugin: Path) -> Callable[..., tuple[Outcome, Silent]]:
 
 
 @pytest.fixture
+def silent() -> type[Silent]:
+    return Silent
+
+
+@pytest.fixture
 def publish() -> Callable[..., Any]:
     """Put a task into a store with the given files, as a worker would have."""
 

@@ -1,0 +1,65 @@
+"""What a store may forget: payloads that every goal that rests on them has outlived.
+
+Records are kept, and so are definitions, logs and what each task cost: a task that is dropped keeps
+`dropped.json` in place of its manifest, is not done any more, and is made again if a later goal needs it.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.planning.plan import Plan
+from bench.store.leases import Leases
+from bench.store.store import Store
+
+KINDS: Mapping[str, tuple[str, ...]] = {
+    "models": ("generator.fit", "detector.fit"),
+    "caches": ("data.cache", "generator.cache"),
+    "features": ("features", "features.perceptual"),
+    "predictions": ("detector.predict", "detector.fuse", "detector.maps"),
+    "samples": ("generator.sample",),
+}
+"""Kind to the stages whose payloads it names. Scores and what was ingested are in none: they are kept."""
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """One task whose payload may go."""
+
+    key: str
+    stage: str
+    bytes: int
+
+
+def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[Garbage]:
+    """The done tasks of these kinds that no goal still to be made rests on, by any plan of the store.
+
+    A task that is in no plan is garbage too; one that is being made is not.
+    """
+    stages = {stage for kind in kinds for stage in KINDS[kind]}
+    needed = _needed(store, plans)
+    leases = Leases(store.root, "gc")
+    found = []
+    for key in store.keys():  # noqa: SIM118 - a store is no dict
+        stage = store.definition(key)["stage"]
+        if stage in stages and key not in needed and not leases.live(key):
+            size = sum(file["size"] for file in store.manifest(key).files.values())
+            found.append(Garbage(key, stage, size))
+    return found
+
+
+def _needed(store: Store, plans: Sequence[Plan]) -> set[str]:
+    """Inputs of every task that is still to be made for some goal."""
+    needed: set[str] = set()
+    seen: set[str] = set()
+    for plan in plans:
+        stack = [goal for goal in plan.goals if not store.done(goal)]
+        while stack:
+            key = stack.pop()
+            if key in seen:
+                continue
+            seen.add(key)
+            for _, used in plan.nodes[key].inputs:
+                needed.add(used)
+                if not store.done(used):
+                    stack.append(used)
+    return needed

@@ -1,0 +1,181 @@
+"""The Ray executor on loopback nodes with pretended GPUs: nodes, workers and the head die by SIGKILL."""
+
+import json
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.run.driver import Driver, RunSettings
+from bench.run.ray_cluster import difference, node_facts
+from bench.run.ray_executor import RayExecutor
+from bench.store import Store
+from bench.tasks import Task, closure
+
+pytest.importorskip("ray", reason="the extra `ray` is not installed")
+pytestmark = pytest.mark.xdist_group("ray")
+
+Fit = Callable[..., Task]
+
+
+class Nodes:
+    """A head and some nodes, all on this machine."""
+
+    def __init__(self, port: int) -> None:
+        from ray.cluster_utils import Cluster
+
+        self.port = port
+        self.cluster = Cluster()
+        self.cluster.add_node(num_cpus=1, include_dashboard=False, gcs_server_port=port)
+        self.node = self.add()
+
+    @property
+    def address(self) -> str:
+        return self.cluster.address
+
+    def add(self) -> Any:
+        return self.cluster.add_node(num_cpus=1, num_gpus=2)
+
+    def kill_node(self) -> None:
+        """The second node and all its workers, with SIGKILL; another one takes its place."""
+        self.cluster.remove_node(self.node, allow_graceful=False)
+        self.node = self.add()
+
+    def end(self) -> None:
+        self.cluster.shutdown()
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Nodes]:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        port = free.getsockname()[1]
+    made = Nodes(port)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def on_ray(
+    nodes: Nodes, plugin: Path, store: Store, monkeypatch: pytest.MonkeyPatch, silent: Callable[[], Any]
+) -> Callable[..., Any]:
+    """Run goals on the cluster with the real driver."""
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+
+    def run(goals: list[Task], **options: Any) -> Any:
+        view = silent()
+        settings = RunSettings("run", "env", "", plugins=(str(plugin),))
+        executor = RayExecutor(store, 2, view.say, **options)
+        outcome = Driver(store, executor, settings, view).run(goals, {"plan": "none"})
+        return outcome, view
+
+    return run
+
+
+def test_a_node_that_differs_is_named_with_what_differs(store: Store) -> None:
+    here = node_facts(str(store.root))
+    assert difference(here, here) == ""
+    other = {**here, "package torch": "1.0", f"the store {store.root}": ""}
+    told = difference(here, other)
+    assert "package torch is 1.0, the driver has" in told
+    assert f"the store {store.root} is not there (share its file system)" in told
+
+
+def test_without_a_cluster_there_is_one_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    with pytest.raises(BenchError, match=r"no Ray cluster could be joined at 127\.0\.0\.1:1"):
+        RayExecutor(store, 1, print)
+
+
+def test_a_cluster_makes_what_a_machine_makes(
+    store: Store, tmp_path: Path, fit: Fit, drive: Callable[..., Any], on_ray: Callable[..., Any]
+) -> None:
+    from bench.store import open_store
+
+    goals = [fit("write", seed=seed) for seed in range(4)]
+    outcome, _ = on_ray([*goals, fit("fail"), fit("die")], gpu_share=0.5)
+    assert outcome.ran == 6
+    assert sorted(outcome.failed.values()) == [
+        "ValueError: no convergence",
+        "its process was killed by SIGKILL, most likely for want of memory",
+    ]
+    local = open_store(tmp_path / "local", create=True)
+    drive(local, goals)
+    for key in closure(goals):
+        assert files_of(store, key) == files_of(local, key)
+
+
+def test_a_node_and_a_worker_that_die_cost_the_task_in_flight(
+    store: Store, tmp_path: Path, fit: Fit, nodes: Nodes, on_ray: Callable[..., Any]
+) -> None:
+    go = tmp_path / "go"
+    goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
+
+    def disturb() -> None:
+        began(store, goals, 2)
+        nodes.kill_node()
+        os.kill(forked_from_ray(store), signal.SIGKILL)
+        go.touch()
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    outcome, _ = on_ray(goals)
+    disturber.join()
+    assert (outcome.failed, outcome.blocked) == ({}, {})
+    assert all(store.done(goal.key) for goal in goals)
+
+
+@pytest.mark.full
+def test_a_head_that_is_started_again_gets_the_tasks_again(
+    store: Store, tmp_path: Path, fit: Fit, nodes: Nodes, on_ray: Callable[..., Any]
+) -> None:
+    go = tmp_path / "go"
+    goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
+    again: list[Nodes] = []
+
+    def disturb() -> None:
+        began(store, goals, 2)
+        nodes.end()
+        go.touch()
+        again.append(Nodes(nodes.port))
+
+    disturber = threading.Thread(target=disturb)
+    disturber.start()
+    outcome, view = on_ray(goals)
+    disturber.join()
+    nodes.cluster, nodes.node = again[0].cluster, again[0].node
+    assert "the Ray cluster is back" in view.said
+    assert (outcome.failed, outcome.blocked) == ({}, {})
+    assert all(store.done(goal.key) for goal in goals)
+
+
+def files_of(store: Store, key: str) -> Any:
+    return json.loads((store.folder(key) / "manifest.json").read_text())["files"]
+
+
+def began(store: Store, goals: list[Task], count: int) -> None:
+    """Return when so many of the tasks have begun."""
+    while sum((store.scratch(goal.key) / "began").exists() for goal in goals) < count:
+        time.sleep(0.05)
+
+
+def forked_from_ray(store: Store) -> int:
+    """A worker of Ray that has started an interpreter of ours."""
+    while True:
+        for process in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (process / "cmdline").read_bytes().split(b"\0")
+                parent = int((process / "stat").read_text().rpartition(")")[2].split()[1])
+                above = (Path("/proc") / str(parent) / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if words[1:4] == [b"-m", b"bench", b"exec"] and above.startswith(b"ray::"):
+                return parent
+        time.sleep(0.05)

@@ -1,0 +1,144 @@
+"""Forgetting payloads, merging stores, and foretelling what a run will cost."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.errors import BenchError
+from bench.planning.plan import Plan, make_plan
+from bench.store import Store, open_store
+from bench.tasks import Task
+from bench.upkeep.forecast import forecast
+from bench.upkeep.garbage import garbage
+from bench.upkeep.merge import merge
+
+Publish = Callable[..., Any]
+
+
+def task(stage: str, name: str, *inputs: Task) -> Task:
+    return Task(stage, 1, {"name": name}, tuple((f"in{i}", used) for i, used in enumerate(inputs)))
+
+
+@pytest.fixture
+def chain() -> tuple[Task, Task, Task]:
+    """A model, its predictions, their score."""
+    model = task("detector.fit", "m")
+    prediction = task("detector.predict", "p", model)
+    return model, prediction, task("score.detection", "s", prediction)
+
+
+def plan_of(*goals: Task) -> Plan:
+    return make_plan(goals, {})[0]
+
+
+def test_a_model_is_garbage_once_every_goal_that_rests_on_it_is_done(
+    store: Store, publish: Publish, chain: tuple[Task, ...]
+) -> None:
+    model, prediction, score = chain
+    publish(store, model, {"model.pt": "x" * 100})
+    assert garbage(store, [plan_of(score)], ["models"]) == []
+    publish(store, prediction)
+    publish(store, score)
+    assert [item.key for item in garbage(store, [plan_of(score)], ["models"])] == [model.key]
+    other = task("detector.predict", "q", model)
+    assert garbage(store, [plan_of(score), plan_of(other)], ["models"]) == []
+    assert garbage(store, [plan_of(score)], ["samples"]) == []
+
+
+def test_what_is_dropped_keeps_its_costs_and_small_files_and_is_made_again_when_needed(
+    store: Store, publish: Publish, chain: tuple[Task, ...]
+) -> None:
+    model, _, _ = chain
+    publish(store, model, {"model.pt": "x" * 100, "trace.csv": "step\n1\n"}, seconds=7.0)
+    assert store.drop(model.key) == 100
+    assert store.dropped(model.key)
+    assert not store.done(model.key)
+    assert store.manifest(model.key).seconds == 7.0
+    assert [path.name for path in store.out(model.key).iterdir()] == ["trace.csv"]
+    publish(store, model, {"model.pt": "x" * 100})
+    assert store.done(model.key)
+    assert not store.dropped(model.key)
+
+
+def test_a_merged_store_has_what_both_had(
+    store: Store, tmp_path: Path, publish: Publish, chain: tuple[Task, ...]
+) -> None:
+    other = open_store(tmp_path / "other", create=True)
+    model, prediction, score = chain
+    publish(store, model)
+    for made in chain:
+        publish(other, made)
+    other.drop(model.key)
+    found = merge(store, other)
+    assert found.equal == [model.key]
+    assert found.taken == [prediction.key, score.key]
+    assert store.manifest(score.key) == other.manifest(score.key)
+    again = merge(store, other)
+    assert (again.taken, sorted(again.equal)) == ([], sorted(made.key for made in chain))
+
+
+def test_lineages_are_never_mixed(
+    store: Store, tmp_path: Path, publish: Publish, chain: tuple[Task, ...]
+) -> None:
+    other = open_store(tmp_path / "other", create=True)
+    model, prediction, score = chain
+    publish(store, model, {"model.pt": "bytes of this machine"})
+    publish(other, model, {"model.pt": "bytes of another"})
+    publish(other, prediction)
+    publish(other, score)
+    found = merge(store, other)
+    assert found.differ == [model.key]
+    assert found.apart == [prediction.key, score.key]
+    assert not store.done(prediction.key)
+
+
+def test_a_store_is_not_merged_into_itself(store: Store) -> None:
+    with pytest.raises(BenchError, match="is the store itself"):
+        merge(store, open_store(store.root))
+
+
+def test_a_forecast_is_the_median_of_like_tasks(store: Store, publish: Publish) -> None:
+    for name, seconds in (("a", 2.0), ("b", 4.0), ("c", 100.0)):
+        publish(store, task("detector.fit", name), {"model.pt": "x" * 10}, seconds=seconds)
+    told = forecast(store, [task("detector.fit", "d"), task("detector.fit", "e"), task("features", "f")])
+    assert (told.seconds, told.bytes, told.known, told.unknown) == (8.0, 20, 2, 1)
+
+
+def test_a_dropped_task_is_no_damage(
+    store: Store, publish: Publish, chain: tuple[Task, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    from bench.cli.upkeep import gc_command
+    from bench.cli.verify import verify_command
+    from bench.planning.plan import save_plan
+
+    for made in chain:
+        publish(store, made, {"big.npy": json.dumps([0] * 50)})
+    save_plan(plan_of(chain[2]), store.root / "runs")
+    gc_command(store.root, ("models", "predictions"), dry_run=True)
+    assert "2 payloads" in capsys.readouterr().out
+    gc_command(store.root, ("models", "predictions"), dry_run=False)
+    assert [store.dropped(made.key) for made in chain] == [True, True, False]
+    assert verify_command(store.root, recompute=False, remove=False) == 0
+
+
+def test_a_merge_says_what_stayed_apart(
+    store: Store,
+    tmp_path: Path,
+    publish: Publish,
+    chain: tuple[Task, ...],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from bench.cli.upkeep import merge_command
+
+    publish(store, chain[0])
+    shutil.copytree(store.root, tmp_path / "copy")
+    assert merge_command(tmp_path / "copy", store.root) == 0
+    assert "0 tasks taken, 1 were here" in capsys.readouterr().out
+    other = open_store(tmp_path / "other", create=True)
+    publish(other, chain[0], {"made": "differently"})
+    assert merge_command(other.root, store.root) == 1
+    assert "different bytes; what is here stays" in capsys.readouterr().out
