@@ -24,12 +24,21 @@ def report_command(store_root: Path, out: Path | None) -> None:
     print(page)
 
 
-def export_command(store_root: Path, out: Path) -> None:
+def export_command(store_root: Path, out: Path, table: str, published: bool) -> None:
     check_export(out)
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
     write = registry.load_page("export")
-    print(write(results.records, out, FORMATS[out.suffix], results.replicates, results.baseline))
+    written = write(
+        results.records,
+        out,
+        FORMATS[out.suffix],
+        results.replicates,
+        results.baseline,
+        table=table,
+        published=results.published if published else (),
+    )
+    print(written)
 
 
 def check_export(out: Path) -> None:

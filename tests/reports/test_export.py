@@ -1,6 +1,8 @@
 """Exports: nothing lost on the way to files, and tables that papers can take in."""
 
 import csv
+import functools
+import re
 from dataclasses import asdict, fields
 from typing import get_args
 
@@ -89,20 +91,116 @@ def test_markdown_marks_the_best_of_a_column_only_where_the_rank_says_so(board, 
     assert not [line for line in plain.splitlines() if "**" in line and "|" in line]
 
 
+HOSTILE = (
+    "a|b<script>\nc", "[x](javascript:alert(1))", "![](http://evil)", "**bold** `code` ~~s~~",
+    "\\input{x} $y$ %z",
+    "[opt] * & # _ ^ ~ {", "\x00\x1b[31m", "\u202ertl", "x" * 300,
+)  # fmt: skip
+
+
 def test_markdown_tables_survive_pipes_and_tags_in_names(board, tmp_path):
     board.add(value=0.5, generator="a|b<script>\nc")
     text = export(board.records, tmp_path / "t.md", "markdown").read_text()
     assert "| a\\|b&lt;script> c | generated only | 50.0 |" in text
 
 
-def test_latex_escapes_names_and_marks_best_and_second_best(board, fill, tmp_path):
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_breaks_out_of_a_markdown_cell(board, tmp_path, name):
+    board.add(value=0.5, generator=name)
+    text = export(board.records, tmp_path / "t.md", "markdown").read_text()
+    (line,) = [line for line in text.splitlines() if line.startswith("| ") and "50.0" in line]
+    assert len(re.findall(r"(?<!\\)\|", line)) == 4
+    assert not re.search(r"(?<!\\)[\[\]`*<]|[\x00-\x1f\u202e]", line)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_name_breaks_out_of_a_latex_cell(board, tmp_path, name):
+    board.add(value=0.5, generator=name)
+    text = export(board.records, tmp_path / "t.tex", "latex").read_text()
+    (line,) = [line for line in text.splitlines() if "50.0" in line]
+    label = line.partition(" & generated only")[0]
+    assert not re.search(r"(?<!\\)[%$#&_^~]", re.sub(r"\$[^$]*\$", "", label))
+    assert not re.match(r"[\[*]", label)
+    assert label.count("{") - label.count(r"\{") == label.count("}") - label.count(r"\}")
+    assert not re.search(r"\\(?!text|[&%$#_{}])", label)
+    assert label.isprintable()
+
+
+def test_latex_marks_best_and_second_best_and_gains_beyond_chance(board, fill, tmp_path):
     fill(board)
     board.add(value=0.5, generator="a_b&c%", category="bolt")
     text = export(board.records, tmp_path / "t.tex", "latex", board.replicates).read_text()
     assert r"a\_b\&c\% & generated only & not run \\" in text
-    assert text.count(r"\textbf{") == 1
-    assert text.count(r"\underline{") == 2
-    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    (best,) = [line for line in text.splitlines() if r"\textbf{" in line]
+    assert best.startswith("strong & ")
+    assert r"\scriptsize" in best
+    assert text.count(r"\underline{") == 2  # "same" is the real third again
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
+    assert "gain over real third only" in text
+    assert "$^{*}$" in text
+
+
+def printed(**fields):
+    facts = {
+        "kind": "published",
+        "category": "mean",
+        "value": 0.99,
+        "source": "SeaS, Table 4",
+        "dataset": "visa",
+    }
+    facts |= {"detector": "unet", "level": "classification", "metric": "accuracy", "generator": "seas"}
+    return Record(**{**facts, "mix": "generated", **fields})
+
+
+@pytest.mark.parametrize(("format", "mark"), [("latex", "textbf{99.0}"), ("markdown", "**99.0**")])
+def test_published_rows_stand_in_a_table_of_their_own_and_are_never_best(board, fill, tmp_path, format, mark):
+    fill(board)
+    path = tmp_path / "t"
+    text = export(board.records, path, format, board.replicates, published=[printed()]).read_text()
+    assert "published, by protocols that differ" in text
+    assert "seas, SeaS, visa" in text
+    assert "99.0" in text
+    assert mark not in text
+    assert "published" not in export(board.records, path, format, board.replicates).read_text()
+
+
+def test_a_leaderboard_as_rows_has_intervals_ranks_and_gains(board, fill, tmp_path):
+    fill(board)
+    path = tmp_path / "t.csv"
+    export(board.records, path, "csv", board.replicates, table="leaderboard", published=[printed()])
+    rows = pd.read_csv(path)
+    (best,) = rows[(rows["category"] == "mean") & (rows["generator"] == "strong")].to_dict("records")
+    assert best["ci_low"] < best["value"] < best["ci_high"]
+    assert (best["rank"], best["gain_significant"]) == (1, "yes")
+    assert best["gain_low"] < best["gain"] < best["gain_high"]
+    (theirs,) = rows[rows["kind"] == "published"].to_dict("records")
+    assert (theirs["value"], theirs["source"]) == (0.99, "SeaS, Table 4")
+    assert pd.isna(theirs["rank"])
+
+
+@pytest.mark.parametrize("format", ["parquet", "json"])
+def test_a_leaderboard_as_rows_is_the_same_in_every_format(board, fill, tmp_path, format):
+    fill(board)
+    exactly = functools.partial(pd.read_json, precise_float=True)
+    read = {"parquet": pd.read_parquet, "json": exactly}[format]
+    frames = [
+        reader(export(board.records, tmp_path / name, name, board.replicates, table="leaderboard"))
+        for name, reader in (("csv", pd.read_csv), (format, read))
+    ]
+    for name in ("value", "ci_low", "gain", "rank", "row", "category"):
+        one, other = (frame[name] for frame in frames)
+        assert [each for each in one if pd.notna(each)] == [each for each in other if pd.notna(each)]
+
+
+def test_records_can_bring_what_papers_printed(board, tmp_path):
+    board.add(value=0.5)
+    kept = read_json(export(board.records, tmp_path / "r.json", "json", published=[printed()]))
+    assert [record.kind for record in kept] == ["measured", "published"]
+
+
+def test_an_unknown_table_is_one_clear_sentence(tmp_path):
+    with pytest.raises(BenchError, match="unknown table 'record'; did you mean 'records'"):
+        export([], tmp_path / "x", "csv", table="record")
 
 
 def test_a_void_cell_says_why_in_one_word(board, tmp_path):

@@ -1,0 +1,178 @@
+"""The leaderboard for papers and pull requests: Markdown and LaTeX, whatever the names in it hold."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from bench.records import Record
+from reports.beside import published_lines
+from reports.identity import Column
+from reports.tables import Leaderboard
+from reports.views import CellView, Line, TableView, detectors, gain_table, mean_table
+
+_MARKDOWN = {
+    **{letter: f"\\{letter}" for letter in "\\`*[]|~"},
+    "&": "&amp;",
+    "<": "&lt;",
+}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    # after the end of a row these two would be read as its argument
+    "[": "{[}",
+    "*": "{*}",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+_MARKS = "Bold: best of a column, underlined: second best; differences within the intervals may be chance."
+_STAR = "An asterisk marks what is beyond chance after Holm's correction."
+
+
+def markdown(board: Leaderboard, published: Sequence[Record] = ()) -> str:
+    """The leaderboard in Markdown; the best of a column is bold where its rank says so.
+
+    Gains over the baseline follow each table, then what papers printed, which is compared with nothing.
+    """
+    parts = []
+    for view in _tables(board, published):
+        heads = _head_cells(view)
+        rule = "|" + "|".join(["---"] * (len(heads) - len(view.heads)) + ["---:"] * len(view.heads)) + "|\n"
+        text = f"**{_markdown(view.title)}**\n\n" + _markdown_line(map(_markdown, heads)) + rule
+        for row in view.lines:
+            label = [row.label, *([row.mix] if view.has_mix else [])]
+            text += _markdown_line([*map(_markdown, label), *map(_markdown_cell, row.cells)])
+        parts.append(text)
+    return "\n".join(parts)
+
+
+def latex(board: Leaderboard, published: Sequence[Record] = ()) -> str:
+    """The leaderboard as booktabs tables: best of a column bold, second best underlined, as in papers.
+
+    Intervals stand small beside the values, gains in tables of their own with an asterisk where they are
+    significant. Published rows are never marked.
+    """
+    parts = ["% needs \\usepackage{booktabs}\n"]
+    for view in _tables(board, published):
+        heads = _head_cells(view)
+        marks = _best_and_second(view)
+        starred = any(cell.mark for line in view.lines for cell in line.cells)
+        caption = ". ".join([view.title, *([_MARKS] if marks else []), *([_STAR] if starred else [])])
+        lines = [
+            "\\begin{table}\n\\centering",
+            f"\\caption{{{_latex(caption)}}}",
+            f"\\begin{{tabular}}{{{'l' * (len(heads) - len(view.heads))}{'r' * len(view.heads)}}}\n\\toprule",
+            " & ".join(map(_latex, heads)) + " \\\\\n\\midrule",
+        ]
+        for i, row in enumerate(view.lines):
+            label = [row.label, *([row.mix] if view.has_mix else [])]
+            cells = [_latex_cell(cell, marks.get((i, j), "")) for j, cell in enumerate(row.cells)]
+            lines.append(" & ".join([*map(_latex, label), *cells]) + " \\\\")
+        lines.append("\\bottomrule\n\\end{tabular}\n\\end{table}\n")
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _tables(board: Leaderboard, published: Sequence[Record]) -> list[TableView]:
+    generation = [column for column in board.columns if column.is_generation]
+    groups: list[tuple[str, Sequence[Column]]] = [("Generated images", generation)] if generation else []
+    groups += [(board.detectors[each], board.columns_of(each)) for each in detectors(board)]
+    tables = []
+    for title, columns in groups:
+        view = mean_table(board, columns, title)
+        tables.append(view)
+        gains = gain_table(board, columns, f"{title}: gain over {_baseline(board)}")
+        if gains is not None:
+            tables.append(gains)
+        lines = published_lines(published, columns, view.heads, None)
+        if lines:
+            named = tuple(_with_source(line) for line in lines)
+            has_mix = any(line.mix for line in lines)
+            what = f"{title}: published, by protocols that differ from this one"
+            tables.append(TableView(what, view.corner, view.heads, named, has_mix, ()))
+    return tables
+
+
+def _with_source(line: Line) -> Line:
+    return Line(f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind)
+
+
+def _baseline(board: Leaderboard) -> str:
+    return next((board.labels[row] for row in board.rows if board.is_baseline(row)), "the baseline")
+
+
+def _head_cells(view: TableView) -> list[str]:
+    heads = [" ".join(part for part in (each.group, each.title, each.unit) if part) for each in view.heads]
+    return [view.corner, *(["mix"] if view.has_mix else []), *heads]
+
+
+def _plain(text: str) -> str:
+    """One line without characters that steer a terminal or the direction of text."""
+    kept = (each for each in text if unicodedata.category(each) not in ("Cc", "Cf") or each.isspace())
+    return " ".join("".join(kept).split())
+
+
+def _markdown(text: str) -> str:
+    return "".join(_MARKDOWN.get(letter, letter) for letter in _plain(text))
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in _plain(text))
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _text(cell: CellView) -> str:
+    if cell.status != "ok":
+        return "" if cell.status == "absent" else cell.status
+    return cell.text + "*" * bool(cell.mark)
+
+
+def _markdown_cell(cell: CellView) -> str:
+    shown = _markdown(_text(cell))
+    if cell.best:
+        shown = f"**{shown}**"
+    return f"{shown} ({_markdown(cell.interval)})" if cell.interval and cell.status == "ok" else shown
+
+
+def _latex_cell(cell: CellView, command: str) -> str:
+    shown = _latex(_text(cell)).replace("{*}", "$^{*}$")
+    if command:
+        shown = f"\\{command}{{{shown}}}"
+    return f"{shown} {{\\scriptsize ({_latex(cell.interval)})}}" if cell.interval else shown
+
+
+def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
+    """The command that marks each best and second best value, by (line, column); ties share a mark."""
+    marks: dict[tuple[int, int], str] = {}
+    for j, head in enumerate(view.heads):
+        cells = {
+            i: float(line.cells[j].sort)
+            for i, line in enumerate(view.lines)
+            if line.kind == "measured" and line.cells[j].status == "ok" and line.cells[j].sort
+        }
+        arrow = next((each for each in "↓↑" if each in head.unit), "")
+        if len(cells) < 2 or not arrow:
+            continue
+        texts = {i: view.lines[i].cells[j].text for i in cells}
+        order = sorted(cells, key=cells.__getitem__, reverse=arrow == "↑")
+        distinct = list(dict.fromkeys(texts[i] for i in order))
+        for text, command in zip(distinct[:2], ("textbf", "underline"), strict=False):
+            marks |= {(i, j): command for i in cells if texts[i] == text}
+    return marks
