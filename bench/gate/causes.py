@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from bench.gate.baseline import Baseline, Entry
+from bench.gate.baseline import Baseline, Entry, Update
 from bench.gate.key import COMPARED, Key
 from bench.gate.measured import Measured, Run, numeric
 from bench.gate.verdict import Cause, CauseKind
@@ -38,6 +38,13 @@ def causes(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Ru
     return tuple(dict.fromkeys(found)) or (
         Cause("unknown", "nothing that is recorded differs: the result is not reproducible"),
     )
+
+
+def causes_of_absence(update: Update, run: Run) -> tuple[Cause, ...]:
+    """Why a run has not even the cell: another command may have asked for another thing."""
+    if update.command == run.command:
+        return ()
+    return (Cause("protocol", f"the run was `{run.command}`, that of the baseline `{update.command}`"),)
 
 
 def differing_fields(entry: Entry, metric: Measured) -> Iterator[Cause]:

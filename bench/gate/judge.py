@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Entry
-from bench.gate.causes import causes, differing_fields
+from bench.gate.causes import causes, causes_of_absence, differing_fields
 from bench.gate.key import Key, by_name
 from bench.gate.measured import Measured, Run, numeric
 from bench.gate.rules import Rule
@@ -188,7 +188,7 @@ def _with_causes(key: Key, verdict: Verdict, baseline: Baseline, run: Run) -> Ve
         return verdict
     metric = run.metrics.get(key)
     if metric is None:
-        return verdict
+        return replace(verdict, causes=causes_of_absence(baseline.at(baseline.entries[key].update), run))
     return replace(verdict, causes=causes(key, baseline.entries[key], metric, baseline, run))
 
 

@@ -1,6 +1,7 @@
 """A judgment for people: on a terminal, and as Markdown for a pull request."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from bench.gate.verdict import MOVED, UNTOLD, Exit, Judgment, Status, Verdict
 
@@ -30,7 +31,7 @@ def headline(judgment: Judgment) -> str:
 def as_text(judgment: Judgment, accept: str) -> str:
     """The table of a terminal; `accept` is the command that takes the new values in."""
     lines = [f"bench gate {headline(judgment)}"]
-    rows = [_row(verdict) for verdict in shown(judgment)]
+    rows = shown(judgment)
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(len(_HEAD) - 1)]
     for *cells, reason in rows:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
@@ -48,7 +49,7 @@ def as_text(judgment: Judgment, accept: str) -> str:
 def as_markdown(judgment: Judgment, accept: str) -> str:
     """The summary of a pull request."""
     lines = [f"### `bench gate` {headline(judgment)}", ""]
-    rows = [_row(verdict) for verdict in shown(judgment)]
+    rows = shown(judgment)
     if rows:
         lines += [_markdown_row(_HEAD), "|" + "---|" * len(_HEAD)]
         lines += [_markdown_row(row) for row in rows]
@@ -64,22 +65,30 @@ def as_markdown(judgment: Judgment, accept: str) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def shown(judgment: Judgment) -> Sequence[Verdict]:
-    """What is not as it was, losses first, at most `MOST_ROWS`."""
-    return judgment.of(*MOVED, *UNTOLD)[:MOST_ROWS] if _few(judgment) else _by_weight(judgment)[:MOST_ROWS]
+def shown(judgment: Judgment) -> list[tuple[str, ...]]:
+    """Rows of what is not as it was, losses first; a cell with one reason for many metrics is one row."""
+    return _rows(judgment)[:MOST_ROWS]
 
 
-def _few(judgment: Judgment) -> bool:
-    return len(judgment.of(*MOVED, *UNTOLD)) <= MOST_ROWS
-
-
-def _by_weight(judgment: Judgment) -> list[Verdict]:
+def _rows(judgment: Judgment) -> list[tuple[str, ...]]:
     order = {status: rank for rank, (status, _) in enumerate(_COUNTED)}
-    return sorted(judgment.of(*MOVED, *UNTOLD), key=lambda verdict: order[verdict.status])
+    found = sorted(judgment.of(*MOVED, *UNTOLD), key=lambda verdict: order[verdict.status])
+    rows = []
+    for _, members in groupby(found, key=_shared_fate):
+        first, *more = members
+        row = _row(first)
+        rows.append((*row[:2], f"{_metrics(len(more) + 1)}", "–", "–", "", row[-1]) if more else row)
+    return rows
+
+
+def _shared_fate(verdict: Verdict) -> tuple[str, ...]:
+    """Equal for metrics of a cell that have one reason and no change to show."""
+    own = "" if verdict.change is None and verdict.rule != "speed" else verdict.measure
+    return (verdict.status, verdict.cell, verdict.rule, verdict.reason, own)
 
 
 def _hidden(judgment: Judgment) -> Iterator[str]:
-    more = len(judgment.of(*MOVED, *UNTOLD)) - MOST_ROWS
+    more = len(_rows(judgment)) - MOST_ROWS
     if more > 0:
         yield f"and {more} more; --json FILE holds all"
 

@@ -98,3 +98,13 @@ def test_another_environment_is_told_even_where_nothing_moved(run_from, baseline
     newer = {**run_from({}).environment, "python": "3.13.0"}
     told = as_text(judge(baseline, run_from({"value": 0.5}, environment=newer)), ACCEPT)
     assert "pass" in told and "this environment is not the baseline's" in told
+
+
+def test_a_missing_cell_is_one_row_and_names_the_command(run_from, baseline_of) -> None:
+    cell = [{"metric": name, "value": 0.5, "category": "weave"} for name in ("ap", "iou", "auroc")]
+    baseline = baseline_of(run_from({"value": 0.5}, *cell), Rule(rule="exact"))
+    judgment = judge(baseline, run_from({"value": 0.5}, command="bench run --categories chip"))
+    told = as_text(judgment, ACCEPT)
+    (row,) = [line for line in told.split("\n") if "MISSING" in line]
+    assert "weave, real, unet" in row and "3 metrics" in row
+    assert "the run was `bench run --categories chip`, that of the baseline `bench run` (3 metrics)" in told
