@@ -20,7 +20,7 @@ from reports.galleries import sample_grids
 from reports.gaps import gaps
 from reports.glossary import DIALECTS, METRICS, column_title, level_title, metric_title
 from reports.heat import heat_map
-from reports.identity import PLAIN_ROWS, Column, Method, Row, baseline_name
+from reports.identity import PLAIN_ROWS, Column, Method, Row, baseline_name, mix_name
 from reports.operating import plots, rows_of, ticks
 from reports.pictures import Album
 from reports.reproduce import Recipe, recipes
@@ -311,7 +311,7 @@ class RunPages:
                 {
                     "anchor": anchor,
                     "label": board.labels.get(row, str(row.generator)),
-                    "mix": "" if board.is_baseline(row) else row.mix,
+                    "mix": mix_name(row.mix) if row.mix and not board.is_baseline(row) else "",
                     "detector": board.detectors[detector] if detector.name != "none" else IMAGES,
                     "recipe": self.recipes[row, detector],
                 }

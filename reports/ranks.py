@@ -57,17 +57,49 @@ def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
     rows = [row for row, cell in cells.items() if cell.status == "ok" and cell.draws is not None]
     if len(rows) < 2:
         return {}
-    tested = [
-        (one, other, p)
-        for one, other in combinations(rows, 2)
-        if (p := difference_p(cells[one], cells[other])) is not None
-    ]
+    tested = _tested(cells, rows)
     better_than = dict.fromkeys(rows, 0)
     for (one, other, _), apart in zip(tested, differ([p for *_, p in tested]), strict=True):
         if apart:
             ahead = sign * ((cells[one].value or 0.0) - (cells[other].value or 0.0)) > 0
             better_than[other if ahead else one] += 1
     return {row: 1 + better for row, better in better_than.items()}
+
+
+def _tested(cells: Mapping[Row, Cell], rows: Sequence[Row]) -> list[tuple[Row, Row, float]]:
+    """`difference_p` of every pair that has one; in one product where all draws are finite and as many."""
+    drawn = [cells[row].draws for row in rows]
+    pairs = list(combinations(range(len(rows)), 2))
+    spread = _spreads([draws for draws in drawn if draws is not None])
+    found = []
+    for i, j in pairs:
+        one, other = cells[rows[i]], cells[rows[j]]
+        if spread is not None and spread[i, j] > 0 and one.value is not None and other.value is not None:
+            p: float | None = math.erfc(abs(one.value - other.value) / spread[i, j] / math.sqrt(2))
+        else:
+            p = difference_p(one, other)
+        if p is not None:
+            found.append((rows[i], rows[j], p))
+    return found
+
+
+def _spreads(drawn: Sequence[np.ndarray]) -> np.ndarray | None:
+    """Standard deviation of the difference of every two rows' draws, float64 [N, N], or None.
+
+    None where draws are not all finite and as many; 0 where two rows' draws lie so close together that rounding
+    would decide.
+    """
+    if len({len(draws) for draws in drawn}) != 1 or len(drawn[0]) < 2:
+        return None
+    table = np.stack(drawn)
+    if not np.isfinite(table).all():
+        return None
+    table -= table.mean(axis=1, keepdims=True)
+    covariance = table @ table.T / (table.shape[1] - 1)
+    own = np.diag(covariance)
+    both = own[:, None] + own[None, :]
+    variance = both - 2.0 * covariance
+    return np.sqrt(np.where(variance > 1e-9 * both, variance, 0.0))
 
 
 def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from reports.cells import Cell
 from reports.identity import Method, Row
-from reports.ranks import difference_p, gains, ranks
+from reports.ranks import _tested, difference_p, gains, ranks
 from reports.tables import MEAN, leaderboard
 
 
@@ -122,3 +122,22 @@ def test_no_row_ranks_before_one_that_is_significantly_better(values, seed):
     best = max(line, key=lambda row: line[row].value)
     assert found[best] == 1
     assert all(1 <= rank <= len(values) for rank in found.values())
+
+
+def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
+    fill(board)
+    made = leaderboard(board.records, board.replicates)
+    column = made.columns[0]
+    line = {row: made.cells[row, column, None] for row in made.rows}
+    tested = _tested(line, list(line))
+    assert len(tested) == 6
+    for one, other, p in tested:
+        assert p == pytest.approx(difference_p(line[one], line[other]), rel=1e-9)
+
+
+def test_rows_that_are_the_same_do_not_differ(board, fill):
+    fill(board)
+    made = leaderboard(board.records, board.replicates)
+    cell = made.cells[made.rows[0], made.columns[0], None]
+    same = {made.rows[0]: cell, made.rows[1]: cell}
+    assert [p for *_, p in _tested(same, list(same))] == [1.0]
