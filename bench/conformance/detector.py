@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction, batches
+from bench.adapters.splits import SHARES
 from bench.conformance.checks import (
     Nonconformance,
     Result,
@@ -181,6 +182,8 @@ def declares_itself(trial: DetectorTrial) -> None:
     need(cls.task in ("segmentation", "classification", "anomaly"), f"task is {cls.task!r}")
     need(cls.modality in ("rgb", "depth"), f"modality is {cls.modality!r}")
     need(cls.scope in ("dataset", "category"), f"scope is {cls.scope!r}")
+    kinds = frozenset(cls.trains_on)
+    need(kinds <= set(SHARES) and "normal" in kinds, f"trains_on is {sorted(kinds)}; use some of {SHARES}")
     need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
 
 
