@@ -39,8 +39,8 @@ def export(
 ) -> Path:
     """Write records to `path` in a format of FORMATS and return the path.
 
-    `replicates`, as in `bench.results.Results`, gives a leaderboard its intervals, ranks and gains, `baseline`
-    is the mix that stands there as the baseline. `table`, of TABLES, is what csv, parquet and json hold:
+    `replicates`, as in `bench.results.Results`, gives a leaderboard intervals, ranks and gains, `baseline`
+    is the mix that stands there as the baseline. `table`, of TABLES, is what csv, parquet and json hold,
     records, or the cells of the leaderboard; markdown and latex are the leaderboard always. `published`
     adds what papers printed, marked by its kind.
     Raises BenchError on an unknown format or table, or a path that cannot be written.

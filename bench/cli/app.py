@@ -201,6 +201,20 @@ def export(
     export_command(store, out, table, published)
 
 
+@app.command()
+def compare(
+    first: Annotated[str, typer.Argument(help="A store, STORE@RUN, or a run of --store.")],
+    second: Annotated[str, typer.Argument(help="Likewise.")],
+    categories: Annotated[bool, typer.Option("--categories", help="Show every category too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False,
+    store: StoreOption = DEFAULT_STORE,
+) -> None:
+    """Compare two stores or two runs cell by cell, with paired intervals, or say why they cannot be."""
+    from bench.cli.compare import compare_command
+
+    compare_command(first, second, store, categories, as_json)
+
+
 @samples_app.command("extract")
 def samples_extract(
     out: Annotated[Path, typer.Argument(help="Folder to write, in MVTec AD layout.")],
