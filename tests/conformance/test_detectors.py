@@ -14,11 +14,14 @@ from bench.context import Context
 from detectors.bisenet_v2 import BiSeNetV2
 from detectors.draem import Draem
 from detectors.glass import Glass
+from detectors.lfd import LFD
+from detectors.patchcore import PatchCore
 from detectors.resnet34 import ResNet34
 from detectors.unet import UNet
 from detectors.unet_draem import UNetDraem
+from detectors.upernet import UPerNet
 
-BUILT_IN = [UNet, UNetDraem, BiSeNetV2, ResNet34, Draem, Glass]
+BUILT_IN = [UNet, UNetDraem, BiSeNetV2, ResNet34, Draem, Glass, PatchCore, LFD, UPerNet]
 
 
 @pytest.fixture(scope="module")
