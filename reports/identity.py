@@ -8,6 +8,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from bench.records import Record, detector_on
 
@@ -81,6 +82,14 @@ class Method:
     def __str__(self) -> str:
         return f"{self.name}[{self.variant}]" if self.variant else self.name
 
+    # The keys of every cell of a leaderboard hold methods: their hashes are kept.
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.variant, self.params, self.version))
+
+    def __hash__(self) -> int:
+        return self._hash
+
 
 @dataclass(frozen=True)
 class Row:
@@ -90,6 +99,13 @@ class Row:
     generator: Method
     kind: str = "measured"
     source: str = ""
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.mix, self.generator, self.kind, self.source))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def of(cls, record: Record) -> "Row":
@@ -121,6 +137,13 @@ class Column:
     unit: str = field(default="fraction", compare=False)
     direction: str = field(default="higher", compare=False)
     # Not part of the identity: a cell that failed need not know the unit of the metric it has not computed.
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.level, self.metric, self.dialect, self.detector))
+
+    def __hash__(self) -> int:
+        return self._hash
 
     @classmethod
     def of(cls, record: Record) -> "Column":

@@ -9,7 +9,6 @@ and eight rows Holm's first step already asks for less. Family: all pairs of row
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 
@@ -57,37 +56,44 @@ def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
     rows = [row for row, cell in cells.items() if cell.status == "ok" and cell.draws is not None]
     if len(rows) < 2:
         return {}
-    tested = _tested(cells, rows)
-    better_than = dict.fromkeys(rows, 0)
-    for (one, other, _), apart in zip(tested, differ([p for *_, p in tested]), strict=True):
-        if apart:
-            ahead = sign * ((cells[one].value or 0.0) - (cells[other].value or 0.0)) > 0
-            better_than[other if ahead else one] += 1
-    return {row: 1 + better for row, better in better_than.items()}
+    one, other = np.triu_indices(len(rows), 1)
+    p = pair_p([cells[row] for row in rows], one, other)
+    known = ~np.isnan(p)
+    one, other = one[known], other[known]
+    apart = np.array(differ(list(p[known])), dtype=bool)
+    values = np.array([cells[row].value for row in rows], dtype=np.float64)
+    ahead = sign * (values[one] - values[other]) > 0
+    worse = np.where(ahead, other, one)[apart]
+    better_than = np.bincount(worse, minlength=len(rows))
+    return {row: 1 + int(better) for row, better in zip(rows, better_than, strict=True)}
 
 
-def _tested(cells: Mapping[Row, Cell], rows: Sequence[Row]) -> list[tuple[Row, Row, float]]:
-    """`difference_p` of every pair that has one; in one product where all draws are finite and as many."""
-    drawn = [cells[row].draws for row in rows]
-    pairs = list(combinations(range(len(rows)), 2))
-    spread = _spreads([draws for draws in drawn if draws is not None])
-    found = []
-    for i, j in pairs:
-        one, other = cells[rows[i]], cells[rows[j]]
-        if spread is not None and spread[i, j] > 0 and one.value is not None and other.value is not None:
-            p: float | None = math.erfc(abs(one.value - other.value) / spread[i, j] / math.sqrt(2))
-        else:
-            p = difference_p(one, other)
+def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """`difference_p` of the cells numbered `one` and `other`, float64 [P]; NaN where nothing can be said.
+
+    In one matrix product where all draws are finite and as many, pair by pair elsewhere.
+    """
+    spread = _spreads([cell.draws for cell in cells if cell.draws is not None])
+    found = np.full(len(one), np.nan)
+    quick = np.zeros(len(one), dtype=bool)
+    if spread is not None and len(spread) == len(cells):
+        values = np.array([np.nan if cell.value is None else cell.value for cell in cells], dtype=np.float64)
+        apart = spread[one, other]
+        quick = (apart > 0) & np.isfinite(values[one]) & np.isfinite(values[other])
+        scaled = np.abs(values[one] - values[other])[quick] / apart[quick] / math.sqrt(2)
+        found[quick] = [math.erfc(z) for z in scaled]
+    for place in np.flatnonzero(~quick):
+        p = difference_p(cells[one[place]], cells[other[place]])
         if p is not None:
-            found.append((rows[i], rows[j], p))
+            found[place] = p
     return found
 
 
 def _spreads(drawn: Sequence[np.ndarray]) -> np.ndarray | None:
     """Standard deviation of the difference of every two rows' draws, float64 [N, N], or None.
 
-    None where draws are not all finite and as many; 0 where two rows' draws lie so close together that rounding
-    would decide.
+    None where draws are not all finite and as many; 0 where two rows' draws lie so close together that
+    rounding would decide.
     """
     if len({len(draws) for draws in drawn}) != 1 or len(drawn[0]) < 2:
         return None
@@ -108,13 +114,15 @@ def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain
     if base is None or base.value is None:
         return {}
     rows = [row for row, cell in cells.items() if row != baseline and cell.value is not None]
-    p_values = {row: p for row in rows if (p := difference_p(cells[row], base)) is not None}
-    apart = dict(zip(p_values, differ(list(p_values.values())), strict=True))
+    members = [*(cells[row] for row in rows), base]
+    p = pair_p(members, np.arange(len(rows)), np.full(len(rows), len(rows)))
+    known = [row for row, each in zip(rows, p, strict=True) if not math.isnan(each)]
+    apart = dict(zip(known, differ([each for each in p if not math.isnan(each)]), strict=True))
     found = {}
     for row in rows:
         cell = cells[row]
         bounds = None
-        if row in p_values and cell.draws is not None and base.draws is not None:
+        if row in apart and cell.draws is not None and base.draws is not None:
             count = min(len(cell.draws), len(base.draws))
             bounds = percentiles(sign * (cell.draws[:count] - base.draws[:count]))
         low, high = bounds or (None, None)

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reports.cells import Cell
+from bench.metrics.bootstrap import percentile_interval
+from reports.cells import Cell, central
 from reports.identity import Method, Row
-from reports.ranks import _tested, difference_p, gains, ranks
+from reports.ranks import difference_p, gains, pair_p, ranks
 from reports.tables import MEAN, leaderboard
 
 
@@ -127,17 +128,21 @@ def test_no_row_ranks_before_one_that_is_significantly_better(values, seed):
 def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
     fill(board)
     made = leaderboard(board.records, board.replicates)
-    column = made.columns[0]
-    line = {row: made.cells[row, column, None] for row in made.rows}
-    tested = _tested(line, list(line))
-    assert len(tested) == 6
-    for one, other, p in tested:
-        assert p == pytest.approx(difference_p(line[one], line[other]), rel=1e-9)
+    line = [made.cells[row, made.columns[0], None] for row in made.rows]
+    one, other = np.triu_indices(len(line), 1)
+    expected = [difference_p(line[i], line[j]) for i, j in zip(one, other, strict=True)]
+    assert pair_p(line, one, other) == pytest.approx(expected, rel=1e-9)
 
 
 def test_rows_that_are_the_same_do_not_differ(board, fill):
     fill(board)
     made = leaderboard(board.records, board.replicates)
     cell = made.cells[made.rows[0], made.columns[0], None]
-    same = {made.rows[0]: cell, made.rows[1]: cell}
-    assert [p for *_, p in _tested(same, list(same))] == [1.0]
+    assert pair_p([cell, cell], np.array([0]), np.array([1])).tolist() == [1.0]
+
+
+def test_the_middle_of_sorted_draws_is_numpys_to_the_bit():
+    rng = np.random.default_rng(4)
+    for count in (2, 3, 40, 400, 1001):
+        draws = rng.standard_normal(count)
+        assert central(np.sort(draws)) == percentile_interval(draws)
