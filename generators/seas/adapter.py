@@ -23,6 +23,7 @@ class SeaS(Generator):
     yields = frozenset({"anomaly", "mask", "type", "normal"})
     Params: ClassVar[type[Params]] = SeaSParams
     presets = PRESETS
+    imports = ("generators.seas.fitting", "generators.seas.sampling")
     params: SeaSParams
 
     def missing(self, weights: Path | None = None) -> list[str]:

@@ -102,7 +102,7 @@ class FineTuning:
 
     def batch(self, ctx: Context, index: int, abnormal: int, normal: int) -> tuple:
         """Views, noise, times and jitter of batch `index`, by a stream of its own."""
-        rng = ctx.rng("fine-tuning", index)
+        rng = ctx.rng(f"fine-tuning/{self.material.stream}", index)
         views = draw(self.material, self.params, rng, abnormal, normal)
         noise, jitter = (
             latent_noise(rng, len(views), self.vae, self.material.side, self.device) for _ in range(2)

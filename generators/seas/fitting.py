@@ -78,6 +78,9 @@ def _fit_part(
     prompts = prompts_for(params, material.category.name, len(types))
     for module in (base.unet, base.vae, base.text_encoder):
         module.to(device)
+    if device.type == "cuda":  # convolutions at half precision are fastest so
+        base.unet.to(memory_format=torch.channels_last)
+        base.vae.to(memory_format=torch.channels_last)
     base.vae.requires_grad_(False)
     text = TextSide(base, prompts).to(device)
     latents = Latents(base.vae, material, device)

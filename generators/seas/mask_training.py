@@ -109,7 +109,7 @@ class MaskTraining:
 
     def batch(self, ctx: Context, index: int) -> tuple:
         """Views, noise, times and jitter of batch `index`, by a stream of its own."""
-        rng = ctx.rng("mask", index)
+        rng = ctx.rng(f"mask/{self.material.stream}", index)
         normal = self.params.normal_batch * self.params.normal_supervision
         views = draw(self.material, self.params, rng, self.params.abnormal_batch, normal)
         noise, jitter = (

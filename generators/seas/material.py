@@ -44,6 +44,11 @@ class Material:
     side: int
 
     @property
+    def stream(self) -> str:
+        """A name for the random streams of what is learned from these images."""
+        return "/".join([self.category.name, *self.types])
+
+    @property
     def pairs(self) -> list[tuple[int, int]]:
         """(kind, row) of all abnormal images, the unified set X_df."""
         return [(kind, row) for kind, rows in enumerate(self.abnormal) for row in rows]
