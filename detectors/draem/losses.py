@@ -1,5 +1,7 @@
 """What DRAEM minimises: L2 + SSIM of the reconstruction, and the focal loss of the map (eq. 1 and 3)."""
 
+from functools import lru_cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -30,14 +32,22 @@ def ssim(x: Tensor, y: Tensor) -> Tensor:
 
 
 def _blurred(maps: Tensor) -> Tensor:
-    """The maps under a Gaussian window of 11 x 11."""
-    at = torch.arange(WINDOW, dtype=maps.dtype, device=maps.device) - WINDOW // 2
+    """The maps (..., H, W) under a Gaussian window of 11 x 11."""
+    rows, columns = (_window(side).to(maps) for side in maps.shape[-2:])
+    return rows @ maps @ columns
+
+
+@lru_cache(maxsize=8)
+def _window(side: int) -> Tensor:
+    """The window along one axis as a symmetric matrix, (side, side): on a CPU its products are several times
+    as fast as convolutions of one channel."""
+    at = torch.arange(WINDOW, dtype=torch.float64) - WINDOW // 2
     weights = torch.exp(-(at**2) / (2 * SIGMA**2))
-    weights = weights / weights.sum()
-    flat = maps.reshape(-1, 1, *maps.shape[-2:])
-    flat = F.conv2d(flat, weights.view(1, 1, -1, 1), padding=(WINDOW // 2, 0))
-    flat = F.conv2d(flat, weights.view(1, 1, 1, -1), padding=(0, WINDOW // 2))
-    return flat.view(maps.shape)
+    away = torch.arange(side)[:, None] - torch.arange(side)[None, :]
+    inside = away.abs() <= WINDOW // 2
+    return torch.where(
+        inside, (weights / weights.sum())[(away + WINDOW // 2).clamp(0, WINDOW - 1)], 0.0
+    ).float()
 
 
 def map_loss(logits: Tensor, masks: Tensor, gamma: float, cutoff: float | None) -> Tensor:

@@ -62,6 +62,11 @@ class GlassParams(TextureParams):
         "of all channels of all layers",
     )
     dimension: int = Field(default=1536, ge=1, description="length of a feature under `amazon`")
+    standardised: bool = Field(
+        default=False,
+        description="bring each feature to mean 0 and standard deviation 1 over the normal images; for "
+        "backbones whose features are of other sizes than wide_resnet50_2's, which noise and radii are for",
+    )
     hidden: int = Field(default=1024, ge=1, description="width of the discriminator's hidden layers")
     hidden_layers: int = Field(default=1, ge=1, description="hidden layers of the discriminator")
     epochs: int = Field(default=640, ge=1, description="epochs; the centre is taken anew before each")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from detectors.glass import Glass, GlassParams
 
 ANOMALOUS = ("pseudo", "real", "generated")
+SMALLEST_SCALE = 1e-3
+"""Of a feature: one that never changes among normal images must not blow up where it does."""
 
 
 def train(adapter: Glass, data: DetectorSplit, out: Path, ctx: Context) -> None:
@@ -48,9 +50,12 @@ def train(adapter: Glass, data: DetectorSplit, out: Path, ctx: Context) -> None:
         with ctx.torch_stream("init"):
             backbone = pretrained(params.backbone, params.layers, params.backbone_weights, ctx.weights)
             backbone.to(torch.device(ctx.device)).to(memory_format=torch.channels_last)
-            mean = _mean_features(params, backbone, data, ctx.device)
+            mean, variance = _moments(params, backbone, data, ctx.device)
             network = GlassNetwork(mean.shape[1], len(mean), params.hidden, params.hidden_layers)
         network.to(torch.device(ctx.device))
+        if params.standardised:
+            network.shift.copy_(mean.mean(dim=0))
+            network.scale.copy_(variance.sqrt().clamp(min=SMALLEST_SCALE))
         save_file(backbone.used_state(params.size or data.resolution), out / "backbone.safetensors")
         (out / "params.json").write_text(params.model_dump_json(indent=1))
         steps = _Steps(params, data, backbone, network, mean, epoch, ctx)
@@ -67,19 +72,25 @@ def train(adapter: Glass, data: DetectorSplit, out: Path, ctx: Context) -> None:
         run_fit(fit, out, ctx)
 
 
-def _mean_features(params: GlassParams, backbone: Backbone, data: DetectorSplit, device: str) -> Tensor:
-    """The mean feature of all normal images at each place, float32 (P, D).
+def _moments(
+    params: GlassParams, backbone: Backbone, data: DetectorSplit, device: str
+) -> tuple[Tensor, Tensor]:
+    """Of the features of all normal images: the mean at each place, float32 (P, D), and the variance (D,).
 
-    The adaptor is linear, so its image of this is the mean of adapted features, which the released code
+    The adaptor is linear, so its image of the mean is the mean of adapted features, which the released code
     takes anew before each epoch from all images.
     """
-    total, count = torch.zeros((), dtype=torch.float64, device=device), 0
+    total = squares = torch.zeros((), dtype=torch.float64, device=device)
+    count = 0
     for pool in data.normal.values():
         for start in range(0, len(pool), params.batch_size):
             images = np.asarray(pool.images[start : start + params.batch_size])
-            total = total + features(params, backbone, images, device)[0].double().sum(dim=0)
+            each = features(params, backbone, images, device)[0].double()  # (B, P, D)
+            total, squares = total + each.sum(dim=0), squares + each.square().sum(dim=(0, 1))
             count += len(images)
-    return (total / count).float()
+    mean = total / count
+    variance = squares / (count * len(mean)) - mean.mean(dim=0).square()
+    return mean.float(), variance.clamp(min=0).float()
 
 
 class _Optimizers:
@@ -88,7 +99,7 @@ class _Optimizers:
     def __init__(self, params: GlassParams, network: GlassNetwork) -> None:
         rate = params.learning_rate
         self.both = {
-            "adaptor": torch.optim.Adam(network.adapt.parameters(), rate, weight_decay=1e-5),
+            "adaptor": torch.optim.Adam(network.adaptor.parameters(), rate, weight_decay=1e-5),
             "discriminator": torch.optim.AdamW(
                 network.discriminator.parameters(), rate * params.discriminator_rate
             ),
