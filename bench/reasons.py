@@ -1,4 +1,4 @@
-"""Why two values may not share a column, in words: "checkpoint chosen on the test set, not of the last epoch"."""
+"""Why two values may not share a column, in words: "500 of 1,000 images a type"."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -65,7 +65,7 @@ IMPLIED = {
 """A field that goes without saying where the other differs."""
 _PLAIN = {
     "dataset": "data set",
-    "dataset_fingerprint": "copy of the data set",
+    "dataset_fingerprint": "fingerprint of the data set",
     "generated_per_type": "number of generated images a type",
     "mix": "training set",
     "scope": "scope of a model",
@@ -121,7 +121,7 @@ def _weights(mine: str, theirs: str, _: str) -> str:
 
 
 def _copy(mine: str, theirs: str, _: str) -> str:
-    return f"another copy of the data set: fingerprint {_short(mine, theirs)}, not {_short(theirs, mine)}"
+    return f"other files in the data set: fingerprint {_short(mine, theirs)}, not {_short(theirs, mine)}"
 
 
 def _short(one: str, other: str) -> str:

@@ -1,10 +1,10 @@
 """Two sets of results against each other: the same cell in both, the difference, and whether it is chance.
 
 Cells are matched by name: metric in its dialect, detector, generator, mix. Versions and parameters of methods
-may differ, that is what one compares; all of `bench.records.COMPARABILITY` must agree, or the cell says why it
-does not. Where both kept bootstrap replicates of the same test images, draw r of both is of the same resample,
-and the interval is that of the paired differences; where they only state errors, these are taken as
-independent. Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
+may differ, that is what one compares; all of `bench.records.COMPARABILITY` must agree, or the cell says why
+not. Where both kept bootstrap replicates of the same test images, draw r of both is of the same resample, and
+the interval is that of the paired differences; where they only state errors, these are taken as independent.
+Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
 """
 
 import math
@@ -181,8 +181,8 @@ class _Pair:
         low, high = self.bounds or (None, None)
         shown = "–"
         if moved is not None:
-            shown = number(column, moved, digits, signed=True)
-            if low is not None and high is not None:
+            shown = "0" if self.is_same else number(column, moved, digits, signed=True)
+            if not self.is_same and low is not None and high is not None:
                 ends = (number(column, low, digits, signed=True), number(column, high, digits, signed=True))
                 shown += f" ({ends[0]} to {ends[1]})"
         return Difference(

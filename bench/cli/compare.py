@@ -9,9 +9,9 @@ from typing import Any
 from bench import registry
 from bench.cli.inspect import last_run
 from bench.collect import collect
-from bench.errors import BenchError, did_you_mean
-from bench.planning.plan import load_plan
+from bench.errors import BenchError
 from bench.results import Results
+from bench.run.named import plan_of_run
 from bench.store import open_store
 
 _MOST_REASONS = 12
@@ -70,14 +70,10 @@ def _results(named: str, store_root: Path) -> Results:
         store = open_store(Path(named))
         return collect(last_run(store)[1], store)
     root, at, run = named.rpartition("@")
+    if not at and not store_root.is_dir():
+        raise BenchError(
+            f"'{named}' is no folder of a store, and there is no store {store_root} that it could be a run "
+            "of; name a store, STORE@RUN, or a run of --store DIR"
+        )
     store = open_store(Path(root) if at else store_root)
-    runs = sorted(path.stem for path in (store.root / "runs").glob("*.json"))
-    fitting = [each for each in runs if each.startswith(run)] if run else []
-    if len(fitting) != 1:
-        if fitting:
-            raise BenchError(f"{len(fitting)} runs of {store.root} begin with '{run}': {', '.join(fitting)}")
-        raise BenchError(did_you_mean("store or run", run or named, runs, of=str(store.root)))
-    journal = json.loads((store.root / "runs" / f"{fitting[0]}.json").read_text())
-    if not journal.get("plan"):
-        raise BenchError(f"the run {fitting[0]} of {store.root} planned nothing; name another")
-    return collect(load_plan(store.root / "runs" / journal["plan"]), store)
+    return collect(plan_of_run(store, run), store)

@@ -6,12 +6,20 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 from bench import registry
 from bench.cli import main
+from bench.planning.config import Skipped
+from bench.planning.plan import make_plan, save_plan
+from bench.records import Record, write_records
+from bench.run.journal import Journal
 from bench.sample import SampleSpec, write
+from bench.store import open_store
+from bench.tasks import Task
 
 REPOSITORY = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("DEFECTBENCH_SHARED", REPOSITORY.parent / "shared"))
@@ -97,3 +105,54 @@ def done_tasks(store: Path) -> Callable[[], list[str]]:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     return SHARED
+
+
+@pytest.fixture
+def written_store(tmp_path: Path) -> Callable[..., Path]:
+    """Write a store of scored tasks without running them: accuracies by generator, and their replicates."""
+
+    def write_store(
+        root: Path,
+        accuracies: dict[str, tuple[float, float]],
+        run: str = "20260101-000000-aaaa",
+        **labels: Any,
+    ) -> Path:
+        store = open_store(root, create=True)
+        test = Task("data.pool", 1, {"part": "test", "content": "0" * 64})
+        tasks, skipped = [], []
+        for i, category in enumerate(("bolt", "tile")):
+            for generator, values in accuracies.items():
+                facts = {
+                    **{"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "smoke"},
+                    **{"dataset": "sample", "dataset_fingerprint": "f", "category": category},
+                    **{"split": "first-third@1", "resolution": 64, "seed": 0, "scope": "category"},
+                    **{"generator": generator, "mix": "real" if generator == "none" else "generated"},
+                    **{"detector": "resnet34", "selection": "last"},
+                    **labels,
+                }
+                if values is None:
+                    reason = f"{generator} knows no defect types, so its images have no label to learn"
+                    skipped.append(Skipped(facts, (("classification", "accuracy"),), reason))
+                    continue
+                guess = Task("ingest.predictions", 1, {"of": [generator, category, values[i]]})
+                inputs = (("prediction", guess), ("test", test))
+                task = Task("score.classification", 1, {"labels": facts}, inputs)
+                tasks.append(task)
+                if store.done(task.key):
+                    continue
+                with store.writing(task.key) as aside:
+                    out = aside / "out"
+                    (out / "replicates").mkdir(parents=True, exist_ok=True)
+                    draws = np.random.default_rng(i).normal(values[i], 0.02, 200)
+                    np.save(out / "replicates" / "classification.accuracy.npy", draws)
+                    measured = Record(**facts, level="classification", metric="accuracy", value=values[i])
+                    write_records(out / "records.jsonl", [measured])
+                    store.publish(aside, task.definition)
+        about = {"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "smoke", "dataset": "sample"}
+        about |= {"banner": "", "warnings": [], "provenance": {"command": "bench run"}}
+        plan, _ = make_plan([*tasks, *skipped], about)
+        path = save_plan(plan, store.root / "runs")
+        Journal(store.root / "runs" / f"{run}.json").begin({"plan": path.name, "command": "bench run"}, [], 0)
+        return root
+
+    return write_store

@@ -16,7 +16,7 @@ def cells(board):
     [
         ("selection", "test-oracle", "checkpoint chosen on the test set"),
         ("features", "canonical: Inception-2015", "features Inception-2015, not none"),
-        ("dataset_fingerprint", "other", "another copy of the data set"),
+        ("dataset_fingerprint", "other", "other files in the data set"),
         ("generated_per_type", 5, "5 of 10 images a type"),
         ("generated_per_type", 500, "500 images a type, not 10"),
         ("resolution", 512, "512 x 512 pixels, not 32 x 32"),
