@@ -168,7 +168,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
         # Three seeds make an interval of sorts, but no test of a difference.
         draws = None
     low, high = bounds or (None, None)
-    return replace(blank, status="ok", value=value, low=low, high=high, interval=how, draws=draws)
+    return Cell("ok", value, low, high, how, len(used), len(categories), draws=draws)
 
 
 def _draws(

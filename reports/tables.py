@@ -71,7 +71,7 @@ def leaderboard(
             line = {row: row_cell(grid, row, over, remembered) for row in rows}
             places = ranks(line, column.sign)
             for row, cell in line.items():
-                cells[row, column, category] = replace(cell, rank=places.get(row))
+                cells[row, column, category] = replace(cell, rank=places[row]) if row in places else cell
             for row in rows:
                 if row.mix == baseline and row.kind == "measured":
                     for other, gain in gains(line, row, column.sign).items():

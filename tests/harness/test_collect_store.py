@@ -1,6 +1,7 @@
 """What a store knows as a whole: runs that belong together are one, others stand beside each other."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from bench.planning.plan import Plan, save_plan
 from bench.records import Record, write_records
 from bench.store import Store
 from bench.tasks import Task, closure
+from reports.reproduce import narrow
 
 Planned = Callable[..., tuple[Plan, list[Task]]]
 
@@ -90,3 +92,37 @@ def test_a_plan_that_cannot_be_read_does_not_hide_the_others(store: Store, run: 
     run(1.0, generators=("perlin",), detectors=("unet",))
     (store.root / "runs" / "torn.plan").write_text("{")
     assert len(plans(store)) == 1
+
+
+def test_a_row_is_made_again_by_its_narrowed_command_as_the_very_same_tasks(
+    store: Store, run: Callable[..., Any], planned: Planned
+) -> None:
+    whole, _ = run(1.0, generators=("perlin", "crop_paste"), detectors=("unet", "bisenet_v2"))
+    narrowed, _ = narrow(whole.about["provenance"]["command"], "perlin", "unet")
+    words = shlex.split(narrowed)
+    asked = {option: (words[words.index(f"--{option}") + 1],) for option in ("generators", "detectors")}
+    assert asked == {"generators": ("perlin",), "detectors": ("unet",)}
+    again, _ = planned(store, **asked)
+    wanted = {
+        key
+        for key in whole.goals
+        if whole.nodes[key].labels.get("detector") == "unet"
+        and whole.nodes[key].labels.get("generator") in (None, "perlin")
+    }
+    assert wanted
+    assert wanted <= set(again.goals) <= set(whole.goals)
+
+
+def test_costs_count_the_images_that_a_task_went_through(
+    store: Store, run: Callable[..., Any], publish: Callable[..., Any], tmp_path: Path
+) -> None:
+    plan, goals = run(1.0, generators=("perlin",), detectors=("unet",))
+    publish_scores(store, goals, publish, tmp_path)
+    (results,) = collect_store(store)
+    predict = [record for record in results.records if record.metric == "detector.predict seconds"]
+    tests = {
+        sum(task.params["counts"].values())
+        for task in closure(goals).values()
+        if task.stage == "data.cache" and task.params["part"] == "test"
+    }
+    assert {record.n for record in predict} == tests
