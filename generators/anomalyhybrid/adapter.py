@@ -87,7 +87,7 @@ QUICK: dict[str, Any] = {
     "perceptual_weight": 2.0,
     "adversarial_weight": 0.1,
     "pixel_weight": 10.0,
-    "steps": 300,
+    "steps": 200,
     "batch_size": 4,
     "learning_rate": 1e-3,
     "defect_share": 0.5,
@@ -140,6 +140,6 @@ class AnomalyHybridStar(AnomalyHybrid):
     Params: ClassVar[type[Params]] = StarParams
     presets = {
         "tiny": {**TINY, "depth": "dataset"},
-        "quick": {**QUICK, "depth": "dataset", "steps": 300},
+        "quick": {**QUICK, "depth": "dataset", "steps": 150},
     }
     makes_depth = True
