@@ -116,7 +116,7 @@ def test_a_row_is_made_again_by_its_narrowed_command_as_the_very_same_tasks(
 def test_costs_count_the_images_that_a_task_went_through(
     store: Store, run: Callable[..., Any], publish: Callable[..., Any], tmp_path: Path
 ) -> None:
-    plan, goals = run(1.0, generators=("perlin",), detectors=("unet",))
+    _, goals = run(1.0, generators=("perlin",), detectors=("unet",))
     publish_scores(store, goals, publish, tmp_path)
     (results,) = collect_store(store)
     predict = [record for record in results.records if record.metric == "detector.predict seconds"]

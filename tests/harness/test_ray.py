@@ -4,9 +4,9 @@ import json
 import os
 import signal
 import socket
-import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = pytest.mark.xdist_group("ray")
 
 Fit = Callable[..., Task]
+PATIENCE = 120.0
+"""Seconds after which what was waited for will not come."""
 
 
 class Nodes:
@@ -117,17 +119,13 @@ def test_a_node_and_a_worker_that_die_cost_the_task_in_flight(
 ) -> None:
     go = tmp_path / "go"
     goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
-
-    def disturb() -> None:
+    with ThreadPoolExecutor(1) as aside:
+        run = aside.submit(on_ray, goals)
         began(store, goals, 2)
         nodes.kill_node()
-        os.kill(forked_from_ray(store), signal.SIGKILL)
+        os.kill(a_worker_of_ray(), signal.SIGKILL)
         go.touch()
-
-    disturber = threading.Thread(target=disturb)
-    disturber.start()
-    outcome, _ = on_ray(goals)
-    disturber.join()
+        outcome, _ = run.result()
     assert (outcome.failed, outcome.blocked) == ({}, {})
     assert all(store.done(goal.key) for goal in goals)
 
@@ -138,19 +136,14 @@ def test_a_head_that_is_started_again_gets_the_tasks_again(
 ) -> None:
     go = tmp_path / "go"
     goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
-    again: list[Nodes] = []
-
-    def disturb() -> None:
+    with ThreadPoolExecutor(1) as aside:
+        run = aside.submit(on_ray, goals)
         began(store, goals, 2)
         nodes.end()
         go.touch()
-        again.append(Nodes(nodes.port))
-
-    disturber = threading.Thread(target=disturb)
-    disturber.start()
-    outcome, view = on_ray(goals)
-    disturber.join()
-    nodes.cluster, nodes.node = again[0].cluster, again[0].node
+        again = Nodes(nodes.port)
+        nodes.cluster, nodes.node = again.cluster, again.node
+        outcome, view = run.result()
     assert "the Ray cluster is back" in view.said
     assert (outcome.failed, outcome.blocked) == ({}, {})
     assert all(store.done(goal.key) for goal in goals)
@@ -162,13 +155,16 @@ def files_of(store: Store, key: str) -> Any:
 
 def began(store: Store, goals: list[Task], count: int) -> None:
     """Return when so many of the tasks have begun."""
+    until = time.monotonic() + PATIENCE
     while sum((store.scratch(goal.key) / "began").exists() for goal in goals) < count:
+        assert time.monotonic() < until, "the tasks did not begin"
         time.sleep(0.05)
 
 
-def forked_from_ray(store: Store) -> int:
+def a_worker_of_ray() -> int:
     """A worker of Ray that has started an interpreter of ours."""
-    while True:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 words = (process / "cmdline").read_bytes().split(b"\0")
@@ -179,3 +175,4 @@ def forked_from_ray(store: Store) -> int:
             if words[1:4] == [b"-m", b"bench", b"exec"] and above.startswith(b"ray::"):
                 return parent
         time.sleep(0.05)
+    raise AssertionError("no worker of Ray runs a task")
