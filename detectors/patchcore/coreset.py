@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.patchcore.neighbours import TILE_QUERIES, nearest_of
+from detectors.patchcore.neighbours import TILE_QUERIES, nearest_of, new_tile
 
 BLOCK = 2048
 
@@ -68,18 +68,16 @@ def select(
     called once a block; an exception that it raises leaves `selection` whole, to be continued.
     """
     state, points = selection, len(selection.bounds)
-    centre = features.mean(dim=0)
-    centres = torch.empty((len(state.chosen), features.shape[1]), device=features.device)
-    halves = torch.empty(len(state.chosen), device=features.device)
-    _append(features, centre, state.chosen[: state.count], centres, halves, 0)
+    centres = _Centres(features, len(state.chosen))
+    centres.add(state.chosen[: state.count])
     block = min(BLOCK, points)
     while state.count < len(state.chosen):
         rows, outside = _top(state.bounds, block)
-        stale = _refresh(features, centre, state, rows, centres, halves)
+        stale = _refresh(centres, state, rows)
         here = state.bounds[rows]
         if here.max() <= 0 and outside <= 0:
             break
-        members = features[torch.from_numpy(rows).to(features.device)].cpu().numpy()
+        members = centres.points(rows).cpu().numpy()
         # Ties with what stands outside wait until a block holds nothing to refresh: it is the farthest then.
         floor = outside if stale or here.max() > outside else np.nextafter(outside, -np.inf)
         picked, seen = _inside(members, here, floor, len(state.chosen) - state.count, state.count)
@@ -87,7 +85,7 @@ def select(
         state.chosen[before : before + len(picked)] = rows[picked]
         state.bounds[rows], state.seen[rows] = here, seen
         state.count += len(picked)
-        _append(features, centre, state.chosen[before : state.count], centres, halves, before)
+        centres.add(state.chosen[before : state.count])
         if len(picked):
             progress(state.count, len(state.chosen))
     return state.chosen[: state.count]
@@ -101,18 +99,33 @@ def _top(bounds: np.ndarray, block: int) -> tuple[np.ndarray, float]:
     return np.sort(order[:block]), float(bounds[order[block]])
 
 
-def _append(
-    features: Tensor, centre: Tensor, rows: np.ndarray, centres: Tensor, halves: Tensor, at: int
-) -> None:
-    if len(rows):
-        new = features[torch.from_numpy(rows).to(features.device)] - centre
-        centres[at : at + len(rows)] = new
-        halves[at : at + len(rows)] = new.square().sum(dim=1) / 2
+class _Centres:
+    """The chosen points, ready to be searched for the nearest of a point."""
+
+    def __init__(self, features: Tensor, size: int) -> None:
+        self.features = features
+        self.middle = features.mean(dim=0)
+        self.vectors = features.new_empty((size, features.shape[1]))
+        self.halves = features.new_empty(size)
+        self.count = 0
+        self._tile = new_tile()
+
+    def points(self, rows: np.ndarray) -> Tensor:
+        return self.features[torch.from_numpy(rows).to(self.features.device)]
+
+    def add(self, rows: np.ndarray) -> None:
+        end = self.count + len(rows)
+        self.vectors[self.count : end] = self.points(rows) - self.middle
+        self.halves[self.count : end] = self.vectors[self.count : end].square().sum(dim=1) / 2
+        self.count = end
+
+    def nearest(self, points: Tensor, since: int) -> np.ndarray:
+        """The number, from `since` on, of the centre nearest to each of at most 256 points, int64."""
+        new = slice(since, self.count)
+        return since + nearest_of(points - self.middle, self.vectors[new], self.halves[new], self._tile)
 
 
-def _refresh(
-    features: Tensor, centre: Tensor, state: Selection, rows: np.ndarray, centres: Tensor, halves: Tensor
-) -> bool:
+def _refresh(centres: _Centres, state: Selection, rows: np.ndarray) -> bool:
     """Bring the bounds of `rows` up to date with all chosen points; false if they were.
 
     The nearest of the new centres is found by a product in single precision; the bound is then the distance
@@ -124,13 +137,9 @@ def _refresh(
     behind = behind[np.argsort(state.seen[behind], kind="stable")]
     for start in range(0, len(behind), TILE_QUERIES):
         tile = behind[start : start + TILE_QUERIES]
-        points = features[torch.from_numpy(tile).to(features.device)]
-        first = int(state.seen[tile[0]])
-        nearest = first + nearest_of(
-            points - centre, centres[first : state.count], halves[first : state.count]
-        )
-        to = torch.from_numpy(state.chosen[nearest]).to(features.device)
-        exact = (points.double() - features[to].double()).square().sum(dim=1).cpu().numpy()
+        points = centres.points(tile)
+        to = centres.points(state.chosen[centres.nearest(points, int(state.seen[tile[0]]))])
+        exact = (points.double() - to.double()).square().sum(dim=1).cpu().numpy()
         state.bounds[tile] = np.minimum(state.bounds[tile], exact)
         state.seen[tile] = state.count
     return True

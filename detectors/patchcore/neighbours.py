@@ -22,6 +22,7 @@ class Memory:
         self.centre = vectors.mean(dim=0)
         self.moved = vectors - self.centre
         self.halves = self.moved.square().sum(dim=1) / 2
+        self._tile = new_tile()
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -37,7 +38,7 @@ class Memory:
         for part in queries.split(TILE_QUERIES):
             moved = part - self.centre
             if k == 1:
-                row = nearest_of(moved, self.moved, self.halves)
+                row = nearest_of(moved, self.moved, self.halves, self._tile)
                 found = torch.from_numpy(row).to(part.device)[:, None]
             else:
                 gaps = torch.addmm(self.halves, moved, self.moved.T, alpha=-1)
@@ -49,15 +50,21 @@ class Memory:
         return torch.cat(distances), torch.cat(rows)
 
 
-def nearest_of(queries: Tensor, vectors: Tensor, halves: Tensor) -> np.ndarray:
+def new_tile() -> Tensor:
+    """Room for the products of a tile, kept from tile to tile: fresh memory comes from the system page by
+    page, which can cost several times what the products do."""
+    return torch.empty(TILE_QUERIES, TILE_MEMORIES)
+
+
+def nearest_of(queries: Tensor, vectors: Tensor, halves: Tensor, tile: Tensor) -> np.ndarray:
     """The row of `vectors` (M, D) nearest to each of `queries` (Q, D), int64 [Q]; `halves` (M,) holds half
-    the squared length of each vector. Q is at most 256."""
+    the squared length of each vector. Q is at most 256; `tile`, from `new_tile`, is written over."""
     if queries.device.type != "cpu":
         return torch.addmm(halves, queries, vectors.T, alpha=-1).argmin(dim=1).cpu().numpy()
     best, at = None, None
     for low in range(0, len(vectors), TILE_MEMORIES):
         part = vectors[low : low + TILE_MEMORIES]
-        gaps = _buffer()[: len(queries), : -(-len(part) // STRIP) * STRIP]
+        gaps = tile[: len(queries), : -(-len(part) // STRIP) * STRIP]
         torch.mm(queries, part.T, out=gaps[:, : len(part)])
         torch.sub(halves[low : low + TILE_MEMORIES], gaps[:, : len(part)], out=gaps[:, : len(part)])
         gaps[:, len(part) :] = torch.inf
@@ -78,13 +85,3 @@ def _least(gaps: Tensor) -> tuple[Tensor, Tensor]:
     least, column = strips.amin(dim=1).min(dim=1)
     lines = strips.gather(2, column[:, None, None].expand(-1, strips.shape[1], 1))[..., 0]
     return least, lines.argmin(dim=1) * STRIP + column
-
-
-_BUFFERS: list[Tensor] = []
-
-
-def _buffer() -> Tensor:
-    # Fresh memory of this size comes from the system, page by page, at many times the cost of the product.
-    if not _BUFFERS:
-        _BUFFERS.append(torch.empty(TILE_QUERIES, TILE_MEMORIES))
-    return _BUFFERS[0]
