@@ -15,13 +15,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from bench.adapters import Batch, Detector, DetectorSplit, Prediction
 from bench.context import Context
 from detectors.pseudo import TextureParams, missing_textures
 from detectors.schedules import DECAY, MILESTONES
-from detectors.supervised import BatchSize, LearningRate, Schedule
+from detectors.supervised import BatchSize, LearningRate, Loss, Schedule
 
 
 class DraemParams(TextureParams):
@@ -44,13 +44,14 @@ class DraemParams(TextureParams):
         default=MILESTONES, description="shares of the epochs after which multistep lowers the rate"
     )
     decay: float = Field(default=DECAY, gt=0, le=1, description="the factor at each milestone of multistep")
+    loss: Loss = "focal"
     focal_gamma: float = Field(default=2.0, ge=0, description="focusing exponent of the focal loss")
     confidence_cutoff: float | None = Field(
         default=None,
         ge=0,
         lt=1,
-        description="anomalous pixels that are given at most this probability do not count in the focal "
-        "loss; AnoGen's remedy for masks larger than their defects",
+        description="anomalous pixels that are given at most this probability do not count in the loss, "
+        "which must be focal; AnoGen's remedy for masks larger than their defects",
     )
     octaves: int = Field(default=5, ge=0, le=8, description="Perlin noise has 2 to a power in 0..this cells")
     threshold: float = Field(default=0.5, gt=-1, lt=1, description="Perlin noise above this is anomalous")
@@ -70,6 +71,12 @@ class DraemParams(TextureParams):
     score_window: int = Field(
         default=21, ge=1, description="the image score is the highest mean of the map over this many pixels"
     )
+
+    @model_validator(mode="after")
+    def _cutoff_is_of_focal(self) -> DraemParams:
+        if self.confidence_cutoff is not None and self.loss != "focal":
+            raise ValueError(f"confidence_cutoff is for loss=focal, not {self.loss}")
+        return self
 
 
 class Draem(Detector):
@@ -101,12 +108,13 @@ class Draem(Detector):
         "quick": {
             "textures": "procedural",
             "keep_grey": True,
-            "reconstructive_width": 12,
-            "discriminative_width": 12,
+            "reconstructive_width": 8,
+            "discriminative_width": 8,
             "epochs": 4,
             "epoch_size": 320,
-            "learning_rate": 2e-3,
+            "learning_rate": 4e-3,
             "schedule": "one_cycle",
+            "loss": "cross_entropy_dice",
             "rotated": 0.0,
             "recalibration_batches": 8,
             "score_window": 11,

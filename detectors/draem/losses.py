@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from detectors.losses import focal_pixels
+from detectors.draem import DraemParams
+from detectors.losses import focal_pixels, segmentation_loss
 
 WINDOW, SIGMA = 11, 1.5
 C1, C2 = 0.01**2, 0.03**2
@@ -50,14 +51,14 @@ def _window(side: int) -> Tensor:
     ).float()
 
 
-def map_loss(logits: Tensor, masks: Tensor, gamma: float, cutoff: float | None) -> Tensor:
-    """Focal loss of logits (B, 2, H, W) against masks bool (B, H, W), mean over all pixels.
+def map_loss(logits: Tensor, masks: Tensor, params: DraemParams) -> Tensor:
+    """The loss of logits (B, 2, H, W) against masks bool (B, H, W); DRAEM's is focal, mean over all pixels.
 
     With a cutoff, anomalous pixels whose probability is at most that count as nothing (AnoGen's
     train_DRAEM.py).
     """
-    loss = focal_pixels(logits, masks.long(), gamma)
-    if cutoff is not None:
-        doubtful = masks & (torch.softmax(logits.detach(), dim=1)[:, 1] <= cutoff)
-        loss = loss.masked_fill(doubtful, 0.0)
-    return loss.mean()
+    target = masks.long()
+    if params.confidence_cutoff is None:
+        return segmentation_loss(params.loss, logits, target, gamma=params.focal_gamma, anomaly_weight=1.0)
+    doubtful = masks & (torch.softmax(logits.detach(), dim=1)[:, 1] <= params.confidence_cutoff)
+    return focal_pixels(logits, target, params.focal_gamma).masked_fill(doubtful, 0.0).mean()

@@ -91,12 +91,11 @@ class _Steps:
         recalibrate(self.network, self.params.recalibration_batches, self._pass)
 
     def _loss(self, shown: Examples) -> Tensor:
-        params, device = self.params, self.ctx.device
+        device = self.ctx.device
         masks, known = (torch.from_numpy(part).to(device) for part in (shown.masks, shown.known))
         clean, logits = self._forward(shown)
-        return reconstruction_loss(clean, to_input(shown.clean, device), known) + map_loss(
-            logits, masks, params.focal_gamma, params.confidence_cutoff
-        )
+        judged = reconstruction_loss(clean, to_input(shown.clean, device), known)
+        return judged + map_loss(logits, masks, self.params)
 
     def _forward(self, shown: Examples) -> tuple[Tensor, Tensor]:
         device = self.ctx.device

@@ -133,10 +133,13 @@ def test_ssim_is_that_of_torchmetrics_away_from_the_border() -> None:
 def test_doubtful_anomalous_pixels_do_not_count() -> None:
     logits = torch.tensor([[[[0.0, 0.0]], [[2.0, -2.0]]]])  # probabilities 0.88 and 0.12
     masks = torch.tensor([[[True, True]]])
-    assert map_loss(logits, masks, 2.0, None).item() == pytest.approx(focal(logits, masks.long()).item())
+    cutoff = OWN.model_copy(update={"confidence_cutoff": 0.5})
+    assert map_loss(logits, masks, OWN).item() == pytest.approx(focal(logits, masks.long()).item())
     sure = focal(logits[..., :1], masks[..., :1].long()).item() / 2
-    assert map_loss(logits, masks, 2.0, 0.5).item() == pytest.approx(sure)
-    assert map_loss(logits, ~masks, 2.0, 0.5).item() == pytest.approx(focal(logits, (~masks).long()).item())
+    assert map_loss(logits, masks, cutoff).item() == pytest.approx(sure)
+    assert map_loss(logits, ~masks, cutoff).item() == pytest.approx(focal(logits, (~masks).long()).item())
+    with pytest.raises(BenchError, match="confidence_cutoff is for loss=focal"):
+        Draem.configure("anogen", {"loss": "ohem"})
 
 
 def test_the_image_score_is_the_highest_mean_in_a_window() -> None:
