@@ -193,5 +193,5 @@ def _with_causes(key: Key, verdict: Verdict, baseline: Baseline, run: Run) -> Ve
 
 
 def _told(metric: Measured) -> str:
-    seed, absent = next(iter(metric.absent.items()))
+    seed, absent = min(metric.absent.items(), key=lambda item: (item[1].status != "failed", item[0]))
     return f"{absent.status}, seed {seed}: {absent.note}"
