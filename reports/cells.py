@@ -23,6 +23,8 @@ CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "mi
 
 SEEDS_ALONE = "bootstrap over seeds"
 LEVELS = ((1 - 0.95) / 2, (1 + 0.95) / 2)
+WITHIN = 1.959964
+"""Standard errors to either side of a 95% interval."""
 SEED_DRAWS = 1000
 """Draws where only seeds are resampled."""
 _WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
@@ -45,6 +47,8 @@ class Cell:
     rank: int | None = None
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     """float64 [R], paired with the draws of every other row of the column."""
+    error: float | None = None
+    """The standard error that records state, where there are no draws."""
 
 
 @dataclass(frozen=True)
@@ -161,14 +165,16 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
     value = float(np.mean((values * present).sum(1) / present.sum(1)))
     draws, how = _draws(members, values, present, grid.seeds, replicates)
     bounds = percentiles(draws) if draws is not None else None
+    error = None
     if bounds is None:
         draws = None
-        bounds, how = _stated_interval(members, value)
+        error = _stated_error(members)
+        bounds, how = _stated_interval(members, value, error)
     if how == SEEDS_ALONE:
         # Three seeds make an interval of sorts, but no test of a difference.
         draws = None
     low, high = bounds or (None, None)
-    return Cell("ok", value, low, high, how, len(used), len(categories), draws=draws)
+    return Cell("ok", value, low, high, how, len(used), len(categories), draws=draws, error=error)
 
 
 def _draws(
@@ -223,8 +229,17 @@ def _stored(record: Record, replicates: Replicates) -> np.ndarray | None:
     return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
 
 
+def _stated_error(members: Sequence[Sequence[Record | None]]) -> float | None:
+    """The standard error of the mean that records of one seed state themselves; None where one does not."""
+    errors = [line[0].stderr for line in members if len(line) == 1 and line[0] is not None]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(members):
+        return None
+    return float(np.sqrt(np.sum(np.square(known)))) / len(known)
+
+
 def _stated_interval(
-    members: Sequence[Sequence[Record | None]], value: float
+    members: Sequence[Sequence[Record | None]], value: float, error: float | None
 ) -> tuple[tuple[float, float] | None, str]:
     """The interval that records of one seed state themselves; (None, "") where they state none."""
     if any(len(line) != 1 or line[0] is None for line in members):
@@ -233,11 +248,9 @@ def _stated_interval(
     first = records[0]
     if len(records) == 1 and first.ci_low is not None and first.ci_high is not None:
         return (first.ci_low, first.ci_high), first.ci_method or "as recorded"
-    errors = [record.stderr for record in records if record.stderr is not None]
-    if len(errors) < len(records):
+    if error is None:
         return None, ""
-    half = 1.959964 * float(np.sqrt(np.sum(np.square(errors)))) / len(errors)
-    low, high = value - half, value + half
+    low, high = value - WITHIN * error, value + WITHIN * error
     if first.unit == "fraction":
         low, high = max(low, 0.0), min(high, 1.0)
     return (low, high), "normal, from standard errors"

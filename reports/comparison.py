@@ -7,18 +7,15 @@ the interval is that of the paired differences; where they only state errors, th
 Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from bench.records import Record, why_incomparable
 from bench.results import Results
-from reports.cells import Cell, percentiles
+from reports.cells import Cell
 from reports.glossary import column_title, decimals, level_title, number, unit_mark
 from reports.identity import Column, Method, Row, mix_name
-from reports.ranks import differ, difference_p
+from reports.ranks import differ, difference_bounds, difference_p
 from reports.tables import MEAN, Leaderboard, leaderboard
 
 _Cell = tuple[Column, Row]
@@ -152,20 +149,12 @@ class _Pair:
         return pair._tested(one, other)
 
     def _tested(self, one: Cell, other: Cell) -> "_Pair":
+        how = ""
         if one.draws is not None and other.draws is not None:
-            count = min(len(one.draws), len(other.draws))
-            paired = len(one.draws) == len(other.draws)
-            bounds = percentiles(other.draws[:count] - one.draws[:count])
-            how = "paired" if paired else "independent resamples"
-            return replace(self, p=difference_p(other, one), bounds=bounds, interval=how)
-        errors = [_error(cell) for cell in (one, other)]
-        if None in errors or one.value is None or other.value is None:
-            return self
-        spread = math.hypot(*(error for error in errors if error is not None))
-        middle = other.value - one.value
-        half = 1.959964 * spread
-        p = math.erfc(abs(middle) / spread / math.sqrt(2)) if spread else float(middle == 0)
-        return replace(self, p=p, bounds=(middle - half, middle + half), interval="independent errors")
+            how = "paired" if len(one.draws) == len(other.draws) else "independent resamples"
+        elif one.error is not None and other.error is not None:
+            how = "independent errors"
+        return replace(self, p=difference_p(other, one), bounds=difference_bounds(other, one), interval=how)
 
     @property
     def is_void(self) -> bool:
@@ -248,15 +237,6 @@ def _reasons(first: Sequence[Record], second: Sequence[Record]) -> tuple[str, ..
         if record.status == "ok" and record.defect == "all" and record.category in mine:
             found |= dict.fromkeys(why_incomparable(record, mine[record.category]))
     return tuple(found)
-
-
-def _error(cell: Cell) -> float | None:
-    """The standard error that the interval of a cell stands for; None without one."""
-    if cell.draws is not None:
-        return float(np.nanstd(cell.draws))
-    if cell.low is None or cell.high is None:
-        return None
-    return (cell.high - cell.low) / 2 / 1.959964
 
 
 def _title(column: Column, row: Row) -> str:

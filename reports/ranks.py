@@ -4,6 +4,9 @@ Rank = 1 + the number of rows that are significantly better (architecture, 6). T
 paired bootstrap draws of two rows: z = difference / standard deviation of the drawn differences. The normal
 tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1), and with R = 1,000 draws
 and eight rows Holm's first step already asks for less. Family: all pairs of rows of a column.
+
+Metrics of the images themselves keep no draws but state standard errors: there z is the difference over the
+root of the summed squares, as the images of two generators are drawn apart.
 """
 
 import math
@@ -13,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.metrics.bootstrap import holm
-from reports.cells import Cell, percentiles
+from reports.cells import WITHIN, Cell, percentiles
 from reports.identity import Row
 
 ALPHA = 0.05
@@ -31,9 +34,20 @@ class Gain:
 
 
 def difference_p(one: Cell, other: Cell) -> float | None:
-    """Two-sided p of "both are equal"; None where a row has no draws, so that nothing can be said."""
-    if one.draws is None or other.draws is None or one.value is None or other.value is None:
+    """Two-sided p of "both are equal"; None where nothing can be said.
+
+    From paired draws, or else from the standard errors that both rows state, taken as independent: two
+    generators' images are. Errors of 0 on both sides say that nothing was seen to vary, not that it cannot.
+    """
+    if one.value is None or other.value is None:
         return None
+    if one.draws is None or other.draws is None:
+        if one.error is None or other.error is None:
+            return None
+        if one.value == other.value:
+            return 1.0
+        apart = math.hypot(one.error, other.error)
+        return math.erfc(abs(one.value - other.value) / apart / math.sqrt(2)) if apart else None
     count = min(len(one.draws), len(other.draws))
     drawn = one.draws[:count] - other.draws[:count]
     drawn = drawn[np.isfinite(drawn)]
@@ -46,14 +60,29 @@ def difference_p(one: Cell, other: Cell) -> float | None:
     return math.erfc(abs(difference) / spread / math.sqrt(2))
 
 
+def difference_bounds(one: Cell, other: Cell, sign: int = 1) -> tuple[float, float] | None:
+    """The 95% interval of one minus other, paired where both have draws; None without draws and errors."""
+    if one.draws is not None and other.draws is not None:
+        count = min(len(one.draws), len(other.draws))
+        return percentiles(sign * (one.draws[:count] - other.draws[:count]))
+    if one.error is None or other.error is None or one.value is None or other.value is None:
+        return None
+    middle, half = sign * (one.value - other.value), WITHIN * math.hypot(one.error, other.error)
+    return middle - half, middle + half
+
+
 def differ(p_values: Sequence[float]) -> list[bool]:
     """Which pairs differ, with a family-wise error of ALPHA."""
     return [bool(p <= ALPHA) for p in holm(p_values)] if p_values else []
 
 
 def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
-    """Rank of each row that has draws; empty where fewer than two rows can be compared."""
-    rows = [row for row, cell in cells.items() if cell.status == "ok" and cell.draws is not None]
+    """Rank of each row that has draws or states an error; empty where fewer than two can be compared."""
+    rows = [
+        row
+        for row, cell in cells.items()
+        if cell.status == "ok" and (cell.draws is not None or cell.error is not None)
+    ]
     if len(rows) < 2:
         return {}
     one, other = np.triu_indices(len(rows), 1)
@@ -121,10 +150,6 @@ def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain
     found = {}
     for row in rows:
         cell = cells[row]
-        bounds = None
-        if row in apart and cell.draws is not None and base.draws is not None:
-            count = min(len(cell.draws), len(base.draws))
-            bounds = percentiles(sign * (cell.draws[:count] - base.draws[:count]))
-        low, high = bounds or (None, None)
+        low, high = (difference_bounds(cell, base, sign) if row in apart else None) or (None, None)
         found[row] = Gain(sign * ((cell.value or 0.0) - base.value), low, high, apart.get(row, False))
     return found

@@ -1,5 +1,7 @@
 """Ranks and gains tell differences from chance, on paired draws."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from bench.metrics.bootstrap import percentile_interval
 from reports.cells import Cell, central
 from reports.identity import Method, Row
-from reports.ranks import difference_p, gains, pair_p, ranks
+from reports.ranks import difference_bounds, difference_p, gains, pair_p, ranks
 from reports.tables import MEAN, leaderboard
 
 
@@ -66,6 +68,30 @@ def test_rows_without_draws_have_no_rank():
     draws = np.random.default_rng(5).normal(size=100)
     line = {one: cell(0.5, draws), other: Cell("ok", 0.9), third: Cell("failed")}
     assert ranks(line, 1) == {}
+
+
+def test_rows_that_state_errors_are_ranked_as_independent():
+    def stated(value, error):
+        return Cell("ok", value, error=error)
+
+    cells = dict(zip(rows(3), (stated(2.0, 0.1), stated(1.0, 0.1), stated(1.1, 0.1)), strict=True))
+    assert list(ranks(cells, 1).values()) == [1, 2, 2]
+    assert difference_p(stated(2.0, 0.3), stated(1.0, 0.4)) == pytest.approx(math.erfc(2.0 / math.sqrt(2)))
+    assert difference_bounds(stated(2.0, 0.3), stated(1.0, 0.4)) == pytest.approx((0.02, 1.98), abs=1e-3)
+
+
+def test_errors_of_zero_are_no_proof_of_a_difference():
+    assert difference_p(Cell("ok", 0.0, error=0.0), Cell("ok", 1.0, error=0.0)) is None
+    assert difference_p(Cell("ok", 0.5, error=0.0), Cell("ok", 0.5, error=0.0)) == 1.0
+
+
+def test_metrics_of_images_that_state_errors_are_ranked(board):
+    for generator, value in (("good", 2.0), ("poor", 1.0)):
+        board.add(mix="", detector="none", level="generation", metric="is", generator=generator, value=value,
+                  stderr=0.05, unit="1")  # fmt: skip
+    made = leaderboard(board.records)
+    found = {row.generator.name: cell.rank for (row, _, place), cell in made.cells.items() if place is MEAN}
+    assert found == {"good": 1, "poor": 2}
 
 
 def test_seeds_alone_give_an_interval_but_no_rank(board):
