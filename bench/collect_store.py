@@ -43,18 +43,18 @@ def collect_store(store: Store) -> tuple[Results, ...]:
 
 def plans(store: Store) -> list[Plan]:
     """Every plan in a store, the one that was run last first. Plans that cannot be read are left out."""
+    return [plan for path in plan_files(store) if (plan := _readable(path)) is not None]
+
+
+def plan_files(store: Store) -> list[Path]:
+    """The file of every plan in a store, the one that was run last first."""
     begun: dict[str, float] = {}
     folder = store.root / "runs"
     for path in folder.glob("*.json"):
         journal = json.loads(path.read_text())
         if journal.get("plan"):
             begun[journal["plan"]] = max(begun.get(journal["plan"], 0.0), journal["begun"])
-    found = []
-    for path in sorted(folder.glob("*.plan"), key=lambda path: (-begun.get(path.name, 0.0), path.name)):
-        plan = _readable(path)
-        if plan is not None:
-            found.append(plan)
-    return found
+    return sorted(folder.glob("*.plan"), key=lambda path: (-begun.get(path.name, 0.0), path.name))
 
 
 def _readable(path: Path) -> Plan | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.collect_store import collect_store, plans
+from bench.collect_store import collect_store, plan_files
 from bench.errors import BenchError
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
@@ -83,13 +83,20 @@ def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
 def render(store: Store, *, rebuild: bool = False) -> Path:
     """The pages of everything in a store, in STORE/report, made again only where something changed."""
     out = store.root / "report"
-    state = digest([page_state(store, plan) for plan in plans(store)])
+    state = site_state(store)
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
     page = registry.load_page("site")(collect_store(store), out)
     write_atomically(marker, state)
     return page
+
+
+def site_state(store: Store) -> str:
+    """Digest of all that the pages of a store are made from, without reading its plans."""
+    failures = {path.name: path.read_text() for path in sorted((store.root / "failures").glob("*.json"))}
+    files = [path.name for path in plan_files(store)]
+    return digest([files, failures, environment()["packages"].get("defectbench"), code_commit()])
 
 
 def page_state(store: Store, plan: Plan) -> str:
