@@ -22,24 +22,24 @@ def load(
     >>> import bench
     >>> frame = bench.load("bench-store")
     >>> frame[["generator", "category", "metric", "value", "status"]]
-          generator category    metric  value   status
-    0          none     bolt  accuracy   0.50       ok
-    1    crop_paste     bolt  accuracy   0.75       ok
-    2        perlin     bolt  accuracy    NaN  skipped
-    3          none     tile  accuracy   0.25       ok
-    4    crop_paste     tile  accuracy   0.75       ok
-    5        perlin     tile  accuracy    NaN  skipped
+        generator category    metric  value   status
+    0        none     bolt  accuracy   0.50       ok
+    1  crop_paste     bolt  accuracy   0.75       ok
+    2        none     tile  accuracy   0.25       ok
+    3  crop_paste     tile  accuracy   0.75       ok
+    4      perlin     bolt  accuracy    NaN  skipped
+    5      perlin     tile  accuracy    NaN  skipped
 
     Means over categories, and what a generator gains over the real third:
 
     >>> measured = frame[frame["status"] == "ok"]
     >>> means = measured.groupby("generator")["value"].mean()
-    >>> means["crop_paste"] - means["none"]
-    np.float64(0.375)
+    >>> float(means["crop_paste"] - means["none"])
+    0.375
 
     Why a cell is empty, and what is comparable with what, stands in the row:
 
-    >>> frame.loc[2, "note"]
+    >>> frame.loc[4, "note"]
     'perlin knows no defect types, so its images have no label to learn'
     >>> frame["selection"].unique().tolist()
     ['last']

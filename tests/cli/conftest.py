@@ -18,7 +18,7 @@ from bench.planning.plan import make_plan, save_plan
 from bench.records import Record, write_records
 from bench.run.journal import Journal
 from bench.sample import SampleSpec, write
-from bench.store import open_store
+from bench.store import Store, open_store
 from bench.tasks import Task
 
 REPOSITORY = Path(__file__).parents[2]
@@ -111,15 +111,29 @@ def shared() -> Path:
 def written_store(tmp_path: Path) -> Callable[..., Path]:
     """Write a store of scored tasks without running them: accuracies by generator, and their replicates."""
 
+    def publish(
+        store: Store, task: Task, value: float | None = None, draws: np.ndarray | None = None
+    ) -> None:
+        if store.done(task.key):
+            return
+        with store.writing(task.key) as aside:
+            out = aside / "out"
+            if value is not None:
+                (out / "replicates").mkdir(parents=True, exist_ok=True)
+                np.save(out / "replicates" / "classification.accuracy.npy", draws)
+                measured = Record(
+                    **task.params["labels"], level="classification", metric="accuracy", value=value
+                )
+                write_records(out / "records.jsonl", [measured])
+            store.publish(aside, task.definition)
+
     def write_store(
-        root: Path,
-        accuracies: dict[str, tuple[float, float]],
-        run: str = "20260101-000000-aaaa",
-        **labels: Any,
+        root: Path, accuracies: dict[str, Any], run: str = "20260101-000000-aaaa", **labels: Any
     ) -> Path:
         store = open_store(root, create=True)
         test = Task("data.pool", 1, {"part": "test", "content": "0" * 64})
-        tasks, skipped = [], []
+        publish(store, test)
+        planned: list[Task | Skipped] = []
         for i, category in enumerate(("bolt", "tile")):
             for generator, values in accuracies.items():
                 facts = {
@@ -132,25 +146,18 @@ def written_store(tmp_path: Path) -> Callable[..., Path]:
                 }
                 if values is None:
                     reason = f"{generator} knows no defect types, so its images have no label to learn"
-                    skipped.append(Skipped(facts, (("classification", "accuracy"),), reason))
+                    planned.append(Skipped(facts, (("classification", "accuracy"),), reason))
                     continue
                 guess = Task("ingest.predictions", 1, {"of": [generator, category, values[i]]})
-                inputs = (("prediction", guess), ("test", test))
-                task = Task("score.classification", 1, {"labels": facts}, inputs)
-                tasks.append(task)
-                if store.done(task.key):
-                    continue
-                with store.writing(task.key) as aside:
-                    out = aside / "out"
-                    (out / "replicates").mkdir(parents=True, exist_ok=True)
-                    draws = np.random.default_rng(i).normal(values[i], 0.02, 200)
-                    np.save(out / "replicates" / "classification.accuracy.npy", draws)
-                    measured = Record(**facts, level="classification", metric="accuracy", value=values[i])
-                    write_records(out / "records.jsonl", [measured])
-                    store.publish(aside, task.definition)
+                task = Task(
+                    "score.classification", 1, {"labels": facts}, (("prediction", guess), ("test", test))
+                )
+                publish(store, guess)
+                publish(store, task, values[i], np.random.default_rng(i).normal(values[i], 0.02, 200))
+                planned.append(task)
         about = {"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "smoke", "dataset": "sample"}
         about |= {"banner": "", "warnings": [], "provenance": {"command": "bench run"}}
-        plan, _ = make_plan([*tasks, *skipped], about)
+        plan, _ = make_plan(planned, about)
         path = save_plan(plan, store.root / "runs")
         Journal(store.root / "runs" / f"{run}.json").begin({"plan": path.name, "command": "bench run"}, [], 0)
         return root
