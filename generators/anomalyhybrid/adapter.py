@@ -87,7 +87,7 @@ QUICK: dict[str, Any] = {
     "perceptual_weight": 2.0,
     "adversarial_weight": 0.1,
     "pixel_weight": 10.0,
-    "steps": 200,
+    "steps": 300,
     "batch_size": 4,
     "learning_rate": 1e-3,
     "defect_share": 0.5,
