@@ -19,6 +19,12 @@ MIXES = {
     "real": "trained on real defects",
     "generated": "trained on generated defects",
     "generated+real": "trained on generated and real defects",
+    "generated+generated-normal": "trained on generated defects and generated normal images",
+    "pseudo": "trained on pseudo-anomalies",
+    "pseudo+real": "trained on pseudo-anomalies and real defects",
+    "pseudo+generated": "trained on pseudo-anomalies and generated defects",
+    "normal": "trained on real normal images",
+    "normal+generated": "trained on real and generated normal images",
 }
 DIALECTS = {
     "default": "exact, over all thresholds and pixels",

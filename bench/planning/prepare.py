@@ -32,6 +32,8 @@ class PreparedData:
     fingerprint: str
     splits: Mapping[int, SplitPlan]
     warnings: tuple[str, ...]
+    is_published: bool = False
+    """Whether its images are counted as those of the data set that the protocol pins."""
 
 
 def prepare(
@@ -55,9 +57,11 @@ def prepare(
     dataset = find_dataset(root)
     if categories:
         dataset = dataset.select(categories)
+    is_published = False
     if pinned is not None:
         counts = load_counts(pinned)
-        wrong = difference(dataset, counts) if claims(dataset, counts) else []
+        is_published = claims(dataset, counts)
+        wrong = difference(dataset, counts) if is_published else []
         if wrong:
             shown = "; ".join(wrong[:_SHOWN]) + f"; and {len(wrong) - _SHOWN} more" * (len(wrong) > _SHOWN)
             raise BenchError(
@@ -82,7 +86,7 @@ def prepare(
             made[how] = _planned(split, dataset, shots, store, digests)
         splits[seed] = made[how]
     digests.save()
-    return PreparedData(dataset, fingerprint, splits, warnings)
+    return PreparedData(dataset, fingerprint, splits, warnings, is_published)
 
 
 def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, progress: Progress) -> Report:

@@ -144,7 +144,8 @@ def prepare_request(
         version=spec.version,
         scale=request.scale,
         preset=scale.preset,
-        dataset=data.dataset.name,
+        # its published name, whatever its folder is called: papers' numbers stand beside it by that name
+        dataset=module.PINNED.stem if data.is_published else data.dataset.name,
         fingerprint=data.fingerprint,
         splits=data.splits,
         generators=generators,
