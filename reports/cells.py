@@ -88,7 +88,7 @@ class Grid:
         record = self.records.get((row, category, seed))
         if record is None:
             return "missing", "not run"
-        if record in self.odd:
+        if self.odd and record in self.odd:
             return "incomparable", "; ".join(self.odd[record])
         if record.status == "ok" and (record.value is None or not math.isfinite(record.value)):
             return "failed", f"recorded as ok with the value {record.value}"

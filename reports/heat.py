@@ -18,11 +18,11 @@ def heat_map(board: Leaderboard, column: Column) -> TableView:
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
 
     def shaded(cell: CellView) -> CellView:
-        bare = replace(cell, interval="")
         if not cell.sort or low == high:
-            return bare
+            return replace(cell, interval="")
         share = (float(cell.sort) - low) / (high - low)
-        return replace(bare, heat=round((share if column.sign > 0 else 1 - share) * (STEPS - 1)))
+        shade = round((share if column.sign > 0 else 1 - share) * (STEPS - 1))
+        return replace(cell, interval="", heat=shade)
 
     lines: Sequence[Line] = [replace(line, cells=tuple(map(shaded, line.cells))) for line in view.lines]
     return replace(view, lines=tuple(lines), intervals=())

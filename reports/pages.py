@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from bench.records import Record
@@ -57,7 +58,7 @@ class RunPages:
     def __init__(self, results: Results, album: Album) -> None:
         self.results = results
         self.album = album
-        self.records = tuple(sorted(results.records, key=record_order))
+        self.records = in_order(results.records)
 
     @cached_property
     def board(self) -> Leaderboard:
@@ -70,7 +71,7 @@ class RunPages:
 
     @cached_property
     def _scored(self) -> tuple[Record, ...]:
-        return (*self.records, *sorted(self.results.dialects, key=record_order))
+        return (*self.records, *in_order(self.results.dialects))
 
     @cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -339,13 +340,34 @@ def glossary(board: Leaderboard) -> list[tuple[str, str, str]]:
     return lines
 
 
-def record_order(record: Record) -> tuple[str, ...]:
-    """A total order that does not depend on how a store lists its tasks."""
-    names = (
-        *("kind", "level", "metric", "dialect", "category", "defect", "mix", "generator", "detector"),
-        *("seed", "task"),
+_ORDER = attrgetter(
+    *(
+        "kind",
+        "level",
+        "metric",
+        "dialect",
+        "category",
+        "defect",
+        "mix",
+        "generator",
+        "detector",
+        "seed",
+        "task",
     )
-    return (*(str(getattr(record, name)) for name in names), repr(record))
+)
+
+
+def in_order(records: Iterable[Record]) -> tuple[Record, ...]:
+    """Records in a total order, which does not depend on how a store lists its tasks."""
+    places: dict[tuple[object, ...], list[Record]] = {}
+    for record in records:
+        places.setdefault(_ORDER(record), []).append(record)
+    return tuple(
+        record
+        for _, members in sorted(places.items())
+        # what differs in other fields alone is rare, and its text is slow to make
+        for record in (sorted(members, key=repr) if len(members) > 1 else members)
+    )
 
 
 def _choices(**values: Iterable[str]) -> Choices:

@@ -26,6 +26,14 @@ class CellView:
     heat: int | None = None
     """Shade, 0 for the worst of its table; None for none."""
 
+    @property
+    def style(self) -> str:
+        """The classes of its cell in a page."""
+        if self.status not in ("ok", "absent"):
+            return "void"
+        shade = "" if self.heat is None else f"h{self.heat}"
+        return " ".join(filter(None, ("best" if self.best else "", self.mark, shade)))
+
 
 @dataclass(frozen=True)
 class Head:
@@ -213,7 +221,7 @@ def _value_view(column: Column, cell: Cell, digits: int, ranked: bool) -> CellVi
         _interval(column, cell.low, cell.high, digits),
         rank,
         rank == "1",
-        sort=repr(cell.value),
+        sort=f"{cell.value:.6g}",
     )
 
 
@@ -223,7 +231,7 @@ def _gain_view(column: Column, gain: Gain, digits: int) -> CellView:
         number(column, gain.value, digits, signed=True),
         _interval(column, gain.low, gain.high, digits, signed=True),
         mark=mark,
-        sort=repr(gain.value),
+        sort=f"{gain.value:.6g}",
     )
 
 
