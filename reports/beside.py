@@ -7,7 +7,7 @@ given in words (`bench.records.why_incomparable`, `reports.comparable`).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench.records import Record, why_incomparable
+from bench.records import UNKNOWN, Record, why_incomparable
 from reports.glossary import column_title, is_percent, level_title, metric_title, number
 from reports.identity import Column, Row, mix_name
 from reports.tables import MEAN, Leaderboard
@@ -39,6 +39,10 @@ class GapLine:
     reasons: tuple[str, ...]
     """Why the two may not share a column; empty where they may."""
     caveats: str
+
+
+def _but_mix(place: tuple[str, str, str, str, str, str]) -> tuple[str, ...]:
+    return place[:2] + place[3:]
 
 
 def published_lines(
@@ -127,6 +131,10 @@ def _gap(
         record.metric,
     )
     found = by_place.get(place, ())
+    if record.mix == UNKNOWN:  # where a paper does not say what it mixed, each mix may be what it did
+        found = [
+            pair for key, pairs in by_place.items() if _but_mix(key) == _but_mix(place) for pair in pairs
+        ]
     same = [pair for pair in found if pair[1].dialect == record.dialect]
     lines = []
     for row, column in same or [pair for pair in found if pair[1].dialect == "default"]:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from bench.records import Record
+from bench.records import UNKNOWN, Record
 from reports.addresses import slugs
 from reports.beside import gap_lines, published_lines
 from reports.costs import per_image, published_costs
@@ -51,6 +51,14 @@ def test_a_published_number_of_a_dialect_is_set_against_the_same_dialect(results
     (line,) = gap_lines([printed], both(results), (*results.records, *results.dialects))
     exact = gap_lines(results.published[:1], both(results), results.records)[0]
     assert line.measured_sort == pytest.approx(exact.measured_sort * 1.1)
+
+
+def test_a_mix_that_a_paper_does_not_state_is_set_against_every_mix_of_the_method(results):
+    (known,) = gap_lines(results.published, both(results), results.records)
+    printed = next(each for each in results.published if each.generator == known.generator)
+    lines = gap_lines([replace(printed, mix=UNKNOWN)], both(results), results.records)
+    assert known.measured in {line.measured for line in lines}
+    assert all("training set" in line.reasons[-1] for line in lines)
 
 
 def test_a_category_of_another_data_set_is_no_counterpart(results):
