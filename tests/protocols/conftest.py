@@ -60,8 +60,11 @@ class Maker(Detector):
 
 class Normals(Maker):
     """Learns from normal images alone."""
-    name, trains_on = "normals", frozenset({"normal"})
-    modality = "rgb"
+    name, trains_on, modality = "normals", frozenset({"normal"}), "rgb"
+
+class Relief(Maker):
+    """Reads depth maps themselves."""
+    name, modality, trains_on = "relief", "depth", frozenset({"normal"})
 '''
 
 
@@ -90,13 +93,13 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A file with the generator `deep` and the detectors `maker` and `normals`."""
+    """A file with the generator `deep` and the detectors `maker`, `normals` and `relief`."""
     path = tmp_path_factory.mktemp("plugin") / "made.py"
     path.write_text(PLUGIN)
     registry.load_plugins([str(path)])
     yield path
     registry._PLUGINS["generator"].pop("deep", None)
-    for name in ("maker", "normals"):
+    for name in ("maker", "normals", "relief"):
         registry._PLUGINS["detector"].pop(name, None)
 
 

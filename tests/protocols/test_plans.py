@@ -193,6 +193,17 @@ def test_a_segmenter_is_trained_on_colour_and_on_depth_and_fused(planned: Planne
     assert all(not test & closure([fit]).keys() for fit in plan.tasks("detector.fit"))
 
 
+def test_a_detector_that_reads_depth_itself_is_given_the_maps_and_named_so(
+    planned: Planned, flat: Path, deep: Path
+) -> None:
+    asked = {"generators": ("deep",), "detectors": ("relief",)}
+    plan = planned("mvtec_unsupervised", data=deep, **asked)
+    assert {task.params["labels"]["modality"] for task in plan.tasks("score.detection")} == {"depth"}
+    used = {task.stage for fit in plan.tasks("detector.fit") for _, task in fit.inputs}
+    assert used == {"data.cache", "generator.cache"}
+    assert "washer has no depth maps" in planned("mvtec_unsupervised", data=flat, **asked).reasons("pixel")
+
+
 def test_classifiers_are_not_fused(planned: Planned, deep: Path) -> None:
     asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=depth,rgb+depth",)}
     plan = planned("mvtec_generation", **asked)
