@@ -63,15 +63,21 @@ def adapter_id(kind: str, name: str) -> str:
 
 
 def load_plugins(paths: Sequence[str]) -> None:
-    """Import plug-in files and register the generators and detectors that they define."""
+    """Register what plug-in files define: Python files are imported, TOML files name foreign commands."""
     for path in paths:
         _load_plugin(Path(path))
 
 
 def _load_plugin(path: Path) -> None:
     if not path.is_file():
-        raise BenchError(f"the plug-in file {path} does not exist; give the path of a Python file")
+        raise BenchError(f"the plug-in file {path} does not exist; give the path of a Python or TOML file")
     digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    if path.suffix == ".toml":
+        from bench.foreign.adapter import foreign_adapter
+
+        adapter = foreign_adapter(path)
+        _register(path, "generator" if issubclass(adapter, Generator) else "detector", adapter, digest)
+        return
     module = _imported(path, f"bench_plugin_{digest}")
     found = 0
     for value in vars(module).values():
@@ -85,17 +91,20 @@ def _load_plugin(path: Path) -> None:
                         f"plug-in file {path}: the {kind} {value.__name__} has no {lacking[0]}; "
                         f"write {lacking[0]} = ... into the class"
                     )
-                if value.name in _entries(GROUPS[kind]):
-                    raise BenchError(
-                        f"plug-in file {path} names a {kind} '{value.name}', which is built in; "
-                        "choose another name"
-                    )
-                _PLUGINS[kind][value.name] = (value, digest)
+                _register(path, kind, value, digest)
                 found += 1
     if not found:
         raise BenchError(
             f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
         )
+
+
+def _register(path: Path, kind: str, adapter: type[Adapter], digest: str) -> None:
+    if adapter.name in _entries(GROUPS[kind]):
+        raise BenchError(
+            f"plug-in file {path} names a {kind} '{adapter.name}', which is built in; choose another name"
+        )
+    _PLUGINS[kind][adapter.name] = (adapter, digest)
 
 
 def _imported(path: Path, name: str) -> ModuleType:

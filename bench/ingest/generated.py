@@ -45,8 +45,12 @@ class GeneratedScan:
     empty: tuple[GeneratedItem, ...]
 
 
-def scan_generated(root: Path, categories: Mapping[str, tuple[str, ...]]) -> GeneratedScan:
+def scan_generated(
+    root: Path, categories: Mapping[str, tuple[str, ...]], then: str = "ingest again"
+) -> GeneratedScan:
     """Find and decode every image and mask in `root`; `categories` are the data set's, with their defects.
+
+    `then` ends the advice of the error: what to do when the files are mended.
 
     Raises one BenchError that lists unknown categories and defects, missing masks, masks of another size,
     files that cannot be read, equal stems and links out of the folder.
@@ -66,7 +70,7 @@ def scan_generated(root: Path, categories: Mapping[str, tuple[str, ...]]) -> Gen
     if not items and not folder.problems:
         folder.problems.append("no images in it")
         advice = "Expected <category>/<defect>/image and mask, or <category>/test and ground_truth"
-    folder.refuse(f"{advice}, then ingest again")
+    folder.refuse(f"{advice}, then {then}")
     left_out = set(empty)
     return GeneratedScan(tuple(item for item in items if item not in left_out), tuple(empty))
 

@@ -1,0 +1,92 @@
+"""What the TOML file of a foreign method says."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from bench.errors import BenchError
+
+PLACES = frozenset(
+    {"data", "out", "model", "images", "category", "defect", "count", "start", "stop"}
+    | {"seed", "resolution", "device", "here"}
+)
+"""What a command may name in braces, beside {params.x}."""
+_PLACE = re.compile(r"\{([^{}]*)\}")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Command = Annotated[list[str], Field(min_length=1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Limits(_Part):
+    """Beyond which the command is ended and the task fails."""
+
+    minutes: float = Field(default=1440, gt=0)
+    memory_gb: float = Field(default=64, gt=0)
+    """Resident memory of the command and all that it starts."""
+    disk_gb: float = Field(default=100, gt=0)
+    """What it writes below its folders."""
+
+
+class ForeignSpec(_Part):
+    """One method. Commands are lists of words; no shell reads them."""
+
+    kind: Literal["generator", "detector"]
+    name: Name
+    version: int = Field(ge=1)
+    about: str
+    """Where it comes from, its licence, the versions that it needs: for people."""
+    scope: Literal["dataset", "category", "defect"] = "category"
+    needs: list[Literal["normal", "anomalies", "masks", "types", "depth"]] = []
+    yields: list[Literal["anomaly", "mask", "type", "normal"]] = []
+    task: Literal["segmentation", "anomaly"] = "segmentation"
+    trains_on: list[Literal["normal", "real", "generated"]] = ["normal", "real", "generated"]
+    params: dict[str, bool | int | float | str] = {}
+    """Name to default; `--set NAME.key=value` changes one, commands name it {params.key}."""
+    requires: list[str] = []
+    """Programs, or paths, that must be there before any work starts; they may name {params.x} and {here}."""
+    env: dict[str, str] = {}
+    limits: Limits = Limits()
+    fit: Command | None = None
+    sample: Command | None = None
+    predict: Command | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "ForeignSpec":
+        if (self.sample is None) == (self.kind == "generator"):
+            raise ValueError("a generator has the command sample, and a detector has not")
+        if (self.predict is None) == (self.kind == "detector"):
+            raise ValueError("a detector has the command predict, and a generator has not")
+        if self.kind == "detector" and self.scope == "defect":
+            raise ValueError("the scope of a detector is dataset or category")
+        if self.kind == "generator" and not self.yields:
+            raise ValueError("yields is empty; say what the generator makes")
+        words = [*(self.fit or ()), *(self.sample or ()), *(self.predict or ()), *self.requires]
+        for word in [*words, *self.env.values()]:
+            for place in _PLACE.findall(word):
+                if place not in PLACES and place.removeprefix("params.") not in self.params:
+                    raise ValueError(f"'{word}' names {{{place}}}, which is neither a place nor a parameter")
+        return self
+
+
+def load_foreign(path: Path) -> ForeignSpec:
+    """Read a TOML file. Raises BenchError, in one sentence, where it is no such file."""
+    try:
+        return ForeignSpec(**tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        told = first["msg"].removeprefix("Value error, ")
+        raise BenchError(f"plug-in file {path}: {f'{where}: ' if where else ''}{told}") from None
+    except (OSError, ValueError, TypeError) as error:
+        raise BenchError(f"plug-in file {path} cannot be read: {error}") from None
+
+
+def filled(words: list[str], places: dict[str, Any]) -> list[str]:
+    """The words with every {place} replaced by its value."""
+    return [_PLACE.sub(lambda found: str(places[found[1]]), word) for word in words]

@@ -1,0 +1,166 @@
+"""Methods in other environments: what they see, what they leave, and everything that they can do wrong."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bench.conformance.trial_split import trial_split
+from bench.context import Context
+from bench.errors import BenchError
+from bench.foreign.adapter import foreign_adapter
+from bench.foreign.spec import load_foreign
+from bench.sample import SampleSpec, write
+
+File = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = SampleSpec(size=64, train=4, test_good=2, per_defect=4, categories=("washer",))
+    return write(spec, tmp_path_factory.mktemp("data") / "tiny")
+
+
+@pytest.fixture
+def train_split(tmp_path: Path):
+    return trial_split(tmp_path / "split")
+
+
+def bench(*words: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "bench", *words], capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def run(data: Path, store: Path, *words: str) -> "subprocess.CompletedProcess[str]":
+    fixed = ("run", "--protocol", "mvtec_localization", "--scale", "smoke", "--data", str(data))
+    return bench(*fixed, "--store", str(store), *words)
+
+
+def test_a_generator_of_another_environment_gets_into_the_leaderboard(
+    data: Path, tmp_path: Path, generator_file: File, other_python: str
+) -> None:
+    plugin = str(generator_file(other_python))
+    store = tmp_path / "store"
+    done = run(data, store, "--generators", "stamps", "--plugin", plugin)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "stamps" in done.stdout
+    logs = [path.read_text() for path in store.glob("tasks/*/*/log.txt")]
+    fits = [log for log in logs if "fit by" in log]
+    assert fits
+    assert all(f"fit by {other_python} which is told ['TOLD']" in log for log in fits)
+    again = run(data, store, "--generators", "stamps", "--plugin", plugin)
+    assert again.returncode == 0
+    assert "0 tasks to run" in again.stdout
+
+
+def test_a_foreign_detector_gets_into_the_leaderboard(
+    data: Path, tmp_path: Path, detector_file: Path
+) -> None:
+    words = ("--generators", "crop_paste", "--detectors", "sizes", "--plugin", str(detector_file))
+    done = run(data, tmp_path / "store", *words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "sizes" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("does", "told"),
+    [
+        ("fail", "the command ended with status 1; its log says why"),
+        ("few", r"wrote 1 images of plate/\w+, and 2 were asked for"),
+        ("link", "is a link that leaves the folder"),
+        ("broken", "cannot be read|is no image|damaged"),
+    ],
+)
+def test_what_a_command_does_wrong_is_told_in_one_sentence(
+    train_split, tmp_path: Path, generator_file: File, does: str, told: str
+) -> None:
+    with pytest.raises(BenchError, match=told):
+        sample(generator_file(), train_split, tmp_path, does=does)
+
+
+@pytest.mark.parametrize(
+    ("does", "limits", "told"),
+    [
+        ("hang", "minutes = 0.02", "stopped at its limit of 0.02 minutes"),
+        ("allocate", "memory_gb = 0.2", "stopped at its limit of 0.2 GB memory"),
+        ("fill", "disk_gb = 0.1", "stopped at its limit of 0.1 GB disk"),
+    ],
+)
+def test_a_command_beyond_a_limit_is_ended_with_all_that_it_started(
+    train_split, tmp_path: Path, generator_file: File, does: str, limits: str, told: str
+) -> None:
+    with pytest.raises(BenchError, match=told):
+        sample(generator_file(limits=limits), train_split, tmp_path, does=does)
+    assert not [words for words in commands() if str(generator_file().parent) in words]
+
+
+def test_equal_seeds_give_equal_samples_of_the_size_of_the_split(
+    train_split, tmp_path: Path, generator_file: File
+) -> None:
+    first = sample(generator_file(), train_split, tmp_path / "a")
+    again = sample(generator_file(), train_split, tmp_path / "b")
+    assert len(first) == 2
+    for one, other in zip(first, again, strict=True):
+        assert one.image.shape == (train_split.resolution, train_split.resolution, 3)
+        assert one.mask.any()
+        assert (one.image == other.image).all()
+
+
+def test_what_is_not_here_is_told_before_any_work(generator_file: File) -> None:
+    adapter = foreign_adapter(generator_file("/nowhere/python"))
+    (told,) = adapter.configure().missing()
+    assert told.startswith("'stamps' needs /nowhere/python, which is not here")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("{seed}", "{sed}", r"names \{sed\}, which is neither a place nor a parameter"),
+        ("sample = ", "predict = ", "a generator has the command sample"),
+        ("version = 1", "version = 0", "version: Input should be greater than or equal to 1"),
+        ('name = "stamps"', 'name = "../up"', "name: String should match pattern"),
+        ('yields = ["anomaly", "mask", "type"]', "yields = []", "yields is empty"),
+        ("limits = {", "limit = {", "limit: Extra inputs are not permitted"),
+        ('kind = "generator"', "kind = ", "cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_refused_when_it_is_read(generator_file: File, old: str, new: str, told: str) -> None:
+    path = generator_file()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(BenchError, match=told):
+        load_foreign(path)
+
+
+def commands() -> list[str]:
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue
+    return [words for words in found if words and f"{os.getpid()}" not in words]
+
+
+def sample(path: Path, data, tmp_path: Path, **given):
+    from bench.adapters import Request
+
+    adapter = foreign_adapter(path).configure(overrides=given)
+    category = next(iter(data.categories))
+    (tmp_path / "scratch").mkdir(parents=True, exist_ok=True)
+    (tmp_path / "model").mkdir(exist_ok=True)
+    ctx = Context(
+        seed=0,
+        stage="generator.sample",
+        adapter="stamps",
+        category=category,
+        device="cpu",
+        scratch=tmp_path / "scratch",
+    )
+    if given.get("does") in (None, "few", "link", "broken", "fill"):
+        foreign_adapter(path).configure().fit(data, tmp_path / "model", ctx)
+    defect = next(iter(data.categories[category].anomalies))
+    return list(adapter.sample(tmp_path / "model", data, Request(category, defect, range(2)), ctx))
