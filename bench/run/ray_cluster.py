@@ -141,6 +141,8 @@ class _Cluster:
 
             options: dict[str, Any] = {"log_to_driver": False, "logging_level": "ERROR"}
             if hello.address:
+                if hello.address != "auto":
+                    _connect(hello.address)  # Ray would try for minutes
                 ray.init(hello.address, **options)
             else:
                 ray.init(num_cpus=hello.workers, include_dashboard=False, **options)
@@ -253,15 +255,19 @@ class _Cluster:
             os._exit(71)  # the driver is gone
 
 
+def _connect(address: str) -> None:
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host, int(port)), timeout=2).close()
+
+
 def _watch(address: str) -> None:
     """End this process when the head does not answer any more; Ray would wait for a minute and more."""
-    host, _, port = address.rpartition(":")
 
     def look() -> None:
         heard = time.monotonic()
         while time.monotonic() - heard < _HEAD_SILENT:
             try:
-                socket.create_connection((host, int(port)), timeout=2).close()
+                _connect(address)
                 heard = time.monotonic()
             except OSError:
                 pass
