@@ -52,7 +52,7 @@ def export(
         raise BenchError(did_you_mean("table", table, TABLES))
     if format in ("markdown", "latex"):
         board = leaderboard(records, replicates, baseline)
-        content = {"markdown": markdown, "latex": latex}[format](board, published).encode()
+        content = {"markdown": markdown, "latex": latex}[format](board, published, records).encode()
     elif table == "records":
         content = _WRITERS[format]([*records, *published], Record)
     else:

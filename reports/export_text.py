@@ -2,9 +2,10 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from bench.records import Record
-from reports.beside import published_lines
+from bench.records import Record, why_incomparable
+from reports.beside import PUBLISHED_MEAN, published_lines
 from reports.identity import Column
 from reports.tables import Leaderboard
 from reports.views import CellView, Line, TableView, detectors, gain_table, mean_table
@@ -43,31 +44,31 @@ _MARKS = "Bold: best of a column, underlined: second best; differences within th
 _STAR = "An asterisk marks what is beyond chance after Holm's correction."
 
 
-def markdown(board: Leaderboard, published: Sequence[Record] = ()) -> str:
+def markdown(board: Leaderboard, published: Sequence[Record] = (), measured: Sequence[Record] = ()) -> str:
     """The leaderboard in Markdown; the best of a column is bold where its rank says so.
 
-    Gains over the baseline follow each table, then what papers printed, which is compared with nothing.
+    Gains over the baseline follow each table, then what papers printed, and what parts it from `measured`.
     """
     parts = []
-    for view in _tables(board, published):
+    for view, notes in _tables(board, published, measured):
         heads = _head_cells(view)
         rule = "|" + "|".join(["---"] * (len(heads) - len(view.heads)) + ["---:"] * len(view.heads)) + "|\n"
         text = f"**{_markdown(view.title)}**\n\n" + _markdown_line(map(_markdown, heads)) + rule
         for row in view.lines:
             label = [row.label, *([row.mix] if view.has_mix else [])]
             text += _markdown_line([*map(_markdown, label), *map(_markdown_cell, row.cells)])
-        parts.append(text)
+        parts.append(text + "".join(f"\n- {_markdown(note)}" for note in notes) + "\n" * bool(notes))
     return "\n".join(parts)
 
 
-def latex(board: Leaderboard, published: Sequence[Record] = ()) -> str:
+def latex(board: Leaderboard, published: Sequence[Record] = (), measured: Sequence[Record] = ()) -> str:
     """The leaderboard as booktabs tables: best of a column bold, second best underlined, as in papers.
 
     Intervals stand small beside the values, gains in tables of their own with an asterisk where they are
     significant. Published rows are never marked.
     """
     parts = ["% needs \\usepackage{booktabs}\n"]
-    for view in _tables(board, published):
+    for view, notes in _tables(board, published, measured):
         heads = _head_cells(view)
         marks = _best_and_second(view)
         starred = any(cell.mark for line in view.lines for cell in line.cells)
@@ -82,29 +83,50 @@ def latex(board: Leaderboard, published: Sequence[Record] = ()) -> str:
             label = [row.label, *([row.mix] if view.has_mix else [])]
             cells = [_latex_cell(cell, marks.get((i, j), "")) for j, cell in enumerate(row.cells)]
             lines.append(" & ".join([*map(_latex, label), *cells]) + " \\\\")
-        lines.append("\\bottomrule\n\\end{tabular}\n\\end{table}\n")
+        lines.append("\\bottomrule\n\\end{tabular}")
+        lines += [f"\\par\\scriptsize {_latex(note)}" for note in notes]
+        lines.append("\\end{table}\n")
         parts.append("\n".join(lines))
     return "\n".join(parts)
 
 
-def _tables(board: Leaderboard, published: Sequence[Record]) -> list[TableView]:
+def _tables(
+    board: Leaderboard, published: Sequence[Record], measured: Sequence[Record]
+) -> list[tuple[TableView, Sequence[str]]]:
+    """Tables with the notes below them: values, gains, and what papers printed for the same columns."""
     generation = [column for column in board.columns if column.is_generation]
     groups: list[tuple[str, Sequence[Column]]] = [("Generated images", generation)] if generation else []
     groups += [(board.detectors[each], board.columns_of(each)) for each in detectors(board)]
-    tables = []
+    tables: list[tuple[TableView, Sequence[str]]] = []
     for title, columns in groups:
         view = mean_table(board, columns, title)
-        tables.append(view)
+        tables.append((view, ()))
         gains = gain_table(board, columns, f"{title}: gain over {_baseline(board)}")
         if gains is not None:
-            tables.append(gains)
+            tables.append((gains, ()))
         lines = published_lines(published, columns, view.heads, None)
         if lines:
             named = tuple(_with_source(line) for line in lines)
             has_mix = any(line.mix for line in lines)
-            what = f"{title}: published, by protocols that differ from this one"
-            tables.append(TableView(what, view.corner, view.heads, named, has_mix, ()))
+            printed = TableView(f"{title}: published", view.corner, view.heads, named, has_mix, ())
+            tables.append((printed, _why_apart(columns, published, measured)))
     return tables
+
+
+def _why_apart(
+    columns: Sequence[Column], published: Sequence[Record], measured: Sequence[Record]
+) -> list[str]:
+    """For each table of a paper, what parts its values from the measured ones of these columns, each once."""
+    samples = {(each.level, each.metric, each.detector): each for each in measured if each.status == "ok"}
+    asked = {(column.level, column.metric, column.detector.name) for column in columns}
+    told: dict[str, dict[str, None]] = {}
+    for record in published:
+        place = (record.level, record.metric, record.detector)
+        if place in asked and place in samples and record.category == PUBLISHED_MEAN:
+            mine = replace(samples[place], category=record.category, mix=record.mix)
+            reasons = told.setdefault(f"{record.source} ({record.dataset})", {})
+            reasons |= dict.fromkeys(why_incomparable(record, mine))
+    return [f"{source}: {'; '.join(reasons)}" for source, reasons in told.items() if reasons]
 
 
 def _with_source(line: Line) -> Line:
@@ -173,6 +195,8 @@ def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
         texts = {i: view.lines[i].cells[j].text for i in cells}
         order = sorted(cells, key=cells.__getitem__, reverse=arrow == "↑")
         distinct = list(dict.fromkeys(texts[i] for i in order))
+        if len(distinct) < 2:
+            continue  # a best among equals is no best
         for text, command in zip(distinct[:2], ("textbf", "underline"), strict=False):
             marks |= {(i, j): command for i in cells if texts[i] == text}
     return marks

@@ -157,11 +157,13 @@ def test_published_rows_stand_in_a_table_of_their_own_and_are_never_best(board, 
     fill(board)
     path = tmp_path / "t"
     text = export(board.records, path, format, board.replicates, published=[printed()]).read_text()
-    assert "published, by protocols that differ" in text
+    assert "unet: published" in text
+    assert "SeaS, Table 4 (visa): " in text.replace("\\_", "_")
+    assert "data set visa, not d" in text
     assert "seas, SeaS, visa" in text
     assert "99.0" in text
     assert mark not in text
-    assert "published" not in export(board.records, path, format, board.replicates).read_text()
+    assert ": published" not in export(board.records, path, format, board.replicates).read_text()
 
 
 def test_a_leaderboard_as_rows_has_intervals_ranks_and_gains(board, fill, tmp_path):
