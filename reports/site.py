@@ -52,17 +52,17 @@ def render(runs: Sequence[Results], album: Album) -> dict[str, str]:
     """The text of every page by its path, the index last; pictures go into the album."""
     renderer = Renderer()
     made = [RunPages(results, album) for results in runs]
-    folders = folder_names(runs)
+    folders, settings = folder_names(runs), settings_of(runs)
     pages: dict[str, str] = {}
     for run, folder in zip(made, folders, strict=True):
         others = [
-            Way(f"../{there}/index.html", _setting(each.results), there == folder)
-            for each, there in zip(made, folders, strict=True)
+            Way(f"../{there}/index.html", setting, there == folder)
+            for each, there, setting in zip(made, folders, settings, strict=True)
             if each.results.protocol == run.results.protocol
         ]
         for file, template, context in run.templates(others):
             pages[f"{folder}/{file}"] = renderer.page(template, **context)
-    cards = [_card(run, folder) for run, folder in zip(made, folders, strict=True)]
+    cards = [_card(*each) for each in zip(made, folders, settings, strict=True)]
     pages["index.html"] = renderer.page("index.html", root="", runs=cards)
     return pages
 
@@ -78,28 +78,48 @@ def folder_names(runs: Sequence[Results]) -> list[str]:
     return [named[label] for label in labels]
 
 
-def _setting(results: Results) -> str:
-    """What tells two leaderboards of one protocol apart."""
-    facts = results.provenance
-    told = [
-        results.dataset,
-        results.scale,
-        f"{facts['shots']} shots" if facts.get("shots", "third") != "third" else "",
-        f"{facts['resolution']} px" if facts.get("resolution") else "",
-        f"{facts['generated per type']} a type" if facts.get("generated per type") else "",
+def settings_of(runs: Sequence[Results]) -> list[str]:
+    """What each run is called beside its protocol: data set, scale, and what tells it from the others."""
+    told = [_setting(results) for results in runs]
+
+    def varies(name: str, protocol: str) -> bool:
+        found = {each[name] for each, run in zip(told, runs, strict=True) if run.protocol == protocol}
+        return len(found) > 1
+
+    return [
+        ", ".join(
+            text
+            for name, text in each.items()
+            if text and (name in ("dataset", "scale") or varies(name, run.protocol))
+        )
+        for each, run in zip(told, runs, strict=True)
     ]
-    return ", ".join(str(part) for part in told if part)
 
 
-def _card(run: RunPages, folder: str) -> dict[str, Any]:
+def _setting(results: Results) -> dict[str, str]:
+    facts = results.provenance
+    shots = facts.get("shots", "third")
+    return {
+        "dataset": results.dataset,
+        "scale": results.scale,
+        "shots": "" if shots == "third" else f"{shots}-shot",
+        "split": str(facts.get("split", "")) if shots == "third" else "",
+        "resolution": f"{facts.get('resolution', '?')} px",
+        "count": f"{facts.get('generated per type', '?')} a type",
+        "checkpoint": f"checkpoint {facts.get('checkpoint', '?')}",
+        "features": f"{facts.get('features', '?')} features",
+        "data": f"data {str(facts.get('data fingerprint', '?'))[:8]}",
+    }
+
+
+def _card(run: RunPages, folder: str, setting: str) -> dict[str, Any]:
     """What the index says of a run."""
     board, results = run.board, run.results
     return {
         "folder": folder,
         "protocol": results.protocol,
         "title": results.title,
-        "dataset": results.dataset,
-        "scale": results.scale,
+        "setting": setting,
         "banner": results.banner,
         "categories": len(board.categories),
         "generators": len({generator_of(row) for row in board.rows} - {""}),

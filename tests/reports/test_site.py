@@ -118,11 +118,13 @@ def test_pictures_lie_beside_the_page_with_words_for_those_who_cannot_see_them(r
 
 def test_every_setting_of_a_protocol_has_its_pages_and_stands_in_the_index(results, tmp_path):
     other = replace(results, dataset="e", title="what it is about")
-    write_site([results, other, other], tmp_path / "site")
+    few = replace(other, provenance={**other.provenance, "shots": "1"})
+    write_site([results, other, few], tmp_path / "site")
     index = Page((tmp_path / "site" / "index.html").read_text())
     linked = {link["href"] for link in index.all("a")}
     assert {f"{name}/index.html" for name in ("p-d-smoke", "p-e-smoke", "p-e-smoke-2")} <= linked
     assert "what it is about" in index.text
+    assert "e, smoke, 1-shot" in index.text
     board = Page((tmp_path / "site" / "p-e-smoke" / "index.html").read_text())
     assert "../p-d-smoke/index.html" in {link["href"] for link in board.all("a")}
 
