@@ -27,7 +27,7 @@ MIXES = {
     "normal+generated": "trained on real and generated normal images",
 }
 DIALECTS = {
-    "default": "exact, over all thresholds and pixels",
+    "default": "by the exact rule",
     "grid21": "on a grid of 21 thresholds",
     "trapezoid": "by trapezoids",
     "truncate": "with only those pixels defect that are 1 after a bilinear resize",

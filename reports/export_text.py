@@ -116,17 +116,28 @@ def _tables(
 def _why_apart(
     columns: Sequence[Column], published: Sequence[Record], measured: Sequence[Record]
 ) -> list[str]:
-    """For each table of a paper, what parts its values from the measured ones of these columns, each once."""
+    """For each paper and data set, what parts its values from the measured ones of these columns."""
     samples = {(each.level, each.metric, each.detector): each for each in measured if each.status == "ok"}
     asked = {(column.level, column.metric, column.detector.name) for column in columns}
     told: dict[str, dict[str, None]] = {}
+    unknown: dict[str, str] = {}
     for record in published:
         place = (record.level, record.metric, record.detector)
-        if place in asked and place in samples and record.category == PUBLISHED_MEAN:
-            mine = replace(samples[place], category=record.category, mix=record.mix)
-            reasons = told.setdefault(f"{record.source} ({record.dataset})", {})
-            reasons |= dict.fromkeys(why_incomparable(record, mine))
-    return [f"{source}: {'; '.join(reasons)}" for source, reasons in told.items() if reasons]
+        if place not in asked or place not in samples or record.category != PUBLISHED_MEAN:
+            continue
+        if record.generator_variant or record.detector_variant:
+            continue  # ablations have no row
+        paper = f"{record.source.partition(',')[0]}, {record.dataset}"
+        mine = replace(samples[place], category=record.category, mix=record.mix)
+        for reason in why_incomparable(record, mine):
+            if reason.endswith("unknown"):
+                unknown[paper] = max(unknown.get(paper, ""), reason, key=len)
+            else:
+                told.setdefault(paper, {})[reason] = None
+    return [
+        f"{paper}: {'; '.join([*told.get(paper, ()), *filter(None, [unknown.get(paper)])])}"
+        for paper in sorted({*told, *unknown})
+    ]
 
 
 def _with_source(line: Line) -> Line:
