@@ -27,8 +27,8 @@ def impossible_counts(papers: Sequence[Paper]) -> Iterator[Checked]:
         columns: dict[tuple[str, ...], list[tuple[Value, int, int]]] = {}
         for value, defective, normal in countable(paper):
             row = value.row
-            column = (row["table"], row["generator"], row["detector"], row["metric"], row["note"])
-            columns.setdefault(column, []).append((value, defective, normal))
+            name = (row["table"], row["generator"], row["detector"], row["metric"], row["note"])
+            columns.setdefault(name, []).append((value, defective, normal))
         for column in columns.values():
             explanation = _why(column)
             for value, defective, normal in column:
