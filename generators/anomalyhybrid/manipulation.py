@@ -2,7 +2,8 @@
 
 Mask. The region is the reference's anomaly region, resized, mirrored and cropped, joined with the target's
 own where the target has one. It is laid where its surroundings look like those it comes from, since the
-paper does not say where.
+paper does not say where. On its own, it fills the region with the reference's colours and leaves the
+target's structure.
 Merge. Edges of reference and target both stay (their maximum), depth is their mean.
 Remove. No edges, and the depth of the background: the far end of the target's depth map.
 Replace. The reference's edges and depth.
@@ -36,6 +37,7 @@ FAR = 2.0
 BEND = 0.3
 """Largest shift of a control point of TPS, in half sides of the region."""
 BRIGHTER = 0.2
+"""Largest change of a colour channel that makes a reference as bright as its target, in 0..1."""
 
 
 class Region(NamedTuple):
