@@ -119,7 +119,7 @@ function offerCopying() {
     button.addEventListener("click", () => copy(code.textContent, button, code));
   }
   for (const row of document.querySelectorAll("tr[data-command]")) {
-    const button = make("button", { type: "button", className: "copy command", textContent: "copy", title: `copy: ${row.dataset.command}` });
+    const button = make("button", { type: "button", className: "copy small", textContent: "copy", title: `copy: ${row.dataset.command}` });
     button.setAttribute("aria-label", `copy the command of ${row.cells[0].textContent.trim()}`);
     row.cells[0].firstElementChild.after(" ", button);
     button.addEventListener("click", () => copy(row.dataset.command, button, null));
