@@ -127,7 +127,12 @@ def resized(images: np.ndarray, size: int | None, crop: int | None, device: str)
     if size is not None and x.shape[-2:] != (size, size):
         x = nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
     if crop is not None:
-        top, left = (round((side - crop) / 2) for side in x.shape[-2:])
+        side = min(x.shape[-2:])
+        if crop > side:
+            raise BenchError(
+                f"a crop of {crop} does not fit into images of {side} pixels; set crop to none, or a size"
+            )
+        top, left = (round((length - crop) / 2) for length in x.shape[-2:])
         x = x[..., top : top + crop, left : left + crop]
     return (x.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
 

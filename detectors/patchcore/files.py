@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from detectors.weights import SOURCE, embedded_weights, hub_checkpoints
+from detectors.weights import SOURCE, TORCHVISION, embedded_weights, hub_checkpoints
 
 PUBLISHED = {
-    "resnet18": "resnet18-f37072fd.pth",
-    "resnet50": "resnet50-0676ba61.pth",
+    **TORCHVISION,
     "resnext101_32x8d": "resnext101_32x8d-8ba56ff5.pth",
     "wide_resnet50_2": "wide_resnet50_2-95faca4d.pth",
     "wide_resnet101_2": "wide_resnet101_2-32ee1156.pth",

@@ -139,7 +139,7 @@ def _tell(ctx: Context, done: int, total: int, note: str) -> None:
     ctx.progress(done, total, note)
     if ctx.deadline is not None and time.time() > ctx.deadline and done < total:
         raise OutOfTime(
-            f"'patchcore' reached its deadline at {note} {done} of {total}; run it again to go on"
+            f"'patchcore' reached its deadline at {done} of {total} ({note}); run it again to go on"
         )
 
 

@@ -101,3 +101,5 @@ def test_images_are_resized_as_pillow_does_and_cut_in_the_middle() -> None:
     expected = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR))[8:56, 8:56]
     ours = resized(image[None], 64, 48, "cpu")[0].permute(1, 2, 0).numpy() * 255
     assert ours == pytest.approx(expected, abs=1.001)  # whole grey levels
+    with pytest.raises(BenchError, match="a crop of 128 does not fit into images of 100 pixels"):
+        resized(image[None], None, 128, "cpu")
