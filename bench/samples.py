@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -105,14 +106,15 @@ def read_index(path: Path) -> SampleIndex:
         with zipfile.ZipFile(path) as archive:
             raw = json.loads(archive.read("index.json"))
         return SampleIndex(
-            str(raw["category"]),
-            str(raw["defect"]),
+            _plain(raw["category"]),
+            _plain(raw["defect"]),
             tuple(int(index) for index in raw["indices"]),
-            tuple(raw["fields"]),
+            tuple(Sample._fields[Sample._fields.index(name)] for name in raw["fields"]),
             raw["resolution"],
         )
-    except (OSError, zipfile.BadZipFile, KeyError, TypeError, ValueError) as error:
-        raise BenchError(f"{path} is not a sample set ({error}); make it again") from None
+    except Exception as error:  # a damaged archive may raise nearly anything inside the reader
+        why = " ".join(str(error).split()) or type(error).__name__
+        raise BenchError(f"{path} is not a sample set ({why}); make it again") from None
 
 
 def read_samples(path: Path) -> Iterator[Sample]:
@@ -120,8 +122,21 @@ def read_samples(path: Path) -> Iterator[Sample]:
     index_file = read_index(path)
     with zipfile.ZipFile(path) as archive:
         for index in index_file.indices:
-            values = {name: _read(archive, name, index) for name in index_file.fields}
+            try:
+                values = {name: _read(archive, name, index) for name in index_file.fields}
+            except Exception as error:  # a damaged member may raise nearly anything inside a decoder
+                raise BenchError(
+                    f"sample {index} of {path} cannot be read ({type(error).__name__}); make the set again"
+                ) from None
             yield Sample(**values)
+
+
+def _plain(name: Any) -> str:
+    """A name that is one folder and no other place. Raises ValueError where it is not."""
+    text = str(name)
+    if not text or text in (".", "..") or any(sign in text for sign in "/\\\0"):
+        raise ValueError(f"'{text}' is no name of a folder")
+    return text
 
 
 def extract(paths: Sequence[Path], out: Path) -> int:

@@ -124,7 +124,7 @@ def _npy(path: Path) -> np.ndarray:
     try:
         # Mapped, so that a header that claims more than the file holds is refused without allocating it.
         values = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except Exception as error:  # the header is Python's: a damaged one may raise nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(f"the map {path} cannot be read ({reason}); save a plain float32 array") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":

@@ -1,0 +1,244 @@
+"""Damaged and hostile files: every reader of what comes from outside gives a value or one sentence.
+
+No crash, no hang, no other exception. A thousand inputs a run; DEFECTBENCH_FUZZ=N asks for N, and the test
+marked `full` for 100,000. The inputs are mutations of sound files, drawn from a seed that a failure names.
+"""
+
+import io
+import json
+import os
+import random
+import signal
+import struct
+import warnings
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from bench.adapters import Request, Sample
+from bench.data.images import decode_depth, decode_image, decode_mask_values
+from bench.data.split_file import read_split_file
+from bench.errors import BenchError
+from bench.features.weights import WeightsMissingError, load_state
+from bench.foreign.spec import load_foreign
+from bench.gate.baseline_file import parse
+from bench.ingest.predictions import read_map
+from bench.planning.spec import load_spec
+from bench.samples import read_samples, write_samples
+
+MANY = int(os.environ.get("DEFECTBENCH_FUZZ", "1000"))
+SECONDS = 20
+"""A reader that takes longer hangs."""
+
+Reader = Callable[[Path], object]
+
+
+def _image_files() -> Iterator[tuple[str, bytes]]:
+    rng = np.random.default_rng(0)
+    colour = Image.fromarray(rng.integers(0, 256, (24, 20, 3), dtype=np.uint8))
+    grey = colour.convert("L")
+    for name, image, options in (
+        ("a.png", colour, {}),
+        ("b.png", colour.quantize(8), {}),
+        ("c.png", Image.fromarray(rng.integers(0, 65536, (9, 7), dtype=np.uint16)), {}),
+        ("a.jpg", colour, {"quality": 80}),
+        ("b.jpg", grey, {"progressive": True}),
+        ("a.bmp", colour, {}),
+        ("a.tif", colour, {"compression": "tiff_lzw"}),
+        ("b.tif", Image.fromarray(rng.random((8, 8), dtype=np.float32)), {}),
+        ("a.webp", colour, {}),
+        ("a.ppm", colour, {}),
+        ("a.gif", grey, {"save_all": True, "append_images": [grey.rotate(90)]}),
+    ):
+        held = io.BytesIO()
+        formats = {"jpg": "JPEG", "tif": "TIFF", "ppm": "PPM"}
+        suffix = name.rpartition(".")[2]
+        image.save(held, formats.get(suffix, suffix.upper()), **options)
+        yield name, held.getvalue()
+
+
+def _array_files() -> Iterator[tuple[str, bytes]]:
+    for name, values in (("a.npy", np.ones((6, 5), np.float32)), ("b.npy", np.ones((1, 4, 4)))):
+        held = io.BytesIO()
+        np.save(held, values)
+        yield name, held.getvalue()
+
+
+def _zip_files(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
+    image = np.zeros((8, 8, 3), np.uint8)
+    samples = iter([Sample(image, np.ones((8, 8), bool))] * 2)
+    write_samples(tmp_path / "s.zip", Request("c", "d", range(2)), samples, generator="g")
+    yield "s.zip", (tmp_path / "s.zip").read_bytes()
+
+
+def _text_files() -> Iterator[tuple[str, bytes]]:
+    root = Path(__file__).parents[2]
+    yield "p.toml", (root / "protocols" / "mvtec_supervised.toml").read_bytes()
+    yield "s.toml", b'name = "mine"\n[base.washer]\nhole = ["000", "001"]\n[test.washer]\ngood = ["000"]\n'
+    yield "s.json", json.dumps({"name": "mine", "base": {"washer": {"hole": ["000"]}}}).encode()
+    yield (
+        "f.toml",
+        b'kind = "detector"\nname = "d"\nversion = 1\nabout = "x"\npredict = ["run", "{images}", "{out}"]\n',
+    )
+
+
+def _weight_files() -> Iterator[tuple[str, bytes]]:
+    held = io.BytesIO()
+    torch.save({"conv.weight": torch.ones(2, 3), "bias": torch.zeros(4)}, held)
+    yield "w.pth", held.getvalue()
+
+
+def _readers(tmp_path: Path) -> list[tuple[Reader, list[tuple[str, bytes]], tuple[type[Exception], ...]]]:
+    """(reader, sound files, what it may raise)."""
+    pictures = list(_image_files())
+    refused = (BenchError,)
+    return [
+        (lambda path: decode_image(path.read_bytes(), path), pictures, refused),
+        (lambda path: decode_mask_values(path.read_bytes(), path), pictures, refused),
+        (lambda path: decode_depth(path.read_bytes(), path), pictures, refused),
+        (read_map, [*_array_files(), *pictures], refused),
+        (lambda path: list(read_samples(path)), list(_zip_files(tmp_path)), refused),
+        (load_spec, list(_text_files()), refused),
+        (read_split_file, list(_text_files()), refused),
+        (load_foreign, list(_text_files()), refused),
+        (
+            lambda path: parse(path.read_text(encoding="utf-8", errors="replace"), path.name),
+            list(_text_files()),
+            refused,
+        ),
+        (load_state, list(_weight_files()), (WeightsMissingError,)),
+    ]
+
+
+def mutated(data: bytes, rng: random.Random) -> bytes:
+    """The bytes with a few things wrong: flipped, cut, repeated, set to extremes, mixed with themselves."""
+    held = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 4, 16))):
+        if not held:
+            break
+        at = rng.randrange(len(held))
+        match rng.randrange(7):
+            case 0:
+                held[at] ^= 1 << rng.randrange(8)
+            case 1:
+                held[at] = rng.choice((0, 1, 0x7F, 0x80, 0xFF, ord("{"), ord("/"), ord(".")))
+            case 2:
+                del held[at : at + rng.choice((1, 4, 64, len(held)))]
+            case 3:
+                piece = held[at : at + rng.randrange(1, 65)]
+                held[at:at] = piece * rng.choice((1, 2, 50))
+            case 4:
+                number = rng.choice((0, 1, 50_000, 0x7FFFFFFF, 0xFFFFFFFF))
+                held[at : at + 4] = struct.pack(rng.choice((">I", "<I")), number)
+            case 5:
+                held[at:at] = rng.randbytes(rng.randrange(1, 17))
+            case 6:
+                other = rng.randrange(len(held))
+                held[at : at + 16] = held[other : other + 16]
+    return bytes(held)
+
+
+@contextmanager
+def within(seconds: int) -> Iterator[None]:
+    def ring(number: int, frame: FrameType | None) -> None:
+        raise TimeoutError(f"it takes longer than {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(seconds)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def fuzz(tmp_path: Path, count: int) -> dict[str, int]:
+    """Read so many inputs; returns how many gave a value and how many a sentence."""
+    readers = _readers(tmp_path)
+    told = {"value": 0, "sentence": 0}
+    for number in range(count):
+        rng = random.Random(number)
+        reader, files, may_raise = readers[number % len(readers)]
+        name, data = rng.choice(files)
+        path = tmp_path / f"input.{name.rpartition('.')[2]}"
+        path.write_bytes(mutated(data, rng))
+        try:
+            with within(SECONDS), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                reader(path)
+            told["value"] += 1
+        except may_raise as error:
+            if "\n" in str(error):
+                pytest.fail(f"input {number}: more than one line: {error}")
+            told["sentence"] += 1
+        except BaseException as error:
+            raise AssertionError(f"input {number} ({name}): {type(error).__name__}: {error}") from error
+    return told
+
+
+def test_damaged_files_give_a_value_or_a_sentence(tmp_path: Path) -> None:
+    told = fuzz(tmp_path, MANY)
+    assert told["value"] > MANY // 20
+    assert told["sentence"] > MANY // 5
+
+
+@pytest.mark.full
+def test_a_hundred_thousand_damaged_files(tmp_path: Path) -> None:
+    assert sum(fuzz(tmp_path, 100_000).values()) == 100_000
+
+
+class Harm:
+    """What a pickle can do."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.system, (f"touch {self.path}",))
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    torch.save({"weight": Harm(tmp_path / "ran")}, tmp_path / "w.pth")
+    with pytest.raises(WeightsMissingError, match=r"w\.pth"):
+        load_state(tmp_path / "w.pth")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_an_archive_whose_names_climb_out_writes_nothing_outside(tmp_path: Path) -> None:
+    from bench.samples import extract
+
+    image = np.zeros((8, 8, 3), np.uint8)
+    path = tmp_path / "s.zip"
+    write_samples(path, Request("c", "good", range(1)), iter([Sample(image)]), generator="g")
+    with zipfile.ZipFile(path) as archive:
+        held = {name: archive.read(name) for name in archive.namelist()}
+    index = json.loads(held["index.json"])
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, data in held.items():
+            if name == "index.json":
+                data = json.dumps({**index, "category": "../../up", "defect": "../up"}).encode()
+            archive.writestr(name, data)
+            archive.writestr(f"../{name}", data)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(BenchError):
+        extract([path], tmp_path / "out" / "deep")
+    assert {entry.name for entry in tmp_path.iterdir()} == {"s.zip", "out"}
+
+
+def test_an_image_of_fifty_thousand_pixels_a_side_is_refused_unread(tmp_path: Path) -> None:
+    import zlib
+
+    def part(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    head = struct.pack(">IIBBBBB", 50_000, 50_000, 8, 2, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + part(b"IHDR", head) + part(b"IDAT", zlib.compress(bytes(1 << 20)))
+    with within(SECONDS), pytest.raises(BenchError, match="million pixels"):
+        decode_image(bomb, tmp_path / "bomb.png")
