@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from detectors.patchcore.neighbours import TILE_QUERIES, nearest_of, new_tile
+from detectors.patchcore.neighbours import nearest_of, new_tile
 
-BLOCK = 2048
+BLOCK, TILE_POINTS = 2048, 256
 
 
 @dataclass
@@ -108,7 +108,7 @@ class _Centres:
         self.vectors = features.new_empty((size, features.shape[1]))
         self.halves = features.new_empty(size)
         self.count = 0
-        self._tile = new_tile()
+        self._tile = new_tile(TILE_POINTS)
 
     def points(self, rows: np.ndarray) -> Tensor:
         return self.features[torch.from_numpy(rows).to(self.features.device)]
@@ -135,8 +135,8 @@ def _refresh(centres: _Centres, state: Selection, rows: np.ndarray) -> bool:
     if not len(behind):
         return False
     behind = behind[np.argsort(state.seen[behind], kind="stable")]
-    for start in range(0, len(behind), TILE_QUERIES):
-        tile = behind[start : start + TILE_QUERIES]
+    for start in range(0, len(behind), TILE_POINTS):
+        tile = behind[start : start + TILE_POINTS]
         points = centres.points(tile)
         to = centres.points(state.chosen[centres.nearest(points, int(state.seen[tile[0]]))])
         exact = (points.double() - to.double()).square().sum(dim=1).cpu().numpy()

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-TILE_QUERIES, TILE_MEMORIES, STRIP = 256, 2048, 64
+TILE_QUERIES, TILE_MEMORIES, STRIP = 1024, 2048, 64
 
 
 class Memory:
@@ -22,7 +22,7 @@ class Memory:
         self.centre = vectors.mean(dim=0)
         self.moved = vectors - self.centre
         self.halves = self.moved.square().sum(dim=1) / 2
-        self._tile = new_tile()
+        self._tile = new_tile(TILE_QUERIES)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -50,15 +50,15 @@ class Memory:
         return torch.cat(distances), torch.cat(rows)
 
 
-def new_tile() -> Tensor:
-    """Room for the products of a tile, kept from tile to tile: fresh memory comes from the system page by
-    page, which can cost several times what the products do."""
-    return torch.empty(TILE_QUERIES, TILE_MEMORIES)
+def new_tile(queries: int) -> Tensor:
+    """Room for the products of a tile of at most `queries`, kept from tile to tile: fresh memory comes from
+    the system page by page, which can cost several times what the products do."""
+    return torch.empty(queries, TILE_MEMORIES)
 
 
 def nearest_of(queries: Tensor, vectors: Tensor, halves: Tensor, tile: Tensor) -> np.ndarray:
     """The row of `vectors` (M, D) nearest to each of `queries` (Q, D), int64 [Q]; `halves` (M,) holds half
-    the squared length of each vector. Q is at most 256; `tile`, from `new_tile`, is written over."""
+    the squared length of each vector. `tile`, from `new_tile`, has room for Q and is written over."""
     if queries.device.type != "cpu":
         return torch.addmm(halves, queries, vectors.T, alpha=-1).argmin(dim=1).cpu().numpy()
     best, at = None, None

@@ -149,6 +149,6 @@ def test_on_magnetic_tiles_both_find_the_same_defects(
 def test_on_all_magnetic_tiles_the_areas_agree_within_half_a_point(
     anomalib, pair, magnetic_tile, context, tmp_path
 ) -> None:
-    ours, theirs = both_aurocs(anomalib, pair, magnetic_tile(128), 0.02, context, tmp_path)
+    ours, theirs = both_aurocs(anomalib, pair, magnetic_tile(96), 0.03, context, tmp_path)
     print(f"image, pixel AUROC: ours {ours}, anomalib {theirs}")
     assert ours == pytest.approx(theirs, abs=0.005)
