@@ -76,7 +76,8 @@ def leaderboard(
                 if row.mix == baseline and row.kind == "measured":
                     for other, gain in gains(line, row, column.sign).items():
                         gained[other, column, category] = gain
-    rows = sorted({row for row, _, _ in cells}, key=Row.order)
+    present = {row for row, _, _ in cells}
+    rows = sorted(present, key=lambda row: (row.kind != "measured", row.mix != baseline, *row.order()))
     values: dict[Column, list[float]] = {column: [] for column in columns}
     for (_, column, _), cell in cells.items():
         if cell.value is not None:

@@ -11,11 +11,12 @@ from reports.views import detectors, gain_table, mean_table
 
 @pytest.fixture
 def made(board) -> Iterator[Leaderboard]:
-    """Own synthesis 50 %, beside the real third 60 %, replaced by a generator's images 90 %."""
+    """Own synthesis 50 %, beside the real third 60 %, replaced by it 55 %, by a generator's images 90 %."""
     right = np.arange(40)
     for mix, generator, skill in (
         ("pseudo", "none", 0.5),
         ("pseudo+real", "none", 0.6),
+        ("real", "none", 0.55),
         ("generated", "g", 0.9),
     ):
         board.add(
@@ -26,24 +27,34 @@ def made(board) -> Iterator[Leaderboard]:
 
 def test_a_gain_is_over_the_baseline_of_the_protocol(made: Leaderboard) -> None:
     gained = {row.mix: gain.value for (row, _, place), gain in made.gains.items() if place is MEAN}
-    assert gained == {"pseudo+real": pytest.approx(0.1), "generated": pytest.approx(0.4)}
+    assert gained == {
+        "pseudo+real": pytest.approx(0.1),
+        "real": pytest.approx(0.05),
+        "generated": pytest.approx(0.4),
+    }
 
 
 def test_rows_without_a_generator_are_called_by_what_they_train_on(made: Leaderboard) -> None:
     assert {row.mix: label for row, label in made.labels.items()} == {
         "pseudo": "own synthesis only",
         "pseudo+real": "own synthesis + real third",
+        "real": "real third only",
         "generated": "g",
     }
 
 
-def test_the_baseline_is_marked_in_the_table_and_has_no_gain(made: Leaderboard) -> None:
+def test_the_baseline_stands_first_is_marked_and_has_no_gain(made: Leaderboard) -> None:
     (detector,) = detectors(made)
     table = mean_table(made, made.columns_of(detector), "all")
-    assert [line.label for line in table.lines if line.is_baseline] == ["own synthesis only"]
+    assert [line.is_baseline for line in table.lines] == [True, False, False, False]
+    assert table.lines[0].label == "own synthesis only"
     gains = gain_table(made, made.columns_of(detector), "gains")
     assert gains is not None
-    assert sorted(line.label for line in gains.lines) == ["g", "own synthesis + real third"]
+    assert sorted(line.label for line in gains.lines) == [
+        "g",
+        "own synthesis + real third",
+        "real third only",
+    ]
 
 
 def test_a_detector_on_depth_is_another_column_than_on_colour(board) -> None:
