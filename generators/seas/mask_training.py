@@ -122,7 +122,7 @@ class MaskTraining:
 def mask_stage(training: MaskTraining, ctx: Context, name: str, steps: int) -> Stage:
     """The stage that learns the mask branch."""
     params, branch = training.params, training.branch
-    training.unet.requires_grad_(False).eval()
+    training.unet.requires_grad_(False).eval().zero_grad(set_to_none=True)
     branch.requires_grad_(True).train()
     groups = [{"params": list(branch.parameters()), "lr": params.mask_learning_rate}]
     optimizer = make_optimizer(params.optimizer, groups, params.weight_decay)
