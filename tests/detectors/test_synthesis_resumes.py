@@ -12,7 +12,7 @@ from detectors.glass import Glass
 
 SHARES = {"normal": 0.4, "pseudo": 0.3, "generated": 0.2, "real": 0.1}
 SCORES = {0: 0.3, 1: 0.8, 2: 0.5}
-STEPS = {Draem: 6, Glass: 9}
+STEPS = {Draem: 6, Glass: 6}
 
 
 class Killed(Exception):
