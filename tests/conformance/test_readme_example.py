@@ -1,4 +1,4 @@
-"""The generator that the README shows is a generator."""
+"""The generator that the documentation shows is a generator."""
 
 import re
 from pathlib import Path
@@ -7,15 +7,19 @@ import pytest
 
 from bench.cli.check import check_command
 
-README = Path(__file__).parents[2] / "README.md"
+ROOT = Path(__file__).parents[2]
 
 
-def test_the_example_of_the_readme_conforms(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_example_of_the_documentation_conforms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (code,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "methods.md").read_text(encoding="utf-8"), re.DOTALL
+    )
     (tmp_path / "spots.py").write_text(code)
     assert check_command("generator", "spots", [tmp_path / "spots.py"], None) == 0
     assert "spots conforms" in capsys.readouterr().out
 
 
 def test_the_readme_has_at_most_120_lines() -> None:
-    assert len(README.read_text(encoding="utf-8").splitlines()) <= 120
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
