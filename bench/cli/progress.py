@@ -36,9 +36,11 @@ class PlainView:
             self._told[task.key] = now
             self.say(f"  {task.title}: {rate_and_rest(event, now - self._since[task.key])}")
 
-    def ended(self, task: Task, error: str | None) -> None:
-        self._ended += 1
+    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
         seconds = time.monotonic() - self._since.pop(task.key)
+        if again:
+            return
+        self._ended += 1
         how = f"FAILED: {error}" if error else f"{seconds:.1f} s"
         self.say(f"[{self._ended}/{self._todo}] {task.title}: {how}")
 
@@ -77,10 +79,10 @@ class LiveView:
         told = rate_and_rest(event, time.monotonic() - since)
         self._bars.update(row, completed=event.done, total=event.total, told=told)
 
-    def ended(self, task: Task, error: str | None) -> None:
+    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
         row, _ = self._rows.pop(task.key)
         self._bars.remove_task(row)
-        if self._all is not None:
+        if self._all is not None and not again:
             self._bars.advance(self._all)
         if error:
             self.say(f"FAILED {task.title}: {error}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.records import read_records
-from bench.run.execute import run_stage
+from bench.run.execute import failure_of, run_stage
 from bench.run.jobs import Job
 from bench.store import Store, open_store
 from bench.store.store import file_sha256
@@ -33,10 +33,21 @@ def verify_command(store_root: Path, *, recompute: bool, remove: bool) -> int:
     for key, fault in damaged.items():
         print(f"{key}: {fault}")
         if remove:
-            store.remove(key)
+            _remove(store, key, fault)
     how = "; removed, `bench run` makes them again" if remove and damaged else ""
     print(f"{len(keys)} tasks verified, {len(damaged)} damaged{how}")
     return 1 if damaged else 0
+
+
+def _remove(store: Store, key: str, fault: str) -> None:
+    """Take a damaged task out, and leave a note by which the next run that rests on it makes it again."""
+    try:
+        definition = store.definition(key)
+    except (OSError, ValueError):
+        definition = {}
+    store.remove(key)
+    why = BenchError(f"it was damaged ({fault}) and removed by `bench verify`; run the same command again")
+    store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
 
 
 def damage(store: Store, key: str) -> str:

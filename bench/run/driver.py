@@ -13,10 +13,12 @@ from bench.run.execute import DISK_FULL, failure_of
 from bench.run.jobs import TIMED_OUT, Event, Executor, Job
 from bench.run.journal import Journal
 from bench.store import Leases, Store
-from bench.tasks import Task
+from bench.tasks import Task, closure
 
 _HEARTBEAT = 5.0
 _POLL = 0.25
+_KILLED = (-signal.SIGKILL, -signal.SIGTERM)
+"""Ends that come from outside: the kernel that wants memory, a person, a scheduler."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,9 @@ class View(Protocol):
     def begin(self, todo: int, done: int) -> None: ...
     def started(self, task: Task) -> None: ...
     def progress(self, task: Task, event: Event) -> None: ...
-    def ended(self, task: Task, error: str | None) -> None: ...
+    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
+        """The task runs no more; `again`: it was killed, and will be begun once more."""
+
     def say(self, text: str) -> None: ...
     def close(self) -> None: ...
 
@@ -61,6 +65,8 @@ def missing(store: Store, goals: Sequence[Task]) -> dict[str, Task]:
     found: dict[str, Task] = {}
     seen: set[str] = set()
     stack = [(goal, False) for goal in reversed(goals)]
+    if damaged := store.damaged():  # made again also where the results that were made from it are there
+        stack[:0] = [(task, False) for key, task in closure(goals).items() if key in damaged]
     while stack:
         task, inputs_listed = stack.pop()
         if inputs_listed:
@@ -85,6 +91,10 @@ class Driver:
         self.journal = Journal(store.root / "runs" / f"{settings.run}.json")
         self.outcome = Outcome()
         self._running: dict[str, Task] = {}
+        self._killed: list[str] = []
+        """Tasks that were killed, to be begun again when nothing else runs."""
+        self._alone: set[str] = set()
+        """Tasks that were begun again."""
 
     def run(self, goals: Sequence[Task], about: dict[str, Any]) -> Outcome:
         """Run what is missing for the goals. Returns how it went; raises BenchError where nothing can go on.
@@ -136,7 +146,7 @@ class Driver:
             ready.sort(key=rank.__getitem__)
 
         told = False
-        while ready or self._running or elsewhere:
+        while ready or self._running or elsewhere or self._killed:
             if self.outcome.drained and not told:
                 told = True
                 self.view.say("stopping: what runs is finished first; Ctrl-C again stops at once")
@@ -148,6 +158,8 @@ class Driver:
                 if event.kind == "progress":
                     self.journal.progress(event)
                     self.view.progress(self._running[event.key], event)
+                elif self._was_killed(event):
+                    self._set_aside(event.key)
                 elif self._end(event):
                     finish(event.key)
                 else:
@@ -165,6 +177,10 @@ class Driver:
     def _submit(
         self, todo: dict[str, Task], ready: list[str], elsewhere: set[str], finish: Callable[[str], None]
     ) -> None:
+        if self._running.keys() & self._alone:
+            return
+        if self._killed and not ready and not self._running:
+            ready.append(self._killed.pop(0))
         for key in list(ready):
             task = todo[key]
             if self.executor.slots(gpu=task.resources.gpu) <= 0:
@@ -199,6 +215,19 @@ class Driver:
             time_limit=settings.time_limit,
         )
 
+    def _was_killed(self, event: Event) -> bool:
+        """Whether the task may do better alone: it was killed, most likely because many wanted memory."""
+        return event.exit in _KILLED and event.key not in self._alone and not self.store.done(event.key)
+
+    def _set_aside(self, key: str) -> None:
+        task = self._running.pop(key)
+        self._killed.append(key)
+        self._alone.add(key)
+        self.journal.ended(key, again=True)
+        self.leases.release(key)
+        self.view.ended(task, None, again=True)
+        self.view.say(f"{task.title}: its process was killed; it is begun again when nothing else runs")
+
     def _end(self, event: Event) -> bool:
         """Take note that a task ended; whether it is done."""
         task = self._running.pop(event.key)
@@ -230,6 +259,7 @@ class Driver:
                 "SIGBUS": ", most likely for want of disk space",
             }
             why = f"its process was killed by {name}{wants.get(name, '')}"
+            why += "; it was killed again when it ran alone" if event.key in self._alone else ""
         else:
             why = f"its process ended with status {event.exit}"
         log = self.store.log_of_killed(event.key)

@@ -61,9 +61,13 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
     """What is kept of a failed task."""
     message = str(error) or type(error).__name__
+    told = message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}"
+    if "CUDA error" in message:
+        # torch adds lines of advice for people who debug kernels
+        told = f"the GPU failed ({message.splitlines()[0]}); see nvidia-smi, then run the same command again"
     return {
         "definition": definition,
-        "error": message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}",
+        "error": told,
         "host": socket.gethostname(),
         "time": time.time(),
         "log": log[-_LOG_TAIL:],

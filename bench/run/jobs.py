@@ -22,6 +22,11 @@ class Job:
     time_limit: float | None = None
     """Seconds after which the task is stopped."""
 
+    @property
+    def name(self) -> str:
+        """What the processes of this job are known by on a machine."""
+        return f"{self.run}.{self.key}"
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

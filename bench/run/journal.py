@@ -51,9 +51,10 @@ class Journal:
             running.update(done=event.done, total=event.total, note=event.note)
             self._write()
 
-    def ended(self, key: str) -> None:
+    def ended(self, key: str, *, again: bool = False) -> None:
+        """The task runs no more; `again`: it is not finished, and will be begun once more."""
         self.state["running"].pop(key, None)
-        self.state["finished"] += 1
+        self.state["finished"] += not again
         self._write()
 
     def end(self, failed: Mapping[str, str], blocked: Mapping[str, str]) -> None:

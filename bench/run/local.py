@@ -6,6 +6,7 @@ from typing import Any
 
 from bench.run.channel import Channel
 from bench.run.jobs import Event, Job
+from bench.run.processes import end
 
 
 class LocalExecutor:
@@ -36,7 +37,9 @@ class LocalExecutor:
         """What happened since the last call; waits for something at most `timeout` seconds."""
         messages = self._worker.receive(timeout)
         if messages is None:
-            lost, self._jobs = list(self._jobs), {}
+            lost, self._jobs = self._jobs, {}
+            for job in lost.values():
+                end(job.name)
             return [Event("ended", key, exit=self._worker.status or 70) for key in lost]
         events = [event_of(message) for message in messages]
         for event in events:
@@ -47,6 +50,8 @@ class LocalExecutor:
     def close(self, *, kill: bool = False) -> None:
         """End the worker; with `kill` at once, with whatever it is doing."""
         self._worker.close(kill=kill)
+        for job in self._jobs.values():
+            end(job.name)
 
 
 def event_of(message: dict[str, Any]) -> Event:

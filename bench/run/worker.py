@@ -3,7 +3,7 @@
 Importing torch takes longer than many a task. This process imports it once and does nothing else with it (no
 operation, no thread, no GPU), so that each fork is as clean as a new interpreter and starts in milliseconds.
 Jobs come as JSON lines on standard input; progress and ends go out as JSON lines. When standard input closes
-(the driver ended, or was killed) every child is killed.
+(the driver ended, or was killed), or at SIGTERM, every child is killed with all that it started.
 """
 
 import ctypes
@@ -14,25 +14,44 @@ import signal
 import sys
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from importlib import import_module
+from types import FrameType
 from typing import Any
 
 from bench import registry
 from bench.errors import BenchError
 from bench.run.jobs import TIMED_OUT, Job
+from bench.run.processes import end, lead
 from bench.stages import STAGES
 
 _PR_SET_PDEATHSIG = 1
 
 
+@dataclass
+class _Child:
+    """A fork at work."""
+
+    job: Job
+    stop: float | None
+    """When its time is over."""
+    late: bool = False
+
+
 def serve() -> None:
     """Take jobs until standard input closes."""
-    _die_with(os.getppid())
+    running: dict[int, _Child] = {}
+
+    def terminated(number: int, frame: FrameType | None) -> None:
+        _end_all(running)
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    signal.signal(signal.SIGTERM, terminated)
+    _die_with(os.getppid(), signal.SIGTERM)
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
     warm: set[str] = set()
-    running: dict[int, tuple[str, float | None]] = {}
-    late: set[int] = set()
     pending = b""
     open_input = True
     while open_input:
@@ -45,14 +64,18 @@ def serve() -> None:
                 job = Job(**json.loads(line))
                 _warm(job, warm)
                 stop = None if job.time_limit is None else time.monotonic() + job.time_limit
-                running[_fork(job, channel)] = (job.key, stop)
-        _reap(running, late, channel)
-        for pid, (_, stop) in running.items():
-            if stop is not None and pid not in late and time.monotonic() > stop:
-                late.add(pid)
-                os.kill(pid, signal.SIGKILL)
-    for pid in running:
-        os.kill(pid, signal.SIGKILL)
+                running[_fork(job, channel)] = _Child(job, stop)
+        _reap(running, channel)
+        for pid, child in running.items():
+            if child.stop is not None and not child.late and time.monotonic() > child.stop:
+                child.late = True
+                end(child.job.name, pid)
+    _end_all(running)
+
+
+def _end_all(running: dict[int, _Child]) -> None:
+    for pid, child in tuple(running.items()):
+        end(child.job.name, pid)
 
 
 def _warm(job: Job, warm: set[str]) -> None:
@@ -77,7 +100,9 @@ def _fork(job: Job, channel: int) -> int:
         return pid
     status = 70
     try:
-        _die_with(parent)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        _die_with(parent, signal.SIGKILL)
+        lead(job.name)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from bench.run.execute import execute
 
@@ -88,25 +113,26 @@ def _fork(job: Job, channel: int) -> int:
         os._exit(status)
 
 
-def _die_with(parent: int) -> None:
-    """Be killed when the parent ends, so that nobody works for a driver that is gone (Linux only)."""
+def _die_with(parent: int, number: int) -> None:
+    """Get a signal when the parent ends, so that nobody works for a driver that is gone (Linux only)."""
     if sys.platform.startswith("linux"):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
     if os.getppid() != parent:
         os._exit(71)
 
 
-def _reap(running: dict[int, tuple[str, float | None]], late: set[int], channel: int) -> None:
+def _reap(running: dict[int, _Child], channel: int) -> None:
     while running:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == 0:
             return
-        key, _ = running.pop(pid)
+        child = running.pop(pid)
         ended = os.waitstatus_to_exitcode(status)
-        if pid in late:
-            late.discard(pid)
-            ended = TIMED_OUT if ended == -signal.SIGKILL else ended
-        _say(channel, {"kind": "ended", "key": key, "exit": ended})
+        if ended:
+            end(child.job.name, pid)  # what it started may go on without it
+        if child.late and ended == -signal.SIGKILL:
+            ended = TIMED_OUT
+        _say(channel, {"kind": "ended", "key": child.job.key, "exit": ended})
 
 
 def _say(channel: int, message: dict[str, Any]) -> None:

@@ -168,6 +168,11 @@ class Store:
         except (FileNotFoundError, ValueError):
             return None
 
+    def damaged(self) -> set[str]:
+        """Tasks that `bench verify` took out because they were damaged, and that were not made again."""
+        keys = {path.stem for path in (self.root / "failures").glob("*.json")}
+        return {key for key in keys if not self.done(key) and (self.failure(key) or {}).get("damaged")}
+
     def clear_failure(self, key: str) -> None:
         (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
 
@@ -233,9 +238,9 @@ def open_store(root: Path, *, create: bool = False) -> Store:
             "folder with --store"
         ) from None
     if written != FORMAT:
-        raise BenchError(
-            f"the store {root} has format {written}, this version reads format {FORMAT}; update defectbench"
-        )
+        newer = isinstance(written, int) and written > FORMAT
+        mend = "update defectbench" if newer else "no version of defectbench wrote that; restore store.json"
+        raise BenchError(f"the store {root} has format {written}, this version reads format {FORMAT}; {mend}")
     return Store(root)
 
 

@@ -78,7 +78,7 @@ class Silent:
 
     def progress(self, task: Task, event: Event) -> None: ...
 
-    def ended(self, task: Task, error: str | None) -> None:
+    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
         self.ended_titles.append(task.title)
         if error:
             self.errors[task.key] = error
