@@ -1,4 +1,4 @@
-"""The TOML files of released repositories, each run against a small repository with scripts of the same names.
+"""The TOML files of released repositories, each run against a small one with scripts of the same names.
 
 These scripts look at the folders that they are given as the released ones do, and write what those write;
 what they compute is not looked at.
