@@ -13,6 +13,7 @@ from bench.run.execute import DISK_FULL, failure_of
 from bench.run.jobs import TIMED_OUT, Event, Executor, Job
 from bench.run.journal import Journal
 from bench.store import Leases, Store
+from bench.store.store import is_full
 from bench.tasks import Task, closure
 
 _HEARTBEAT = 5.0
@@ -232,7 +233,8 @@ class Driver:
         """Take note that a task ended; whether it is done."""
         task = self._running.pop(event.key)
         self.journal.ended(event.key)
-        if event.exit == DISK_FULL:
+        # writing to a mapped file of a full disk ends in SIGBUS
+        if event.exit == DISK_FULL or (event.exit == -signal.SIGBUS and is_full(self.store.root)):
             raise BenchError(
                 f"the disk of the store {self.store.root} is full; "
                 "free some space and run the same command again"

@@ -19,6 +19,7 @@ from bench.registry import adapter_id, load_plugins
 from bench.run.jobs import Job
 from bench.stages import STAGES, Inputs, Stage, StageRun
 from bench.store import Store, open_store
+from bench.store.store import is_full
 from bench.tasks import key_of
 
 DONE, FAILED, DISK_FULL = 0, 1, 4
@@ -50,12 +51,18 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
             )
             return DONE
         except (Exception, SystemExit) as error:
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if _of_a_full_disk(error) or is_full(store.root):
                 return DISK_FULL
             traceback.print_exc()
             sys.stderr.flush()
             store.record_failure(job.key, failure_of(error, job.definition, log.read_text(errors="replace")))
             return FAILED
+
+
+def _of_a_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    return any(os.strerror(number) in str(error) for number in (errno.ENOSPC, errno.EDQUOT))
 
 
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:

@@ -262,6 +262,12 @@ def check_writable(store: Store) -> None:
             probe.unlink(missing_ok=True)
 
 
+def is_full(root: Path) -> bool:
+    """Whether the disk of a store takes no more: libraries tell that in many ways, some by a signal."""
+    told = os.statvfs(root)
+    return told.f_bavail * told.f_frsize < 1 << 16
+
+
 def file_sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
