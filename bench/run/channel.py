@@ -42,9 +42,11 @@ class Channel:
             return []
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            if not selector.select(timeout):
-                return []
-        chunk = os.read(self._process.stdout.fileno(), 1 << 20)
+            told = selector.select(timeout)
+        if not told and self._process.poll() is None:
+            return []
+        # what it started may outlive it and hold its end of the pipe
+        chunk = os.read(self._process.stdout.fileno(), 1 << 20) if told else b""
         if not chunk:
             self.status = self._process.wait()
             self._process, self._pending = None, b""
