@@ -1,9 +1,10 @@
 """One `bench run`: prepare, plan, bring the store to the desired state, render the page."""
 
 import errno
+import fcntl
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -87,9 +88,18 @@ def render(store: Store, *, rebuild: bool = False) -> Path:
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
-    page = registry.load_page("site")(collect_store(store), out)
-    write_atomically(marker, state)
+    with _alone(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
+        page = registry.load_page("site")(collect_store(store), out)
+        write_atomically(marker, state)
     return page
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    with path.open("a") as lock:
+        with suppress(OSError):  # file systems without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def site_state(store: Store) -> str:
