@@ -10,10 +10,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from bench.planning.plan import Node, make_plan
+from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
 from bench.records import Record, write_records
-from bench.run.session import page_state
+from bench.run.session import site_state
 from bench.sample import SampleSpec, write
 from bench.store import Manifest, Store, open_store
 from bench.tasks import Task, closure, digest
@@ -40,6 +40,7 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
             (out / "replicates" / f"{level}.{name}.npy").write_bytes(replicates)
     if task.stage == "score.dialects":
         (out / "curves.json").write_text("{}")
+        write_records(out / "records.jsonl", [])
     if task.stage == "data.duplicates":
         (out / "pairs.json").write_text("[]")
     folder = store.folder(task.key)
@@ -68,8 +69,10 @@ def full(tmp_path_factory: pytest.TempPathFactory, asked: RunRequest) -> Store:
     for key, task in closure(goals).items():
         put(store, task, plan.nodes[key], replicates.getvalue())
     (store.root / "report").mkdir()
-    (store.root / "report" / "index.html").write_text("<!doctype html>")
-    (store.root / "runs" / "rendered").write_text(page_state(store, plan))
+    page = '<!doctype html><meta name="generator" content="DefectBench">'
+    (store.root / "report" / "index.html").write_text(page)
+    save_plan(plan, store.root / "runs")
+    (store.root / "runs" / "rendered").write_text(site_state(store))
     return store
 
 

@@ -81,7 +81,7 @@ def config() -> PlanConfig:
 def test_planning_costs_little_more_than_the_keys(
     config: PlanConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """In CPU seconds, against the canonical JSON and sha256 of every definition, which keys cannot do without."""
+    """In CPU seconds, against the canonical JSON and sha256 of every definition: keys cannot do without."""
     module = registry.load("protocol", "mvtec_supervised")
     begun = time.process_time()
     plan, goals = make_plan(module.plan(config), {})
