@@ -106,7 +106,8 @@ def test_a_cluster_makes_what_a_machine_makes(
     assert outcome.ran == 6
     assert sorted(outcome.failed.values()) == [
         "ValueError: no convergence",
-        "its process was killed by SIGKILL, most likely for want of memory",
+        "its process was killed by SIGKILL, most likely for want of memory; it was killed again when it ran "
+        "alone",
     ]
     local = open_store(tmp_path / "local", create=True)
     drive(local, goals)
