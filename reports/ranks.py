@@ -100,14 +100,13 @@ def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
 def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndarray:
     """`difference_p` of the cells numbered `one` and `other`, float64 [P]; NaN where nothing can be said.
 
-    In one matrix product where all draws are finite and as many, pair by pair elsewhere.
+    At once where all draws are finite and as many, pair by pair elsewhere.
     """
-    spread = _spreads([cell.draws for cell in cells if cell.draws is not None])
+    apart = _spreads([cell.draws for cell in cells if cell.draws is not None], len(cells), one, other)
     found = np.full(len(one), np.nan)
     quick = np.zeros(len(one), dtype=bool)
-    if spread is not None and len(spread) == len(cells):
+    if apart is not None:
         values = np.array([np.nan if cell.value is None else cell.value for cell in cells], dtype=np.float64)
-        apart = spread[one, other]
         quick = (apart > 0) & np.isfinite(values[one]) & np.isfinite(values[other])
         scaled = np.abs(values[one] - values[other])[quick] / apart[quick] / math.sqrt(2)
         found[quick] = [math.erfc(z) for z in scaled]
@@ -118,22 +117,25 @@ def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndar
     return found
 
 
-def _spreads(drawn: Sequence[np.ndarray]) -> np.ndarray | None:
-    """Standard deviation of the difference of every two rows' draws, float64 [N, N], or None.
+def _spreads(drawn: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+    """Standard deviation of the difference of the draws of rows `one` and `other`, float64 [P], or None.
 
-    None where draws are not all finite and as many; 0 where two rows' draws lie so close together that
-    rounding would decide.
+    None where not every row has draws, or they are not all finite and as many; 0 where two rows' draws lie so
+    close together that rounding would decide.
     """
-    if len({len(draws) for draws in drawn}) != 1 or len(drawn[0]) < 2:
+    if len(drawn) != rows or len({len(draws) for draws in drawn}) != 1 or len(drawn[0]) < 2:
         return None
     table = np.stack(drawn)
     if not np.isfinite(table).all():
         return None
     table -= table.mean(axis=1, keepdims=True)
-    covariance = table @ table.T / (table.shape[1] - 1)
-    own = np.diag(covariance)
-    both = own[:, None] + own[None, :]
-    variance = both - 2.0 * covariance
+    own = np.einsum("ij,ij->i", table, table) / (table.shape[1] - 1)
+    both = own[one] + own[other]
+    if len(one) > len(table):  # one matrix product for many pairs
+        variance = both - 2.0 * (table @ table.T / (table.shape[1] - 1))[one, other]
+    else:
+        gap = table[one] - table[other]
+        variance = np.einsum("ij,ij->i", gap, gap) / (table.shape[1] - 1)
     return np.sqrt(np.where(variance > 1e-9 * both, variance, 0.0))
 
 
