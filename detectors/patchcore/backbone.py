@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.errors import BenchError, did_you_mean
-from detectors.networks.smp_unet import embedded_state
+from detectors.networks.smp_encoder import embedded_state
 from detectors.patchcore.files import PUBLISHED, imagenet_weights
 from detectors.weights import verified
 
