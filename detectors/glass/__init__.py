@@ -17,42 +17,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from bench.adapters import Batch, Detector, DetectorSplit, Prediction
 from bench.context import Context
-from detectors.patchcore.files import missing_backbone
+from detectors.patches import EMBEDDED, BackboneParams
+from detectors.patches.files import missing_backbone
 from detectors.pseudo import TextureParams, missing_textures
 from detectors.supervised import BatchSize, LearningRate
 
-EMBEDDED = {
-    "backbone": "timm/tf_efficientnet_lite0",
-    "backbone_weights": "embedded",
-    "layers": ("blocks.2", "blocks.4"),
-    "size": None,
-    "embedding": "anomalib",
-}
 
-
-class GlassParams(TextureParams):
+class GlassParams(BackboneParams, TextureParams):
     """The released code's values for MVTec AD."""
 
-    backbone: str = Field(
-        default="wide_resnet50_2",
-        description="a network of torchvision, or, as timm/NAME, one of timm; it is not trained",
-    )
-    backbone_weights: Literal["imagenet", "embedded", "random"] = Field(
-        default="imagenet",
-        description="imagenet: the published file, or NAME.pth or NAME.safetensors in the weights folder; "
-        "embedded: EfficientNet-Lite0's, which come with this package; random: for tests",
-    )
-    layers: tuple[str, ...] = Field(
-        default=("layer2", "layer3"),
-        min_length=1,
-        description="modules of the backbone whose outputs are joined, the finest first",
-    )
     size: int | None = Field(
         default=288, ge=16, description="side that images are resized to; None: as the protocol gives them"
     )
@@ -107,21 +86,9 @@ class GlassParams(TextureParams):
     validation_interval: int = Field(
         default=1, ge=1, description="epochs between models that the harness may choose from"
     )
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="of the backbone; bf16: about twice as fast where supported"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _embedded_has_one_backbone(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("backbone_weights") == "embedded":
-            return {"backbone": EMBEDDED["backbone"], "layers": EMBEDDED["layers"], **values}
-        return values
 
     @model_validator(mode="after")
-    def _goes_together(self) -> GlassParams:
-        if self.backbone_weights == "embedded" and self.backbone != EMBEDDED["backbone"]:
-            raise ValueError(f"backbone_weights=embedded are those of backbone={EMBEDDED['backbone']}")
+    def _opacities_are_a_range(self) -> GlassParams:
         if not 0 <= self.opacity_range[0] <= self.opacity_range[1] <= 1:
             raise ValueError(f"opacity_range {self.opacity_range} is no range within 0 and 1")
         return self

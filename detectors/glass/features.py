@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from detectors.glass import GlassParams
-from detectors.patchcore.backbone import Backbone, resized
-from detectors.patchcore.embedding import embed
+from detectors.patches.backbone import Backbone, resized
+from detectors.patches.embedding import embed
 
 
 def features(

@@ -13,8 +13,8 @@ from bench.context import Context
 from detectors.glass import GlassParams
 from detectors.glass.features import features
 from detectors.glass.network import GlassNetwork
-from detectors.patchcore.backbone import stored
-from detectors.patchcore.maps import image_maps
+from detectors.patches.backbone import stored
+from detectors.patches.maps import image_maps
 
 
 def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:

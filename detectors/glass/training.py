@@ -20,7 +20,7 @@ from detectors.glass.local import local_anomaly
 from detectors.glass.network import GlassNetwork
 from detectors.glass.synthesis import global_anomalies, hardest, radius_of, truncated
 from detectors.losses import focal
-from detectors.patchcore.backbone import Backbone, pretrained
+from detectors.patches.backbone import Backbone, pretrained
 from detectors.pseudo import texture_source
 
 if TYPE_CHECKING:

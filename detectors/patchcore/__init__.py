@@ -9,41 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction
 from bench.context import Context
-from detectors.patchcore.files import missing_backbone
+from detectors import patches
+from detectors.patches import BackboneParams
+from detectors.patches.files import missing_backbone
 
-EMBEDDED = {
-    "backbone": "timm/tf_efficientnet_lite0",
-    "backbone_weights": "embedded",
-    "layers": ("blocks.2", "blocks.4"),
-    "size": None,
-    "crop": None,
-    "embedding": "anomalib",
-}
+EMBEDDED = {**patches.EMBEDDED, "crop": None}
 
 
-class PatchCoreParams(Params):
+class PatchCoreParams(BackboneParams, Params):
     """What is compared with what, and how a distance becomes a score."""
 
-    backbone: str = Field(
-        default="wide_resnet50_2",
-        description="a network of torchvision, or, as timm/NAME, one of timm",
-    )
-    backbone_weights: Literal["imagenet", "embedded", "random"] = Field(
-        default="imagenet",
-        description="imagenet: the published file, or NAME.pth or NAME.safetensors in the weights folder; "
-        "embedded: EfficientNet-Lite0's, which come with this package; random: for tests",
-    )
-    layers: tuple[str, ...] = Field(
-        default=("layer2", "layer3"),
-        min_length=1,
-        description="modules of the backbone whose outputs are joined, the finest first",
-    )
     size: int | None = Field(
         default=256, ge=16, description="side that images are resized to; None: as the protocol gives them"
     )
@@ -82,22 +63,9 @@ class PatchCoreParams(Params):
     )
     sigma: float = Field(default=4.0, ge=0, description="standard deviation of the blur, pixels; 0: none")
     batch_size: int = Field(default=8, ge=1, description="images a forward pass while fitting")
-    precision: Literal["fp32", "bf16"] = Field(
-        default="fp32", description="of the backbone; bf16: about twice as fast where supported"
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _embedded_has_one_backbone(cls, values: Any) -> Any:
-        if isinstance(values, dict) and values.get("backbone_weights") == "embedded":
-            return {"backbone": EMBEDDED["backbone"], "layers": EMBEDDED["layers"], **values}
-        return values
 
     @model_validator(mode="after")
-    def _goes_together(self) -> PatchCoreParams:
-        lite = self.backbone == EMBEDDED["backbone"]
-        if self.backbone_weights == "embedded" and not lite:
-            raise ValueError(f"backbone_weights=embedded are those of backbone={EMBEDDED['backbone']}")
+    def _crop_fits(self) -> PatchCoreParams:
         if self.crop is not None and self.size is not None and self.crop > self.size:
             raise ValueError(f"crop {self.crop} is larger than size {self.size}")
         return self

@@ -16,10 +16,10 @@ from bench.context import Context
 from detectors.determinism import deterministic
 from detectors.fitting import CHECKPOINT_SECONDS, OutOfTime, TrainingFailed
 from detectors.patchcore import PatchCoreParams
-from detectors.patchcore.backbone import Backbone, pretrained
 from detectors.patchcore.coreset import Selection, begin, begin_at, mean_distances, select
 from detectors.patchcore.projection import DENSE, dense, sparse
 from detectors.patchcore.scoring import patch_vectors
+from detectors.patches.backbone import Backbone, pretrained
 
 STARTS = 10
 

@@ -12,10 +12,10 @@ from torch import Tensor
 from bench.adapters import Batch, Prediction
 from bench.context import Context
 from detectors.patchcore import PatchCoreParams
-from detectors.patchcore.backbone import Backbone, resized, stored
-from detectors.patchcore.embedding import embed
-from detectors.patchcore.maps import image_maps
 from detectors.patchcore.neighbours import Memory
+from detectors.patches.backbone import Backbone, resized, stored
+from detectors.patches.embedding import embed
+from detectors.patches.maps import image_maps
 
 
 def score(

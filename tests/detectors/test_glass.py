@@ -20,7 +20,7 @@ from detectors.glass.features import features, place_masks
 from detectors.glass.local import OPERATIONS, local_anomaly, local_mask, opacity
 from detectors.glass.network import GlassNetwork
 from detectors.glass.synthesis import ascended, global_anomalies, hardest, radius_of, truncated
-from detectors.patchcore.backbone import stored
+from detectors.patches.backbone import stored
 from detectors.pseudo import texture_source
 
 OWN = GlassParams(textures="procedural")

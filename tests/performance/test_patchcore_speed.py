@@ -22,8 +22,8 @@ from bench.context import Context
 from bench.data.pool import Pool
 from detectors.patchcore import PatchCore
 from detectors.patchcore.coreset import begin, mean_distances, select
-from detectors.patchcore.embedding import embed
 from detectors.patchcore.neighbours import Memory
+from detectors.patches.embedding import embed
 
 # --- peers ----------------------------------------------------------------------------------------------
 
@@ -258,7 +258,7 @@ def test_a_whole_category(table, stopwatch, tmp_path):
     shown = [Batch(test[i : i + 8]) for i in range(0, len(test), 8)]
     predict = stopwatch(lambda: list(detector.predict(tmp_path, shown, ctx)))
 
-    from detectors.patchcore.backbone import stored
+    from detectors.patches.backbone import stored
 
     backbone = stored("wide_resnet50_2", ("layer2", "layer3"), tmp_path / "backbone.safetensors")
 

@@ -17,11 +17,11 @@ from sklearn.metrics import roc_auc_score
 from bench.adapters import Batch, DetectorSplit
 from bench.data.pool import Pool
 from detectors.patchcore import PatchCore, coreset
-from detectors.patchcore.backbone import pretrained, resized
-from detectors.patchcore.embedding import embed
-from detectors.patchcore.maps import image_maps
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
+from detectors.patches.backbone import pretrained, resized
+from detectors.patches.embedding import embed
+from detectors.patches.maps import image_maps
 
 LITE, LAYERS = "timm/tf_efficientnet_lite0", ("blocks.2", "blocks.4")
 

@@ -7,10 +7,10 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from detectors.patchcore import PatchCore
-from detectors.patchcore.embedding import embed
-from detectors.patchcore.maps import image_maps
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
+from detectors.patches.embedding import embed
+from detectors.patches.maps import image_maps
 
 
 @pytest.mark.parametrize(

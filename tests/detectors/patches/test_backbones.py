@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from bench.errors import BenchError
 from detectors.patchcore import PatchCore
-from detectors.patchcore.backbone import Backbone, pretrained, resized, stored
+from detectors.patches.backbone import Backbone, pretrained, resized, stored
 
 WRN = "wide_resnet50_2-95faca4d.pth"
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from bench.errors import BenchError, did_you_mean
 from detectors.networks.smp_encoder import embedded_state
-from detectors.patchcore.files import PUBLISHED, imagenet_weights
+from detectors.patches.files import PUBLISHED, imagenet_weights
 from detectors.weights import verified
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
