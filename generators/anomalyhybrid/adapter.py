@@ -107,7 +107,7 @@ class AnomalyHybrid(Generator):
     """Renders manipulated depth and edge maps in the appearance of a reference image."""
 
     name = "anomalyhybrid"
-    version = 1
+    version = 2
     scope = "dataset"
     needs = frozenset({"normal", "anomalies", "masks", "types"})
     yields = frozenset({"anomaly", "mask", "type", "normal"})

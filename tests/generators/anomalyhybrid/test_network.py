@@ -84,3 +84,21 @@ def test_the_perceptual_loss_is_nothing_for_equal_images_and_has_a_gradient() ->
     found.backward()
     assert float(found) > 0
     assert other.grad is not None and float(other.grad.abs().sum()) > 0
+
+
+def test_folding_batch_norms_keeps_the_embedded_features() -> None:
+    import timm
+
+    from bench.features.embedded import embedded_weights
+    from bench.features.weights import load_state
+    from generators.anomalyhybrid.losses import _fold
+
+    network = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    theirs = load_state(embedded_weights()).values()
+    network.load_state_dict(dict(zip(network.state_dict(), theirs, strict=True)))
+    images = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before = network(images)
+        _fold(network)
+        torch.testing.assert_close(network(images), before, rtol=1e-3, atol=1e-3)
+    assert not any(isinstance(layer, torch.nn.BatchNorm2d) for layer in network.modules())
