@@ -188,13 +188,17 @@ def _near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
         if node.stage != "score.generation" or not store.done(key):
             continue
         nearest = node.input("nearest")
-        pools = {role: store.out(used) for role, used in plan.nodes[nearest].inputs}
-        pools["train"] = pools["base"]
+        # `bench gc` may have taken the pictures
+        pools = {role: store.out(used) for role, used in plan.nodes[nearest].inputs if store.done(used)}
+        if "base" in pools:
+            pools["train"] = pools["base"]
         held = store.out(nearest) / "nearest.json"
         if not held.exists():
             continue
         for defect, found in json.loads(held.read_text())["types"].items():
             for pair in found.get("pairs", ()):
+                if not {"generated", pair["side"]} <= pools.keys():
+                    continue
                 yield NearPair(
                     node.labels["category"],
                     defect,
@@ -214,7 +218,8 @@ def _maps(plan: Plan, store: Store) -> Iterator[Maps]:
         if node.stage != "score.detection":
             continue
         test, prediction = node.input("test"), node.input("prediction")
-        if store.done(prediction) and (store.out(prediction) / "amaps.npy").exists():
+        held = store.done(test) and store.done(prediction)
+        if held and (store.out(prediction) / "amaps.npy").exists():
             labels = node.labels
             yield Maps(
                 labels["category"],

@@ -10,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from bench.cli.outputs import report_command
+from bench.cli.upkeep import gc_command
 from bench.cli.verify import verify_command
 from bench.store import open_store
+from bench.upkeep.garbage import KINDS
 
 Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 
@@ -66,6 +69,19 @@ def test_a_store_that_became_read_only_is_read_but_not_written(
     assert "0 damaged" in done.stdout
     assert done.stderr.count("\n") == 1
     assert done.stderr.startswith(f"bench: the store {store} cannot be written: read-only file system")
+
+
+def test_a_store_whose_payloads_were_dropped_keeps_its_records_and_its_pages(
+    tmp_path: Path, runs: Any, quiet: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(quiet[0], store)
+    gc_command(store, tuple(KINDS), dry_run=False)
+    assert "0 payloads" not in capsys.readouterr().out
+    report_command(store, None)
+    assert list((store / "report").glob("*/by-category-unet.html"))
+    assert runs.results(store) == quiet[1]
+    assert verify_command(store, recompute=False, remove=False) == 0, capsys.readouterr().out
 
 
 def test_truncated_and_flipped_files_are_found_and_made_again_by_the_same_command(
