@@ -1,6 +1,7 @@
 """What a running adapter is given beside its data: seed, streams, device, scratch, progress, deadline."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -35,13 +36,27 @@ class Context:
     weights: Path | None = None
     """Folder of local weight files, or None."""
     deadline: float | None = None
-    """`time.time()` after which the task will be stopped, or None."""
+    """`time.monotonic()` of this process after which the task will be stopped, or None. No clock that a
+    person can set decides."""
+    frugal: bool = False
+    """Whether memory is short: the task was killed for want of it and is begun again. What an adapter then
+    does with less must come to the same bytes; it says by `frugal` of its class where it can."""
     progress: Callable[..., None] = _no_progress
     """`progress(done, total, note="")`; cheap, call it every step."""
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("bench"))
     validate: Callable[[Path], float | None] = _no_validation
     """`validate(model_folder)`: the harness's score of a model, higher is better, over images that the
     protocol chose and the adapter never sees; None where the protocol keeps the last checkpoint."""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the deadline, below 0 after it; None where there is none."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    @property
+    def out_of_time(self) -> bool:
+        """Whether the deadline has come: a long fit then keeps a checkpoint and stops with a sentence."""
+        return self.deadline is not None and time.monotonic() > self.deadline
 
     def rng(self, name: str, index: int | None = None) -> np.random.Generator:
         """The named random stream of this task: the same for every input that the task may have."""

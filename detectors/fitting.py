@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from bench.context import Context
+from bench.spill import spilled
 from detectors.checkpoint import Progress, load_checkpoint, save_checkpoint
 
 CHECKPOINT_SECONDS = 60.0
@@ -86,7 +87,8 @@ def run_fit(fit: Fit, out: Path, ctx: Context) -> None:
     saved = time.monotonic()
     best = ctx.scratch / "best.safetensors"
     while done.step < fit.steps:
-        value = fit.step(done.step)
+        with spilled(ctx):
+            value = fit.step(done.step)
         if not math.isfinite(value):
             raise TrainingFailed(
                 f"the loss of '{fit.name}' is {value} at step {done.step + 1} of {fit.steps}; "
@@ -121,7 +123,7 @@ def _offer(fit: Fit, done: Progress, out: Path, best: Path, ctx: Context) -> Pro
 
 
 def _check_deadline(fit: Fit, done: Progress, ctx: Context) -> None:
-    if ctx.deadline is not None and time.time() > ctx.deadline and done.step < fit.steps:
+    if ctx.out_of_time and done.step < fit.steps:
         raise OutOfTime(
             f"'{fit.name}' reached its deadline at step {done.step} of {fit.steps}; "
             "run it again to go on from there"

@@ -99,6 +99,7 @@ class Supervised(Detector):
 
     modality = "rgb"
     scope: ClassVar[Literal["dataset", "category"]] = "category"
+    frugal = frozenset({"fit"})
     mean: ClassVar[tuple[float, float, float]] = (0.0, 0.0, 0.0)
     std: ClassVar[tuple[float, float, float]] = (1.0, 1.0, 1.0)
     """Images in [0, 1] are normalised to (image - mean) / std; the default leaves them as they are."""

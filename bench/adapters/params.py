@@ -30,6 +30,9 @@ class Adapter(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     imports: ClassVar[tuple[str, ...]] = ()
     """Slow modules that the adapter imports when it works; a worker imports them once for all its tasks."""
+    frugal: ClassVar[frozenset[str]] = frozenset()
+    """Of fit, sample, predict: what it does in less memory, to the same bytes, where `ctx.frugal` asks for
+    it; training does under `bench.spill.spilled`. Other tasks are begun again as they were."""
 
     def __init__(self, params: Any) -> None:
         self.params = params

@@ -2,7 +2,6 @@
 
 import csv
 import shutil
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -83,7 +82,7 @@ class _Foreign(Adapter):
             env={key: filled([value], known)[0] for key, value in self.spec.env.items()},
             limits=self.spec.limits,
             folders=folders,
-            seconds_left=None if ctx.deadline is None else ctx.deadline - time.time(),
+            seconds_left=ctx.seconds_left,
         )
 
 

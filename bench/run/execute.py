@@ -99,7 +99,7 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
         device=job.device,
         scratch=scratch,
         weights=Path(job.weights) if job.weights else None,
-        deadline=None if job.time_limit is None else time.time() + job.time_limit,
+        deadline=None if job.time_limit is None else time.monotonic() + job.time_limit,
         progress=_throttled(tell),
         log=logging.getLogger("bench"),
     )

@@ -91,6 +91,7 @@ class Draem(Detector):
     modality = "rgb"
     scope = "category"
     trains_on = frozenset({"normal", "pseudo", "real", "generated"})
+    frugal = frozenset({"fit"})
     imports = ("detectors.draem.training",)
     Params = DraemParams
     params: DraemParams

@@ -107,6 +107,7 @@ class Glass(Detector):
     modality = "rgb"
     scope = "category"
     trains_on = frozenset({"normal", "pseudo", "real", "generated"})
+    frugal = frozenset({"fit"})
     imports = ("detectors.glass.training",)
     Params = GlassParams
     params: GlassParams

@@ -137,7 +137,7 @@ def started(params: PatchCoreParams, features: Tensor, size: int, ctx: Context) 
 
 def _tell(ctx: Context, done: int, total: int, note: str) -> None:
     ctx.progress(done, total, note)
-    if ctx.deadline is not None and time.time() > ctx.deadline and done < total:
+    if ctx.out_of_time and done < total:
         raise OutOfTime(
             f"'patchcore' reached its deadline at {done} of {total} ({note}); run it again to go on"
         )

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from bench.context import Context
+from bench.spill import spilled
 from generators.anomalyhybrid.batches import Examples, TrainingSet
 from generators.anomalyhybrid.losses import PerceptualLoss, perceptual_loss, real_or_not
 from generators.anomalyhybrid.network import Discriminator, Fusion, HybridGenerator
@@ -75,14 +76,15 @@ def train(
         step = len(state.losses)
         _set_rates(state, _rate(params, step, steps))
         examples = _to_device(data.draw(params, star, ctx.rng(f"{name}/batch", step)), ctx.device)
-        values = _step(params, state, run, images, examples, ctx.device)
+        with spilled(ctx):
+            values = _step(params, state, run, images, examples, ctx.device)
         _check(owner, params, [*state.losses, values], step, steps)
         state.losses.append(values)
         try:
             part, parts = counted
             note = f"{name}: image loss {values[0]:.3f}, discriminator {values[2]:.3f}"
             ctx.progress(part * steps + step + 1, parts * steps, note)
-            if ctx.deadline is not None and time.time() > ctx.deadline and step + 1 < steps:
+            if ctx.out_of_time and step + 1 < steps:
                 raise OutOfTime(
                     f"'{owner}' reached its deadline at step {step + 1} of {steps}; "
                     "run it again to go on from there"

@@ -19,6 +19,7 @@ class SeaS(Generator):
     name = "seas"
     version = 1
     scope = "category"
+    frugal = frozenset({"fit"})
     needs = frozenset({"normal", "anomalies", "masks", "types"})
     yields = frozenset({"anomaly", "mask", "type", "normal"})
     Params: ClassVar[type[Params]] = SeaSParams

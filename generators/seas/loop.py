@@ -14,6 +14,7 @@ from torch import nn
 
 from bench.context import Context
 from bench.errors import BenchError
+from bench.spill import spilled
 
 CHECKPOINT_SECONDS = 600.0
 """A checkpoint of the real U-Net with its optimizer is 10 GB."""
@@ -57,7 +58,8 @@ def train(stage: Stage, ctx: Context, owner: str, before: int, total: int) -> li
     saved = time.monotonic()
     while len(seen) < stage.steps:
         index = len(seen)
-        values = stage.step(index)
+        with spilled(ctx):
+            values = stage.step(index)
         if not math.isfinite(values["loss"]):
             raise BenchError(
                 f"the loss of '{owner}' is {values['loss']} at step {index + 1} of {stage.steps} of "
@@ -66,7 +68,7 @@ def train(stage: Stage, ctx: Context, owner: str, before: int, total: int) -> li
         seen.append(values)
         try:
             ctx.progress(before + len(seen), total, f"{stage.name} loss {values['loss']:.3f}")
-            if ctx.deadline is not None and time.time() > ctx.deadline and len(seen) < stage.steps:
+            if ctx.out_of_time and len(seen) < stage.steps:
                 raise BenchError(
                     f"'{owner}' reached its deadline at step {len(seen)} of {stage.steps} of {stage.name}; "
                     "run it again to go on from there"
