@@ -109,6 +109,7 @@ class AnomalyHybrid(Generator):
     name = "anomalyhybrid"
     version = 2
     scope = "dataset"
+    frugal = frozenset({"fit"})
     needs = frozenset({"normal", "anomalies", "masks", "types"})
     yields = frozenset({"anomaly", "mask", "type", "normal"})
     Params: ClassVar[type[Params]] = AnomalyHybridParams
