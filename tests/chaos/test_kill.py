@@ -14,7 +14,7 @@ import pytest
 from bench.cli.verify import verify_command
 from bench.store import open_store
 
-EACH, PARTS = 40, 5
+EACH, PARTS = 10, 20
 """200 kills, in parts that fit into the patience of a machine that is shared."""
 VICTIMS = ("driver", "worker", "group")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
