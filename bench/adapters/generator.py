@@ -9,7 +9,7 @@ from typing import ClassVar, Literal, NamedTuple
 import numpy as np
 
 from bench.adapters.params import Adapter
-from bench.adapters.splits import TrainSplit
+from bench.adapters.splits import CategoryTrain, TrainSplit
 from bench.context import Context
 
 Scope = Literal["dataset", "category", "defect"]
@@ -46,6 +46,17 @@ class Generator(Adapter):
     """Of normal, anomalies, masks, types, depth."""
     yields: ClassVar[frozenset[str]]
     """Of anomaly, mask, type, normal, depth."""
+
+    derives: ClassVar[tuple[str, ...]] = ()
+    """The parameters that decide what `derive` makes of images; empty where a generator makes nothing."""
+
+    def derive(self, category: CategoryTrain, out: Path, ctx: Context) -> None:
+        """Write into `out` what fitting and sampling need of a category beside its images: edges, depth.
+
+        Made once for a category and shared by all fits whose parameters in `derives` are equal, whatever
+        their seed and scope, and found at `CategoryTrain.derived`. So it draws nothing from `ctx`.
+        """
+        raise NotImplementedError(f"'{self.name}' derives from {self.derives} and has no derive()")
 
     @abstractmethod
     def fit(self, data: TrainSplit, out: Path, ctx: Context) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -62,6 +63,8 @@ class CategoryTrain:
     name: str
     normal: Images
     anomalies: Mapping[str, Anomalies]
+    derived: Path | None = None
+    """Folder of what the generator's `derive` made of this category; None where nobody asked it to."""
 
 
 @dataclass(frozen=True)

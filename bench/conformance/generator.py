@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +56,17 @@ class Trial:
     @property
     def split(self) -> TrainSplit:
         if not self._split:
-            self._split.append(trial_split(self.folder / "split", self.resolution))
+            images = trial_split(self.folder / "split", self.resolution)
+            self._split.append(self._with_derived(images) if self.generator.derives else images)
         return self._split[0]
+
+    def _with_derived(self, images: TrainSplit) -> TrainSplit:
+        categories = {}
+        for name, category in images.categories.items():
+            out = self._new_folder("derived")
+            self.configured().derive(category, out, self.context("generator.derive", name, 0))
+            categories[name] = replace(category, derived=out)
+        return replace(images, categories=categories)
 
     def configured(self) -> Generator:
         return self.generator.configure(self.preset, self.overrides)
@@ -124,6 +133,8 @@ def declares_itself(trial: Trial) -> None:
     need(cls.needs <= NEEDS, f"needs has unknown {sorted(cls.needs - NEEDS)}")
     need(cls.yields <= YIELDS, f"yields has unknown {sorted(cls.yields - YIELDS)}")
     need(bool(cls.yields & {"anomaly", "normal"}), "yields neither anomaly nor normal")
+    unknown = [name for name in cls.derives if name not in cls.Params.model_fields]
+    need(not unknown, f"derives names {', '.join(unknown)}, which Params does not have")
     need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
 
 

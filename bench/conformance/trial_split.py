@@ -1,5 +1,6 @@
 """A small train split for conformance checks: two categories, two defect types each, with depth."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ def part_of(data: TrainSplit, scope: str, category: str, defect: str) -> TrainSp
     whole = data.categories[category]
     if scope == "category" or defect not in whole.anomalies:
         return TrainSplit({category: whole}, data.resolution)
-    one = CategoryTrain(category, whole.normal, {defect: whole.anomalies[defect]})
+    one = replace(whole, anomalies={defect: whole.anomalies[defect]})
     return TrainSplit({category: one}, data.resolution)
 
 

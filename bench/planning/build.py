@@ -1,9 +1,10 @@
 """The vocabulary of plans: each function makes the tasks of one step, with all that decides their output."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.adapters import Generator
 from bench.planning.config import CategoryPlan, Method, Part, PlanConfig
 from bench.stages import STAGES
 from bench.tasks import Resources, Task
@@ -88,7 +89,8 @@ def generated_pool(
             samples.append((f"samples/{defect}", make("generator.ingest", params)))
             continue
         covered = pools if generator.scope == "dataset" else {category.name: pools[category.name]}
-        model = _generator_fit(config, generator, category, covered, defect, seed)
+        seen = (*training_inputs(covered), *_derived(config, generator, covered))
+        model = _generator_fit(config, generator, category, seen, defect, seed)
         for start in range(0, count, config.chunk):
             params = {
                 **model.params,
@@ -97,7 +99,7 @@ def generated_pool(
                 "start": start,
                 "stop": min(start + config.chunk, count),
             }
-            inputs = (("model", model), *training_inputs(covered))
+            inputs = (("model", model), *seen)
             samples.append(
                 (f"samples/{defect}", _method_task("generator.sample", generator, params, inputs, seed))
             )
@@ -109,7 +111,7 @@ def _generator_fit(
     config: PlanConfig,
     generator: Method,
     category: CategoryPlan,
-    covered: Mapping[str, RealPools],
+    seen: Iterable[tuple[str, Task]],
     defect: str,
     seed: int,
 ) -> Task:
@@ -118,9 +120,30 @@ def _generator_fit(
         "category": "" if generator.scope == "dataset" else category.name,
         "defect": defect if generator.scope == "defect" else "",
         "resolution": config.resolution,
-        **({"weights": generator.weights} if generator.weights else {}),
+        **_weights(generator),
     }
-    return _method_task("generator.fit", generator, params, training_inputs(covered), seed)
+    return _method_task("generator.fit", generator, params, seen, seed)
+
+
+def _derived(
+    config: PlanConfig, generator: Method, pools: Mapping[str, RealPools]
+) -> Iterator[tuple[str, Task]]:
+    """What the generator makes of the images of each category before it learns, one for all seeds."""
+    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
+    deciding = {name: generator.params[name] for name in generator.adapter.derives}
+    for name, real in pools.items() if deciding else ():
+        params = {
+            "params": deciding,
+            "category": name,
+            "resolution": config.resolution,
+            **_weights(generator),
+        }
+        inputs = training_inputs({name: real})
+        yield f"derived/{name}", _method_task("generator.derive", generator, params, inputs, 0)
+
+
+def _weights(generator: Method) -> dict[str, str]:
+    return {"weights": generator.weights} if generator.weights else {}
 
 
 def generation_score(

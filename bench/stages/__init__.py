@@ -61,6 +61,7 @@ STAGES: Mapping[str, Stage] = {
     "data.cache": Stage("bench.stages.data:cache", 1),
     "data.duplicates": Stage("bench.stages.data:duplicates", 1),
     "data.truth": Stage("bench.stages.dialects:truth", 1),
+    "generator.derive": Stage("bench.stages.generator:derive", 1),
     "generator.fit": Stage("bench.stages.generator:fit", 1),
     "generator.sample": Stage("bench.stages.generator:sample", 1),
     "generator.cache": Stage("bench.stages.generator:cache", 1),

@@ -1,10 +1,16 @@
-"""Stages of generators: fit on the training side, sample in chunks, cache the samples for training."""
+"""Stages of generators: derive maps of images, fit on the training side, sample in chunks, cache samples."""
 
 from bench import registry
 from bench.adapters import Anomalies, CategoryTrain, Generator, Images, Request, TrainSplit
 from bench.data.pool import open_pool
 from bench.samples import samples_to_pool, write_samples
 from bench.stages import StageRun
+
+
+def derive(run: StageRun) -> None:
+    """What a generator needs of the images of one category beside them, for all its fits."""
+    (category,) = _train_split(run).categories.values()
+    _adapter(run).derive(category, run.out, run.context)
 
 
 def fit(run: StageRun) -> None:
@@ -45,10 +51,11 @@ def _adapter(run: StageRun) -> Generator:
 
 def _train_split(run: StageRun, only: str = "") -> TrainSplit:
     categories = {}
-    base = run.inputs.under("base")
+    base, derived = run.inputs.under("base"), run.inputs.under("derived")
     for name, (folder,) in run.inputs.under("normal").items():
         real = open_pool(base[name][0])
         defects = [defect for defect in dict.fromkeys(real.defects) if not only or defect == only]
         anomalies = {defect: Anomalies(real, real.rows(defect)) for defect in defects}
-        categories[name] = CategoryTrain(name, Images(open_pool(folder)), anomalies)
+        (maps,) = derived.get(name, [None])
+        categories[name] = CategoryTrain(name, Images(open_pool(folder)), anomalies, maps)
     return TrainSplit(categories, run.params["resolution"])

@@ -56,10 +56,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
+from bench.adapters import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
 from generators.anomalyhybrid.params import AnomalyHybridParams, StarParams
-from generators.anomalyhybrid.sources import missing_sources
+from generators.anomalyhybrid.sources import digest_of_sources, missing_sources
 
 NO_DOWNLOAD: dict[str, Any] = {"edges": "canny", "depth": "shading", "perceptual": "embedded"}
 """What takes no weights but those that a package ships."""
@@ -115,11 +115,20 @@ class AnomalyHybrid(Generator):
     Params: ClassVar[type[Params]] = AnomalyHybridParams
     presets = {"tiny": TINY, "quick": QUICK}
     imports = ("torch", "scipy.ndimage")
+    derives = ("edges", "depth")
     params: AnomalyHybridParams
     makes_depth: ClassVar[bool] = False
 
     def missing(self, weights: Path | None = None) -> list[str]:
         return missing_sources(self.name, self.params, weights)
+
+    def weights_digest(self, weights: Path | None = None) -> str:
+        return digest_of_sources(self.params, weights)
+
+    def derive(self, category: CategoryTrain, out: Path, ctx: Context) -> None:
+        from generators.anomalyhybrid.conditions import write_conditions
+
+        write_conditions(self.name, self.params, category, out, ctx)
 
     def fit(self, data: TrainSplit, out: Path, ctx: Context) -> None:
         from generators.anomalyhybrid.fit import fit

@@ -1,12 +1,12 @@
 """Depth and edge conditions of images (section 3.3), and their cache.
 
-Both are made once for all images that a fit sees and kept in the model's folder, `conditions/<category>/`:
-`normal.edges.npy` and `real.edges.npy` uint8 [N, H, W], `normal.depth.npy` and `real.depth.npy` float16
-[N, H, W], nearness in 0..1 (0 is far; the data set's own depth may leave that range a little), `scale.json`.
+Both are made once for a category of a data set (`Generator.derive`, stage `generator.derive`) and shared by
+all fits: `normal.edges.npy` and `real.edges.npy` uint8 [N, H, W], `normal.depth.npy` and `real.depth.npy`
+float16 [N, H, W], nearness in 0..1 (0 is far; the data set's own depth may leave that range a little), and
+`scale.json`.
 """
 
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from bench.adapters import CategoryTrain, TrainSplit
+from bench.adapters import CategoryTrain
 from bench.context import Context
 from bench.data.pool import Pool
 from bench.errors import BenchError
@@ -104,26 +104,18 @@ class Networks:
         return depth_anything(self._loaded["depth"], images, self.device)
 
 
+def conditions_of(category: CategoryTrain, model: Path) -> Path:
+    """Where the conditions of a category lie: with the data set, or in the model where a fit made its own."""
+    return category.derived or model / "conditions" / category.name
+
+
 def write_conditions(
-    owner: str, params: AnomalyHybridParams, data: TrainSplit, out: Path, ctx: Context
+    owner: str, params: AnomalyHybridParams, category: CategoryTrain, folder: Path, ctx: Context
 ) -> None:
-    """Make what is not in the scratch folder yet, and put all of it into `out`."""
+    """Make edges and depth of all training images of a category."""
     networks = Networks(params, ctx)
-    for category in data.categories.values():
-        done = ctx.scratch / "conditions" / category.name
-        if not done.is_dir():
-            part = done.with_name(f"{category.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
-            part.mkdir(parents=True)
-            _write_category(owner, params, category, part, networks)
-            part.replace(done)
-        shutil.copytree(done, out / category.name)
-
-
-def _write_category(
-    owner: str, params: AnomalyHybridParams, category: CategoryTrain, folder: Path, networks: Networks
-) -> None:
     pools = {"normal": category.normal.pool, **real_pool(category)}
+    done, total = 0, sum(len(pool) for pool in pools.values())
     scale = depth_scale(owner, category) if params.depth == "dataset" else None
     (folder / "scale.json").write_text(json.dumps(vars(scale) if scale else None))
     threshold = canny_threshold(category.normal.pool) if params.edges == "canny" else 0.0
@@ -139,6 +131,8 @@ def _write_category(
             else:
                 assert pool.depth is not None
                 depth[part] = scale.nearness(np.asarray(pool.depth[part]))
+            done += len(images)
+            ctx.progress(done, total)
         np.save(folder / f"{name}.edges.npy", edges)
         np.save(folder / f"{name}.depth.npy", depth)
 
@@ -149,17 +143,17 @@ def real_pool(category: CategoryTrain) -> dict[str, Pool]:
 
 
 def open_views(category: CategoryTrain, folder: Path) -> dict[str, Views]:
-    """ "normal" and, where the category has real defects, "real"."""
+    """ "normal" and, where the category has real defects, "real"; `folder` as `conditions_of` names it."""
     views = {}
     for name, pool in {"normal": category.normal.pool, **real_pool(category)}.items():
-        edges = np.load(folder / category.name / f"{name}.edges.npy", mmap_mode="r")
-        depth = np.load(folder / category.name / f"{name}.depth.npy", mmap_mode="r")
+        edges = np.load(folder / f"{name}.edges.npy", mmap_mode="r")
+        depth = np.load(folder / f"{name}.depth.npy", mmap_mode="r")
         views[name] = Views(pool.images, edges, depth, pool.masks, pool.defects)
     return views
 
 
-def open_scale(category: str, folder: Path) -> DepthScale | None:
-    held = json.loads((folder / category / "scale.json").read_text())
+def open_scale(folder: Path) -> DepthScale | None:
+    held = json.loads((folder / "scale.json").read_text())
     return DepthScale(**held) if held else None
 
 

@@ -1,12 +1,13 @@
-"""A fit: conditions of all images, then AnomalyHybrid, then AnomalyHybrid* where depth is wanted."""
+"""A fit: conditions where there are none yet, AnomalyHybrid, then AnomalyHybrid* where depth is wanted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from bench.adapters import TrainSplit
 from bench.context import Context
 from bench.errors import BenchError
 from generators.anomalyhybrid.batches import TrainingSet
-from generators.anomalyhybrid.conditions import open_views, write_conditions
+from generators.anomalyhybrid.conditions import conditions_of, open_views, write_conditions
 from generators.anomalyhybrid.params import AnomalyHybridParams
 from generators.anomalyhybrid.training import train
 
@@ -14,12 +15,17 @@ from generators.anomalyhybrid.training import train
 def fit(
     owner: str, params: AnomalyHybridParams, data: TrainSplit, out: Path, ctx: Context, *, star: bool
 ) -> None:
-    """Write `params.json`, `conditions/`, `rgb/` and, with `star`, `star/` into `out`."""
+    """Write `params.json`, `rgb/` and, with `star`, `star/` into `out`.
+
+    And `conditions/`, where the categories come without them.
+    """
     (out / "params.json").write_text(params.model_dump_json(indent=1))
-    conditions = out / "conditions"
-    write_conditions(owner, params, data, conditions, ctx)
     views, used = [], []
     for category in data.categories.values():
+        conditions = conditions_of(category, out)
+        if category.derived is None:
+            conditions.mkdir(parents=True)
+            write_conditions(owner, params, category, conditions, replace(ctx, progress=_unsaid))
         views.append(open_views(category, conditions))
         used.append([row for reals in category.anomalies.values() for row in reals.indices])
     training = TrainingSet.of(views, used)
@@ -36,3 +42,7 @@ def fit(
             star=depth_level,
             counted=(part, len(kinds)),
         )
+
+
+def _unsaid(done: int, total: int, note: str = "") -> None:
+    """Progress is told in training steps."""

@@ -13,7 +13,7 @@ from torch import Tensor
 from bench.adapters import CategoryTrain, Request, Sample, TrainSplit
 from bench.context import Context
 from bench.errors import BenchError, did_you_mean
-from generators.anomalyhybrid.conditions import DepthScale, open_scale, open_views
+from generators.anomalyhybrid.conditions import DepthScale, conditions_of, open_scale, open_views
 from generators.anomalyhybrid.manipulation import feather
 from generators.anomalyhybrid.network import HybridGenerator, fuse
 from generators.anomalyhybrid.params import AnomalyHybridParams
@@ -41,10 +41,11 @@ def sample(
     if request.category not in data.categories:
         raise BenchError(did_you_mean("category", request.category, data.categories))
     category = data.categories[request.category]
-    recipes = Recipes(owner, params, category, open_views(category, model / "conditions"), request)
+    conditions = conditions_of(category, model)
+    recipes = Recipes(owner, params, category, open_views(category, conditions), request)
     painter = Painter(params, model / "rgb", 3, ctx.device)
     deepener = Painter(params, model / "star", 1, ctx.device) if star else None
-    scale = open_scale(category.name, model / "conditions") if star else None
+    scale = open_scale(conditions) if star else None
     for index in request.indices:
         best: tuple[float, Recipe, np.ndarray, np.ndarray | None] | None = None
         for attempt in range(1 if request.defect == "good" else ATTEMPTS):

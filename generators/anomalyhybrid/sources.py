@@ -54,6 +54,17 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
     return problems
 
 
+def digest_of_sources(params: AnomalyHybridParams, weights: Path | None) -> str:
+    """sha256 of the depth estimator's files; "" without it. The other weights are pinned by their names."""
+    folder = find_depth_anything(weights) if params.depth == "depth_anything" else None
+    if folder is None:
+        return ""
+    found = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors")):
+        found.update(f"{path.name}\n{path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
 def hub_folder() -> Path:
     """Torch hub's folder of downloaded weights, by the rules of `torch.hub.get_dir`."""
     cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
@@ -111,4 +122,4 @@ def _checked(path: Path) -> Path:
     return path
 
 
-__all__ = ["find_depth_anything", "find_pidinet", "find_vgg19", "missing_sources"]
+__all__ = ["digest_of_sources", "find_depth_anything", "find_pidinet", "find_vgg19", "missing_sources"]

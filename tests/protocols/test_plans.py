@@ -159,6 +159,24 @@ def test_an_ablation_is_one_setting_for_all_generators_that_have_it(planned: Pla
         planned("mvtec_generation", settings=("generator.placment=natural",), **asked)
 
 
+def test_conditions_belong_to_the_data_set_and_are_shared_by_its_fits(planned: Planned) -> None:
+    """Whatever the seed, and whatever is changed that does not decide them."""
+
+    def derived(*settings: str, **more: Any) -> set[str]:
+        plan = planned("mvtec_generation", generators=("anomalyhybrid",), settings=settings, **more)
+        fits = plan.tasks("generator.fit")
+        made = {role: task for fit in fits for role, task in fit.inputs if role.startswith("derived/")}
+        assert made.keys() == {
+            f"derived/{task.params['category']}" for task in plan.tasks("generator.derive")
+        }
+        return {task.key for task in plan.tasks("generator.derive")}
+
+    whole = derived()
+    assert len(whole) == 1
+    assert whole == derived(seeds=(0, 1)) == derived("generator.decoders=ahd", "anomalyhybrid.steps=9")
+    assert whole.isdisjoint(derived("anomalyhybrid.edges=pidinet", "anomalyhybrid.depth=shading"))
+
+
 def test_depth_is_skipped_where_there_is_none(planned: Planned, deep: Path) -> None:
     asked = {"generators": ("crop_paste",), "settings": ("modalities=rgb,depth,rgb+depth",)}
     plan = planned("mvtec_localization", **asked)

@@ -1,4 +1,5 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -58,28 +59,41 @@ def test_the_data_sets_depth_becomes_nearness_and_back(split: TrainSplit) -> Non
 def test_depth_from_a_data_set_without_depth_is_refused(
     split: TrainSplit, context_for, tmp_path: Path
 ) -> None:
-    from dataclasses import replace
-
     from bench.adapters import Images
 
     plate = split.categories["plate"]
     bare = replace(plate, normal=Images(replace(plate.normal.pool, depth=None)))
-    data = TrainSplit({"plate": bare}, split.resolution)
     params = AnomalyHybridStar.configure("tiny").params
     with pytest.raises(
         BenchError, match=r"take depth from the data set, and plate has none; .*depth=shading"
     ):
-        write_conditions("anomalyhybrid_star", params, data, tmp_path / "conditions", context_for())
+        write_conditions("anomalyhybrid_star", params, bare, tmp_path, context_for())
 
 
-def test_conditions_are_made_once_and_kept_beside_the_images(split, context_for, tmp_path: Path) -> None:
+def test_a_fit_takes_the_conditions_of_the_data_set_where_they_are_there(
+    split, context_for, tmp_path: Path
+) -> None:
+    adapter = AnomalyHybrid.configure("tiny", {"steps": 1})
+    categories = {}
+    for name, category in split.categories.items():
+        out = tmp_path / "derived" / name
+        out.mkdir(parents=True)
+        adapter.derive(category, out, context_for("generator.derive"))
+        categories[name] = replace(category, derived=out)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "shared").mkdir()
+    adapter.fit(split, tmp_path / "own", context_for(scratch="a"))
+    adapter.fit(TrainSplit(categories, 64), tmp_path / "shared", context_for(scratch="b"))
+    assert (tmp_path / "own/conditions/plate/real.edges.npy").is_file()
+    assert not (tmp_path / "shared/conditions").exists()
+    own, shared = (tmp_path / name / "rgb/generator.safetensors" for name in ("own", "shared"))
+    assert own.read_bytes() == shared.read_bytes()
+
+
+def test_conditions_stand_beside_their_images(split, context_for, tmp_path: Path) -> None:
     params = AnomalyHybrid.configure("tiny").params
-    context = context_for()
-    write_conditions("anomalyhybrid", params, split, tmp_path / "first", context)
-    stamp = (context.scratch / "conditions/plate/normal.edges.npy").stat().st_mtime_ns
-    write_conditions("anomalyhybrid", params, split, tmp_path / "second", context)
-    assert (context.scratch / "conditions/plate/normal.edges.npy").stat().st_mtime_ns == stamp
-    views = open_views(split.categories["plate"], tmp_path / "second")["real"]
+    write_conditions("anomalyhybrid", params, split.categories["plate"], tmp_path, context_for())
+    views = open_views(split.categories["plate"], tmp_path)["real"]
     stack = views.stack(1)
     assert stack.shape == (5, 64, 64) and stack.dtype == np.float32
     np.testing.assert_allclose(stack[:3].transpose(1, 2, 0) * 255, views.images[1], atol=1e-3)
@@ -108,6 +122,13 @@ def test_depth_anything_is_loaded_from_a_local_folder_and_gives_nearness(tmp_pat
     assert depth.shape == (2, 64, 64)
     np.testing.assert_allclose(depth.min(axis=(1, 2)), 0, atol=1e-6)
     np.testing.assert_allclose(depth.max(axis=(1, 2)), 1, atol=1e-6)
+    adapter = AnomalyHybrid.configure(None, {"edges": "canny"})
+    digest = adapter.weights_digest(tmp_path)
+    with (found / "model.safetensors").open("r+b") as file:
+        file.seek(-1, os.SEEK_END)
+        file.write(b"\x01")
+    assert len({digest, adapter.weights_digest(tmp_path), ""}) == 3
+    assert AnomalyHybrid.configure("quick").weights_digest(tmp_path) == ""
 
 
 def test_what_the_papers_options_miss_is_said_with_the_option_that_does_without(

@@ -34,7 +34,7 @@ def painted(trained: Path, colour: np.ndarray, structure: np.ndarray) -> np.ndar
 
 def test_identity_conditions_give_the_image_far_better_than_a_copy_of_another(trained, split) -> None:
     for category in split.categories.values():
-        views = open_views(category, trained / "conditions")["normal"]
+        views = open_views(category, trained / "conditions" / category.name)["normal"]
         stacks = [views.stack(row) for row in range(len(views))]
         errors = [np.abs(painted(trained, s[:3], s[3:]) - s[:3]).mean() for s in stacks]
         copies = [np.abs(a[:3] - b[:3]).mean() for a in stacks for b in stacks if a is not b]
@@ -45,7 +45,7 @@ def test_an_edited_depth_changes_the_image_there_and_hardly_elsewhere(trained, s
     y, x = np.mgrid[:64, :64]
     distance = np.hypot(y - 30, x - 34)
     for category in split.categories.values():
-        stack = open_views(category, trained / "conditions")["normal"].stack(0)
+        stack = open_views(category, trained / "conditions" / category.name)["normal"].stack(0)
         edited = stack[3:].copy()
         edited[0][distance < 8] -= 0.3
         before, after = (painted(trained, stack[:3], structure) for structure in (stack[3:], edited))

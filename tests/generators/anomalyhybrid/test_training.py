@@ -94,7 +94,9 @@ def test_the_model_folder_says_how_it_was_made(split: TrainSplit, context_for, t
 @pytest.fixture
 def training_set(split: TrainSplit, context_for, tmp_path: Path) -> TrainingSet:
     AnomalyHybrid.configure("tiny", {"steps": 1}).fit(split, tmp_path, context_for())
-    views = [open_views(category, tmp_path / "conditions") for category in split.categories.values()]
+    views = [
+        open_views(category, tmp_path / "conditions" / name) for name, category in split.categories.items()
+    ]
     return TrainingSet.of(views, [[0, 1, 2]] * 2)
 
 

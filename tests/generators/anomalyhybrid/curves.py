@@ -1,0 +1,246 @@
+"""The curves and the table of docs/anomalyhybrid.md: what decides IC-LPIPS, and how smooth the painter is.
+
+    python tests/generators/anomalyhybrid/curves.py STORE OUT.png [--steps STORE ...]
+
+STORE holds a run of mvtec_generation on the sample with anomalyhybrid, crop_paste and as many images a type
+as can be had (--set generated_per_type=240). Each STORE of --steps holds one with other training steps.
+"""
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+
+from bench.data.pool import Pool, open_pool
+from bench.features import profile
+from bench.store import Store, open_store
+
+METHODS = ("anomalyhybrid", "crop_paste")
+COLOURS = {"anomalyhybrid": "#c0392b", "crop_paste": "#2471a3"}
+SETS = 400
+"""Random sets of images that stand for as many runs."""
+SIZES = (12, 24, 48, 96, 160)
+
+
+class Made(NamedTuple):
+    """The images of a method for a category, with the real third and train/good."""
+
+    category: str
+    made: Pool
+    real: Pool
+    normal: Pool
+
+
+def pools(store: Store, method: str, good: bool = False) -> Iterator[Made]:
+    """For each category the largest generated pool of a method at seed 0."""
+    real: dict[tuple[str, str], Path] = {}
+    found: dict[str, tuple[int, str]] = {}
+    for key in sorted(store.keys()):
+        held = store.definition(key)
+        if held["stage"] == "data.cache":
+            real[held["params"]["category"], held["params"]["part"]] = store.out(key)
+        if held["stage"] != "generator.cache" or (list(held["params"]["counts"]) == ["good"]) != good:
+            continue
+        sample = store.definition(held["inputs"][0][1])
+        if sample["adapter"].partition("@")[0] == method and sample["seed"] == 0:
+            size = (sum(held["params"]["counts"].values()), key)
+            category = held["params"]["category"]
+            found[category] = max(found.get(category, (0, "")), size)
+    for category, (_, key) in sorted(found.items()):
+        parts = (open_pool(real[category, part]) for part in ("base", "normal"))
+        yield Made(category, open_pool(store.out(key)), *parts)
+
+
+def perceptual(images: np.ndarray) -> np.ndarray:
+    """float32 [N, D] whose squared distances are the embedded profile's LPIPS."""
+    networks = profile("embedded", None, "cpu")
+    parts = []
+    for start in range(0, len(images), 16):
+        stages = networks.perceptual(images[start : start + 16], networks.perceptual_names[0])
+        parts.append(np.concatenate([stage.numpy() for stage in stages], axis=1))
+    return np.concatenate(parts)
+
+
+class Distances(NamedTuple):
+    """Of one defect type: squared distances among images [N, N], and the nearest centre of each [N]."""
+
+    among: np.ndarray
+    nearest: np.ndarray
+
+    def diversity(self, rows: np.ndarray) -> float:
+        """IC-LPIPS of these images: mean over clusters of two or more of the mean over pairs."""
+        values = []
+        for centre in np.unique(self.nearest[rows]):
+            members = rows[self.nearest[rows] == centre]
+            if len(members) > 1:
+                values.append(
+                    self.among[np.ix_(members, members)].sum() / (len(members) * (len(members) - 1))
+                )
+        return float(np.mean(values))
+
+
+def distances(features: np.ndarray, centres: np.ndarray) -> Distances:
+    both = np.concatenate([features, centres])
+    both = both - both.mean(axis=0)  # fewer digits cancel
+    squares = (both * both).sum(axis=1, dtype=np.float64)
+    all_pairs = np.maximum(squares[:, None] + squares[None] - 2.0 * (both @ both.T), 0)
+    count = len(features)
+    among = all_pairs[:count, :count]
+    np.fill_diagonal(among, 0)
+    return Distances(among, all_pairs[:count, count:].argmin(axis=1))
+
+
+def by_type(store: Store, method: str) -> dict[str, dict[str, Distances]]:
+    """ "category/defect" to the distances of "images" and of the "targets" that they are changes of."""
+    found = {}
+    for category, made, real, _ in pools(store, method):
+        assert made.base is not None
+        for defect in dict.fromkeys(made.defects):
+            rows = [row for row, name in enumerate(made.defects) if name == defect]
+            centres = perceptual(np.asarray(real.images[real.rows(defect)]))
+            found[f"{category}/{defect}"] = {
+                "images": distances(perceptual(np.asarray(made.images[rows])), centres),
+                "targets": distances(perceptual(np.asarray(made.base[rows])), centres),
+            }
+    return found
+
+
+def draws(held: dict[str, dict[str, Distances]], what: str, size: int) -> np.ndarray:
+    """The mean over types of IC-LPIPS of `SETS` random sets of `size` images a type."""
+    rng = np.random.default_rng(0)
+    types = [each[what] for each in held.values()]
+    values = [
+        np.mean([d.diversity(rng.permutation(len(d.nearest))[:size]) for d in types]) for _ in range(SETS)
+    ]
+    return np.array(values)
+
+
+def spectrum(images: np.ndarray) -> np.ndarray:
+    """Mean power of brightness by frequency (cycles an image, 1 to half the side), each image windowed."""
+    side = images.shape[1]
+    window = np.outer(np.hanning(side), np.hanning(side))
+    grey = images.astype(np.float64).mean(axis=3)
+    grey = (grey - grey.mean(axis=(1, 2), keepdims=True)) * window
+    power = (np.abs(np.fft.fft2(grey)) ** 2).mean(axis=0)
+    ticks = np.fft.fftfreq(side) * side
+    ring = np.rint(np.hypot(ticks[:, None], ticks[None])).astype(int).ravel()
+    return (np.bincount(ring, power.ravel()) / np.bincount(ring))[1 : side // 2]
+
+
+def detail(images: np.ndarray, masks: np.ndarray) -> float:
+    """Mean absolute Laplacian of brightness, grey levels, over the masks."""
+    grey = images.astype(np.float64).mean(axis=3)
+    found = np.zeros_like(grey)
+    found[:, 1:-1, 1:-1] = np.abs(
+        4 * grey[:, 1:-1, 1:-1]
+        - grey[:, :-2, 1:-1]
+        - grey[:, 2:, 1:-1]
+        - grey[:, 1:-1, :-2]
+        - grey[:, 1:-1, 2:]
+    )
+    return float(found[masks].mean())
+
+
+def near(masks: np.ndarray) -> np.ndarray:
+    """A rim of five pixels about each mask."""
+    from scipy import ndimage
+
+    grown = [ndimage.binary_dilation(mask, iterations=6) & ~ndimage.binary_dilation(mask) for mask in masks]
+    return np.stack(grown)
+
+
+def smoothness(store: Store) -> dict[str, dict[str, float]]:
+    """Detail within and around the anomalies, real and made, and of normal images; by category."""
+    table: dict[str, dict[str, float]] = {}
+    for method in METHODS:
+        for category, made, real, normal in pools(store, method):
+            row = table.setdefault(category, {})
+            images, masks = np.asarray(made.images), np.stack([made.mask(i) for i in range(len(made))])
+            row[f"{method} inside"] = detail(images, masks)
+            row[f"{method} rim"] = detail(images, near(masks))
+            where = np.stack([real.mask(i) for i in range(len(real))])
+            row["real inside"] = detail(np.asarray(real.images), where)
+            row["real rim"] = detail(np.asarray(real.images), near(where))
+            row["normal"] = detail(np.asarray(normal.images), np.ones(normal.images.shape[:3], bool))
+    for category, made, _, _ in pools(store, "anomalyhybrid", good=True):
+        table[category]["made normal"] = detail(np.asarray(made.images), np.ones(made.images.shape[:3], bool))
+    return table
+
+
+def steps_of(store: Store) -> int:
+    return max(
+        held["params"]["params"]["steps"]
+        for held in map(store.definition, store.keys())
+        if held["stage"] == "generator.fit" and held["adapter"].startswith("anomalyhybrid@")
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("store", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--steps", type=Path, nargs="*", default=[], help="stores of other trainings")
+    asked = parser.parse_args()
+    store = open_store(asked.store)
+    held = {method: by_type(store, method) for method in METHODS}
+    told: dict[str, object] = {"detail": smoothness(store)}
+
+    figure, axes = plt.subplots(1, 3, figsize=(10.5, 3.1), dpi=80, constrained_layout=True)
+    for method in METHODS:
+        for what, style in (("images", "-"), ("targets", ":")):
+            sets = {size: draws(held[method], what, size) for size in SIZES}
+            mean = np.array([sets[size].mean() for size in SIZES])
+            low, high = (np.array([np.percentile(sets[s], q) for s in SIZES]) for q in (5, 95))
+            axes[0].plot(SIZES, mean, style, color=COLOURS[method], label=f"{method}, {what}")
+            if what == "images":
+                axes[0].fill_between(SIZES, low, high, color=COLOURS[method], alpha=0.15)
+            told[f"{method} {what}"] = {
+                size: [round(float(v), 3) for v in (sets[size].mean(), sets[size].std())] for size in SIZES
+            }
+    wins = draws(held["anomalyhybrid"], "images", 24) > draws(held["crop_paste"], "images", 24)
+    told["share of pairs of 24-image sets in which anomalyhybrid is above"] = float(wins.mean())
+    for method in METHODS:
+        told[f"{method} by type"] = {
+            name: [
+                round(d[what].diversity(np.arange(len(d[what].nearest))), 2) for what in ("images", "targets")
+            ]
+            for name, d in held[method].items()
+        }
+    axes[0].set(xscale="log", xlabel="images a type", title="IC-LPIPS; bands: 90 % of random sets")
+    axes[0].set_xticks(SIZES, [str(size) for size in SIZES])
+    axes[0].minorticks_off()
+    axes[0].legend(fontsize=7)
+
+    made = {one.category: one for one in pools(store, "anomalyhybrid", good=True)}
+    for category, one in made.items():
+        ratio = spectrum(np.asarray(one.made.images)) / spectrum(np.asarray(one.normal.images))
+        axes[1].plot(np.arange(1, len(ratio) + 1), ratio, label=category, linewidth=1)
+    axes[1].axhline(1, color="grey", linewidth=0.5)
+    axes[1].set(xlabel="cycles an image", title="power of painted normals / photographs", yscale="log")
+    axes[1].legend(fontsize=7)
+
+    points = [(steps_of(other), other) for other in [store, *map(open_store, asked.steps)]]
+    trained = []
+    for steps, other in sorted(points, key=lambda pair: pair[0]):
+        types = held["anomalyhybrid"] if other is store else by_type(other, "anomalyhybrid")
+        values = [draws(types, what, 24).mean() for what in ("images", "targets")]
+        trained.append((steps, *(round(float(v), 3) for v in values)))
+    told["by steps: images, targets"] = trained
+    axes[2].plot(
+        [row[0] for row in trained], [row[1] for row in trained], "o-", color=COLOURS["anomalyhybrid"]
+    )
+    axes[2].axhline(draws(held["crop_paste"], "images", 24).mean(), color=COLOURS["crop_paste"])
+    axes[2].set(xlabel="training steps", title="IC-LPIPS of 24 a type; line: crop_paste", xscale="log")
+    figure.savefig(asked.out)
+    print(json.dumps(told, indent=1))
+
+
+if __name__ == "__main__":
+    main()

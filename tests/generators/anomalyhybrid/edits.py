@@ -1,0 +1,63 @@
+"""The numbers of docs/anomalyhybrid.md on what a trained painter keeps and where it follows an edit.
+
+    python tests/generators/anomalyhybrid/edits.py STORE
+
+In grey levels, mean absolute: an image rendered from its own colour, depth and edges, against a copy of one
+more of the category; and the change that a disc of other depth, or an edge drawn round that disc, makes there
+and beyond four of its radii. Of train/good, `ROWS` images a category.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from pictures import Studio, find_fit
+
+from bench.store import open_store
+
+ROWS = 12
+RADIUS = 1 / 16
+"""Of the disc, in image sides."""
+
+
+def edits(stack: np.ndarray, distance: np.ndarray) -> dict[str, np.ndarray]:
+    """The stack with its depth lifted in the disc, and with an edge round the disc."""
+    lifted, drawn = stack.copy(), stack.copy()
+    lifted[3][distance < RADIUS] -= 0.3
+    drawn[4][np.abs(distance - RADIUS) < 1 / stack.shape[1]] = 1
+    return {"ahd": lifted, "ahe": drawn}
+
+
+def row(studio: Studio, category: str) -> str:
+    views = studio.views(category)["normal"]
+    side = views.images.shape[1]
+    y, x = (np.mgrid[:side, :side] + 0.5) / side
+    distance = np.hypot(y - 0.42, x - 0.3)
+    stacks = [views.stack(number) for number in range(ROWS)]
+    colours = [np.rint(np.moveaxis(stack[:3], 0, 2) * 255) for stack in stacks]
+    copies = [np.abs(a - b).mean() for a in colours for b in colours if a is not b]
+    told = [f"{category:14s} copy {np.mean(copies):5.1f}"]
+    for decoder in ("ahd", "ahe"):
+        own = [studio.identity(stack, decoder).astype(float) for stack in stacks]
+        errors = [np.abs(made - colour).mean() for made, colour in zip(own, colours, strict=True)]
+        told.append(f"{decoder} identity {np.mean(errors):4.1f}")
+        changes = [
+            np.abs(studio.identity(edits(stack, distance)[decoder], decoder) - made).mean(axis=2)
+            for stack, made in zip(stacks, own, strict=True)
+        ]
+        there, beyond = distance < 1.3 * RADIUS, distance > 4 * RADIUS
+        inside, outside = (np.mean([change[where].mean() for change in changes]) for where in (there, beyond))
+        told.append(f"edit {inside:5.2f} there, {outside:5.3f} beyond")
+    return "; ".join(told)
+
+
+def main() -> None:
+    if len(sys.argv) != 2:
+        raise SystemExit(__doc__)
+    studio = Studio(find_fit(open_store(Path(sys.argv[1])), "anomalyhybrid"))
+    for category in studio.fit.categories:
+        print(row(studio, category), flush=True)
+
+
+if __name__ == "__main__":
+    main()
