@@ -95,9 +95,9 @@ def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore
 
 
 @njit(cache=True, nogil=True)
-def sort_keys(keys, weights):  # type: ignore[no-untyped-def]
-    """(keys uint32, weights float64) by ascending key, stable: three counting passes of 11 bits."""
-    other_keys, other_weights = np.empty_like(keys), np.empty_like(weights)
+def sort_keys(keys, values):  # type: ignore[no-untyped-def]
+    """(keys uint32, values) by ascending key, stable: three counting passes of 11 bits."""
+    other_keys, other_values = np.empty_like(keys), np.empty_like(values)
     for digit in range(3):
         shift = np.uint32(digit * DIGIT)
         starts = np.zeros((1 << DIGIT) + 1, np.int64)
@@ -108,11 +108,11 @@ def sort_keys(keys, weights):  # type: ignore[no-untyped-def]
         for i in range(keys.size):
             d = (keys[i] >> shift) & np.uint32((1 << DIGIT) - 1)
             other_keys[starts[d]] = keys[i]
-            other_weights[starts[d]] = weights[i]
+            other_values[starts[d]] = values[i]
             starts[d] += 1
         keys, other_keys = other_keys, keys
-        weights, other_weights = other_weights, weights
-    return keys, weights
+        values, other_values = other_values, values
+    return keys, values
 
 
 @njit(cache=True, nogil=True)
@@ -124,10 +124,11 @@ def _root(parent, label):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def positives_of(bits, mask, keys, weights):  # type: ignore[no-untyped-def]
-    """Keys and 1/|region| of the defect pixels of one image, in row order; returns the number of regions.
+def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def]
+    """Keys of the defect pixels of one image, in row order, and the sizes of their 8-connected regions.
 
-    bits uint32 [H, W], mask uint8 [H, W]; keys and weights [P] are filled. Regions are 8-connected.
+    bits uint32 [H, W], mask uint8 [H, W]; keys and region_sizes uint32 [P] are filled. Returns the number of
+    regions.
     """
     height, width = mask.shape
     of_pixel = np.empty(keys.size, np.int32)
@@ -164,7 +165,7 @@ def positives_of(bits, mask, keys, weights):  # type: ignore[no-untyped-def]
         of_pixel[i] = _root(parent, of_pixel[i])
         sizes[of_pixel[i]] += 1
     for i in range(found):
-        weights[i] = 1.0 / sizes[of_pixel[i]]
+        region_sizes[i] = sizes[of_pixel[i]]
     regions = 0
     for label in range(1, made + 1):
         regions += parent[label] == label

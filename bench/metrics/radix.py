@@ -42,7 +42,7 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
     threads = min(MOST_THREADS, processors())
     with ThreadPoolExecutor(threads) as pool:
         negatives = _Negatives(pool, threads)
-        keys, weights, ious, regions, pixels = [], [], [], 0, 0
+        keys, sizes, ious, regions, pixels = [], [], [], 0, 0
         for maps, masks in chunks.read(finite=not chunks.rereadable):
             bits, mask = _bits(maps), masks.view(np.uint8)
             if chunks.rereadable:
@@ -50,16 +50,17 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
                     _refuse(chunks)
             else:
                 negatives.keep(bits.ravel(), mask.ravel())
-            chunk_keys, chunk_weights, chunk_regions, chunk_ious = _positives(pool, bits, mask, per_image)
+            chunk_keys, chunk_sizes, chunk_regions, chunk_ious = _positives(pool, bits, mask, per_image)
             keys.append(chunk_keys)
-            weights.append(chunk_weights)
+            sizes.append(chunk_sizes)
             ious += chunk_ious
             regions += chunk_regions
             pixels += masks.size
         negatives.flush()
         positives = sum(map(len, keys))
         require_both_classes(positives, pixels - positives, "masks")
-        thresholds, tp, overlap = _ranked(keys, weights, regions)
+        ranked, sizes_ranked = _ranked(keys, sizes)
+        thresholds = ranked[_last_of_each(ranked)]
         if chunks.rereadable:
             again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks.read())
             negatives.partition(again, thresholds)
@@ -67,8 +68,11 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
             negatives.merge(thresholds)
         at_least, above = negatives.count(thresholds)
         del negatives  # and with it the lower bits
+    last = _last_of_each(ranked)
+    overlap = np.minimum(np.cumsum(1.0 / sizes_ranked)[last] / regions, 1.0)
+    overlap[-1] = 1.0
     fp, fp_above = at_least.astype(np.int64), above.astype(np.int64)
-    tally = Tally(_scores(thresholds), tp, fp, fp_above, positives, pixels - positives, overlap)
+    tally = Tally(_scores(thresholds), last + 1, fp, fp_above, positives, pixels - positives, overlap)
     return tally, regions, np.array(ious if per_image else [])
 
 
@@ -79,38 +83,37 @@ def _refuse(chunks: MapChunks) -> NoReturn:
     raise AssertionError("a value was not finite, and then it was")
 
 
-def _ranked(
-    keys: list[np.ndarray], weights: list[np.ndarray], regions: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(distinct keys, descending; positives at or above each; region overlap), all [T]; empties its lists."""
-    ranked, weight = np.concatenate(keys), np.concatenate(weights)
+def _ranked(keys: list[np.ndarray], sizes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """(keys, descending; size of the region of each), uint32 [P]; empties its lists."""
+    ranked, of_region = np.concatenate(keys), np.concatenate(sizes)
     keys.clear()
-    weights.clear()
-    ranked, weight = kernels.sort_keys(ranked, weight)
-    ranked, weight = ranked[::-1], weight[::-1]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
-    overlap = np.minimum(np.cumsum(weight)[last] / regions, 1.0)
-    overlap[-1] = 1.0
-    return ranked[last], last + 1, overlap
+    sizes.clear()
+    ranked, of_region = kernels.sort_keys(ranked, of_region)
+    return ranked[::-1], of_region[::-1]
+
+
+def _last_of_each(ranked: np.ndarray) -> np.ndarray:
+    """int [T]: the last place of every distinct key."""
+    return np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
 
 
 def _positives(
     pool: ThreadPoolExecutor, bits: np.ndarray, mask: np.ndarray, per_image: bool
 ) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
-    """(keys, weights, regions, best IoU of each anomalous image) of one chunk."""
-    sizes = [int(np.count_nonzero(m)) for m in mask]
-    ends = np.cumsum(sizes)
-    keys, weights = np.empty(ends[-1], np.uint32), np.empty(ends[-1])
+    """(keys, sizes of their regions, regions, best IoU of each anomalous image) of one chunk."""
+    counts = [int(np.count_nonzero(m)) for m in mask]
+    ends = np.cumsum(counts)
+    keys, sizes = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.uint32)
 
     def of_image(i: int) -> tuple[int, float]:
-        own = slice(ends[i] - sizes[i], ends[i])
-        regions = kernels.positives_of(bits[i], mask[i], keys[own], weights[own])
+        own = slice(ends[i] - counts[i], ends[i])
+        regions = kernels.positives_of(bits[i], mask[i], keys[own], sizes[own])
         if not per_image:
             return regions, 0.0
         return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), np.sort(keys[own]))
 
-    found = _spread(pool, of_image, [i for i, size in enumerate(sizes) if size])
-    return keys, weights, sum(regions for regions, _ in found), [best for _, best in found]
+    found = _spread(pool, of_image, [i for i, count in enumerate(counts) if count])
+    return keys, sizes, sum(regions for regions, _ in found), [best for _, best in found]
 
 
 class _Negatives:

@@ -66,7 +66,7 @@ STAGES: Mapping[str, Stage] = {
     "generator.sample": Stage("bench.stages.generator:sample", 1),
     "generator.cache": Stage("bench.stages.generator:cache", 1),
     "generator.ingest": Stage("bench.stages.ingest:generator", 1),
-    "features": Stage("bench.stages.features:features", 1, _FEATURES),
+    "features": Stage("bench.stages.features:features", 2, _FEATURES),
     "features.perceptual": Stage("bench.stages.features:perceptual", 1, _FEATURES),
     "generation.nearest": Stage("bench.stages.honesty:nearest", 1, _FEATURES),
     "generation.agreement": Stage("bench.stages.honesty:agreement", 1, ("scipy.ndimage",)),

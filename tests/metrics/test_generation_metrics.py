@@ -9,7 +9,7 @@ import torch
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from bench.metrics import MetricInputError, UndefinedMetricError, fid, inception_score, kid
+from bench.metrics import MetricInputError, UndefinedMetricError, fid, frechet, inception_score, kid
 
 
 def two_sets(n=23, m=17, width=8, seed=0):
@@ -160,6 +160,22 @@ def test_fid_with_fewer_images_than_features_is_the_formula_in_the_space_they_sp
     x, y = two_sets(6, 5, 40)
     basis = np.linalg.qr(np.concatenate([x, y]).astype(np.float64).T)[0]
     assert fid(x, y) == pytest.approx(fid(x @ basis, y @ basis), rel=1e-9)
+
+
+@pytest.mark.parametrize("rank", [3, 64, 200])
+def test_fid_keeps_its_digits_whether_or_not_the_squares_of_its_singular_values_do(rank):
+    rng = np.random.default_rng(rank)
+    mix = rng.normal(
+        size=(rank, 300)
+    )  # below 199 the sets lie in a plane, where squares lose half the digits
+    x, y = (rng.normal(size=(n, rank)) @ mix + shift for n, shift in ((200, 0.0), (220, 0.1)))
+    a, b = ((s - s.mean(axis=0)) / np.sqrt(len(s) - 1) for s in (x, y))
+    gap = x.mean(axis=0) - y.mean(axis=0)
+    root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
+    assert fid(x, y) == pytest.approx(gap @ gap + (a * a).sum() + (b * b).sum() - 2 * root, rel=1e-10)
+    norm, bound = frechet._nuclear_norm(a @ b.T)
+    assert abs(norm - root) <= bound
+    assert (bound > 1e-7 * root) == (rank < 199)
 
 
 def test_fid_of_a_set_with_itself_is_zero_and_it_is_symmetric():
