@@ -106,16 +106,14 @@ def _reasons(plan: Plan) -> dict[str, int]:
 
 
 def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
-    """Generators that were named and can be in no cell; and pairs that were both named and cannot be."""
-    if request.generators is None:
-        return []
-    made = {plan.nodes[key].labels.get("generator") for key in plan.goals}
-    alone = {
-        name: f"{name} was asked for by name and cannot be: {cell.reason}"
-        for cell in plan.skipped
-        if (name := cell.labels.get("generator")) and name not in made
-    }
-    if request.detectors is None:
+    """Methods that were named and can be in no cell; and pairs that were both named and cannot be."""
+    alone: dict[str, str] = {}
+    for kind, named in (("generator", request.generators), ("detector", request.detectors)):
+        made = {plan.nodes[key].labels.get(kind) for key in plan.goals}
+        for cell in plan.skipped if named is not None else ():
+            if (name := cell.labels.get(kind)) and name not in made:
+                alone[name] = f"{name} was asked for by name and cannot be: {cell.reason}"
+    if request.generators is None or request.detectors is None:
         return list(alone.values())
     possible = {
         (node.labels.get("generator"), node.labels.get("detector"))
@@ -124,6 +122,6 @@ def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
     refused = {}
     for cell in plan.skipped:
         pair = (cell.labels.get("generator"), cell.labels.get("detector"))
-        if all(pair) and pair not in possible and pair[0] not in alone:
+        if all(pair) and pair not in possible and not alone.keys() & set(pair):
             refused[pair] = f"{pair[1]} with {pair[0]} was asked for by name and cannot be: {cell.reason}"
     return [*alone.values(), *refused.values()]

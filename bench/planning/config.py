@@ -32,7 +32,7 @@ class Method:
     weights: str = ""
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
     lacking: str = ""
-    """For generators: the sentence about what this machine has not; its cells are skipped for it."""
+    """The sentence about what this machine has not; the method's cells are skipped for it."""
 
 
 @dataclass(frozen=True)

@@ -104,26 +104,20 @@ def resolve(
     )
 
 
-def what_is_missing(methods: Sequence[Method], weights: Path | None) -> list[str]:
-    """What the methods need and cannot find on this machine, a sentence each."""
-    found = []
-    for method in methods:
-        if method.adapter is not None:
-            adapter = method.adapter(method.adapter.Params(**method.params))
-            for sentence in adapter.missing(weights):
-                found.append(sentence if method.name in sentence else f"'{method.name}': {sentence}")
-    return found
-
-
-def equipped(generator: Method, weights: Path | None) -> Method:
-    """The generator with what it lacks on this machine or, lacking nothing, the digest of its weights."""
-    lacking = what_is_missing([generator], weights)
-    if lacking or generator.adapter is None:
-        return replace(generator, lacking=lacking[0] if lacking else "")
-    found = generator.adapter(generator.adapter.Params(**generator.params)).weights_digest(weights)
+def equipped(method: Method, weights: Path | None) -> Method:
+    """The method with what it lacks on this machine or, for a generator that lacks nothing, the digest of its
+    weights."""
+    if method.adapter is None:
+        return method
+    adapter = method.adapter(method.adapter.Params(**method.params))
+    for sentence in adapter.missing(weights):
+        return replace(
+            method, lacking=sentence if method.name in sentence else f"'{method.name}': {sentence}"
+        )
+    found = adapter.weights_digest(weights) if method.kind == "generator" else ""
     if not found:
-        return generator
-    return replace(generator, weights=found, params_digest=digest([dict(generator.params), found])[:16])
+        return method
+    return replace(method, weights=found, params_digest=digest([dict(method.params), found])[:16])
 
 
 def _load(kind: Kind, name: str, ingested: Mapping[str, Any]) -> type[Adapter]:

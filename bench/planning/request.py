@@ -13,7 +13,7 @@ from bench.errors import BenchError, did_you_mean
 from bench.features.identity import features_digest
 from bench.planning.config import Method, Mix, PlanConfig
 from bench.planning.ingested import ingested_methods
-from bench.planning.methods import Overrides, bare_name, equipped, resolve, what_is_missing
+from bench.planning.methods import Overrides, bare_name, equipped, resolve
 from bench.planning.prepare import PreparedData, check_rule, prepare
 from bench.planning.spec import ProtocolSpec, Scale, apply_settings, load_spec, parse_settings
 from bench.sample import CATEGORIES, SampleSpec, write
@@ -108,14 +108,12 @@ def prepare_request(
     for name in request.categories or () if request.data is None else ():
         if name not in CATEGORIES:
             raise BenchError(did_you_mean("category", name, CATEGORIES, of="sample"))
-    lacking = what_is_missing(detectors, request.weights)
-    if lacking:
-        raise BenchError(lacking[0])
     generators = tuple(equipped(generator, request.weights) for generator in generators)
+    detectors = tuple(equipped(detector, request.weights) for detector in detectors)
     weights = features_digest(request.features, request.weights)
     seeds = request.seeds or tuple(scale.seeds)
 
-    notes = [f"skipped: {generator.lacking}" for generator in generators if generator.lacking]
+    notes = [f"skipped: {method.lacking}" for method in (*generators, *detectors) if method.lacking]
     root, banner = request.data, ""
     if root is None:
         root = sample_data(store, scale, progress("rendering the sample data set"))

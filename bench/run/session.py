@@ -42,6 +42,10 @@ def prepare_session(
     for note in prepared.notes:
         say(note)
     plan, goals = make_plan(prepared.module.plan(prepared.config), prepared.about)
+    methods = (*prepared.config.generators, *prepared.config.detectors)
+    lacking = [method.lacking for method in methods if method.lacking]
+    if lacking and not any(plan.nodes[key].metrics for key in plan.goals):
+        raise BenchError(f"nothing is left to run: {'; '.join(lacking)}")
     return store, plan, goals
 
 
