@@ -284,6 +284,20 @@ def goes_on_after_an_interruption(trial: DetectorTrial) -> None:
     need(not differing, f"after an interruption at step {stop} other bytes are in {', '.join(differing)}")
 
 
+def comes_to_the_same_in_less_memory(trial: DetectorTrial) -> None:
+    """What it says that it does in less memory (`frugal`) has the same bytes there."""
+    says = trial.detector.frugal
+    need(says <= {"fit", "predict"}, f"frugal is {sorted(says)}; use fit and predict")
+    model, test = trial.fitted(), trial.test_images()
+    if "fit" in says:
+        less = trial.fit(replace(trial.context(), frugal=True))
+        need(contents(less) == contents(model), "a fit in less memory wrote other files")
+    if "predict" in says:
+        context = replace(trial.context(stage="detector.predict"), frugal=True)
+        (said,) = trial.configured().predict(model, [test], context)
+        need(_equal(said, trial.predictions(model)), "predicting in less memory gave other values")
+
+
 def leaves_global_randomness(trial: DetectorTrial) -> None:
     """Neither Python's, NumPy's nor torch's global generators are drawn from or seeded."""
     trial.fitted()  # imports first: libraries may draw when they are loaded
@@ -351,6 +365,7 @@ CHECKS: tuple[Callable[[DetectorTrial], None], ...] = (
     another_seed_differs,
     ignores_the_batch_size,
     goes_on_after_an_interruption,
+    comes_to_the_same_in_less_memory,
     leaves_global_randomness,
     predicts_anywhere_from_the_folder_alone,
 )

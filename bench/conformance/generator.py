@@ -210,6 +210,26 @@ def another_seed_differs(trial: Trial) -> None:
         )
 
 
+def comes_to_the_same_in_less_memory(trial: Trial) -> None:
+    """What it says that it does in less memory (`frugal`) has the same bytes there."""
+    says = trial.generator.frugal
+    need(says <= {"fit", "sample"}, f"frugal is {sorted(says)}; use fit and sample")
+    for request in trial.requests(range(2)):
+        data, less = trial.data(request), trial._new_folder("models")
+        contexts = [
+            replace(trial.context(stage, request.category, 0), frugal=True)
+            for stage in ("generator.fit", "generator.sample")
+        ]
+        if "fit" in says:
+            trial.configured().fit(data, less, contexts[0])
+            same = contents(less) == contents(trial.fitted(request))
+            need(same, f"a fit for {_where(request)} in less memory wrote other files")
+        if "sample" in says:
+            made = list(trial.configured().sample(trial.fitted(request), data, request, contexts[1]))
+            same = all(_equal(a, b) for a, b in zip(made, trial.samples(request), strict=True))
+            need(same, f"sampling {_where(request)} in less memory gave other images")
+
+
 def leaves_global_randomness(trial: Trial) -> None:
     """Neither Python's, NumPy's nor torch's global generators are drawn from or seeded."""
     request = trial.requests(range(2))[0]
@@ -270,6 +290,7 @@ CHECKS: tuple[Callable[[Trial], None], ...] = (
     samples_differ,
     same_seed_same_bytes,
     another_seed_differs,
+    comes_to_the_same_in_less_memory,
     leaves_global_randomness,
     yields_what_it_says,
     changes_the_mask_alone,

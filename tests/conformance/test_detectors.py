@@ -47,6 +47,7 @@ class Broken(Detector):
     task = "segmentation"
     modality = "rgb"
     scope = "dataset"
+    frugal = frozenset({"fit"})
     Params = BrokenParams
     presets = {"tiny": {}}
     params: BrokenParams
@@ -66,7 +67,7 @@ class Broken(Detector):
             except BaseException:
                 if fault != "swallows":
                     raise
-        if fault == "seed":
+        if fault == "seed" or (fault == "less" and ctx.frugal):
             means = [100.0]
         if fault == "global":
             np.random.rand()  # noqa: NPY002 - the fault to be found
@@ -100,6 +101,7 @@ FAULTS = {
     "finite": "predicts_what_its_task_says",
     "mapless": "predicts_what_its_task_says",
     "path": "same_seed_same_bytes",
+    "less": "comes_to_the_same_in_less_memory",
     "seed": "another_seed_differs",
     "batch": "ignores_the_batch_size",
     "repeats": "goes_on_after_an_interruption",
