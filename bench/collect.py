@@ -142,6 +142,9 @@ def _made_by(plan: Plan, score: Node) -> Iterator[tuple[str, str]]:
             if plan.nodes[sampled].stage == "generator.sample":
                 yield "generator.sample", sampled
                 yield "generator.fit", plan.nodes[sampled].input("model")
+                for role, key in plan.nodes[sampled].inputs:
+                    if role.startswith("derived/"):
+                        yield "generator.derive", key
     elif plan.nodes[score.input("prediction")].stage == "detector.predict":
         prediction = score.input("prediction")
         yield "detector.fit", plan.nodes[prediction].input("model")
