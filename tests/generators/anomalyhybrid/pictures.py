@@ -131,7 +131,7 @@ def depth_row(studio: Studio, category: str, defect: str, index: int) -> dict[st
     scale = open_scale(conditions_of(train, studio.fit.model))
     deepener = Painter(studio.params(), studio.fit.model / "star", 1, "cpu")
     own = np.asarray(raw[recipe.target.row])
-    depth = deepened(deepener, studio.params(), recipe, image / 255, own, scale)
+    depth = deepened(deepener, studio.params(), recipe, np.moveaxis(image, 2, 0) / 255, own, scale)
     measured = own[own != 0]
     near, far = np.percentile(measured, (0.5, 99.5))
     room = 0.3 * (far - near)
