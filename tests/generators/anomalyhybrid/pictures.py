@@ -152,6 +152,21 @@ def depth_row(studio: Studio, category: str, defect: str, index: int) -> dict[st
     }
 
 
+def decoder_row(studio: Studio, category: str, defect: str, index: int) -> dict[str, Tile]:
+    """What each decoder makes of one normal image, a, with the edges, or the depth, of the next one, b."""
+    views = studio.views(category)["normal"]
+    a, b = views.stack(index), views.stack(index + 1)
+    edges, depth = a.copy(), a.copy()
+    edges[4], depth[3] = b[4], b[3]
+    grey = np.repeat(b[3:, :, :, None], 3, axis=3)
+    tiles: dict[str, Tile] = {"a": to_bytes(a[:3]), "b": to_bytes(b[:3])}
+    for name, stack, shown in (("edges", edges, grey[1]), ("depth", depth, grey[0])):
+        tiles[f"{name} of b"] = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
+        for decoder in ("ahd", "ahe"):
+            tiles[f"{decoder.upper()}, b's {name}"] = studio.identity(stack, decoder)
+    return tiles
+
+
 def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The image at `TILE` pixels with the rim of the mask in red."""
     small = np.asarray(Image.fromarray(image).resize((TILE, TILE), Image.Resampling.LANCZOS)).copy()
@@ -184,6 +199,9 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("rows", nargs="+", help="category/defect:index")
     parser.add_argument("--depth", action="store_true", help="pairs of anomalyhybrid_star")
+    parser.add_argument(
+        "--decoders", action="store_true", help="normal images by each decoder: category/good:n"
+    )
     asked = parser.parse_args()
     name = "anomalyhybrid_star" if asked.depth else "anomalyhybrid"
     studio = Studio(find_fit(open_store(asked.store), name))
@@ -191,7 +209,7 @@ def main() -> None:
     for row in asked.rows:
         place, _, index = row.partition(":")
         category, _, defect = place.partition("/")
-        make = depth_row if asked.depth else colour_row
+        make = depth_row if asked.depth else decoder_row if asked.decoders else colour_row
         rows.append(make(studio, category, defect, int(index or 0)))
     sheet(rows).save(asked.out, optimize=True)
 
