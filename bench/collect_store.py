@@ -1,6 +1,5 @@
 """All that a store knows: the plans of every run, those that belong together as one set of results."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +10,7 @@ from bench.errors import BenchError
 from bench.planning.config import Skipped
 from bench.planning.plan import Node, Plan, load_plan
 from bench.results import Results
+from bench.run.journal import journals
 from bench.store import Store
 from bench.tasks import canonical_json
 
@@ -48,13 +48,9 @@ def plans(store: Store) -> list[Plan]:
 
 def plan_files(store: Store) -> list[Path]:
     """The file of every plan in a store, the one that was run last first."""
-    begun: dict[str, float] = {}
     folder = store.root / "runs"
-    for path in folder.glob("*.json"):
-        journal = json.loads(path.read_text())
-        if journal.get("plan"):
-            begun[journal["plan"]] = max(begun.get(journal["plan"], 0.0), journal["begun"])
-    return sorted(folder.glob("*.plan"), key=lambda path: (-begun.get(path.name, 0.0), path.name))
+    last = {journal["plan"]: place for place, journal in enumerate(journals(folder))}
+    return sorted(folder.glob("*.plan"), key=lambda path: (-last.get(path.name, -1), path.name))
 
 
 def _readable(path: Path) -> Plan | None:

@@ -50,9 +50,11 @@ def status_command(store_root: Path) -> None:
     alive = journal["ended"] is None and _runs(journal)
     if alive:
         print(f"running on {journal['host']} since {_ago(journal['begun'])}:")
-        for task in journal["running"].values():
+        for key, task in journal["running"].items():
             moved = f"{task['done']}/{task['total']} {task['note']}" if task["total"] else ""
             print(f"  {task['title']}, {_ago(task['since'])} {moved}".rstrip())
+            if why := journal.get("again", {}).get(key):
+                print(f"    {why}")
     elif journal["ended"] is None:
         print("the run was killed; the same command goes on from where it was")
     for key, node in plan.nodes.items():

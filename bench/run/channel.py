@@ -2,12 +2,13 @@
 
 import json
 import os
-import selectors
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from bench.run.lines import Lines
 
 
 class Channel:
@@ -19,7 +20,7 @@ class Channel:
         """Where its standard error goes; None: to ours."""
         self.status: int | None = None
         """Exit status of the process that ended last."""
-        self._pending = b""
+        self._lines: Lines | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -38,21 +39,20 @@ class Channel:
 
     def receive(self, timeout: float) -> list[dict[str, Any]] | None:
         """What has come after waiting at most `timeout` seconds; None where the process ended."""
-        if self._process is None or self._process.stdout is None:
+        if self._process is None or self._lines is None:
             return []
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            told = selector.select(timeout)
-        if not told and self._process.poll() is None:
+        told = self._lines.read(timeout)
+        if not told and self._process.poll() is not None:
+            told = self._lines.read(
+                0
+            )  # what it wrote last; what it started may hold its end of the pipe open
+        elif not told and self._lines.open:
             return []
-        # what it started may outlive it and hold its end of the pipe
-        chunk = os.read(self._process.stdout.fileno(), 1 << 20) if told else b""
-        if not chunk:
+        if not told:
             self.status = self._process.wait()
-            self._process, self._pending = None, b""
+            self._process = self._lines = None
             return None
-        *lines, self._pending = (self._pending + chunk).split(b"\n")
-        return [json.loads(line) for line in lines if line]
+        return [json.loads(line) for line in told]
 
     def close(self, *, kill: bool = False) -> None:
         """End the process; with `kill` at once, with whatever it is doing."""
@@ -78,6 +78,8 @@ class Channel:
             )
             if told is not None:
                 told.close()
+            assert self._process.stdout is not None
+            self._lines = Lines(self._process.stdout.fileno())
         return self._process
 
 

@@ -12,6 +12,7 @@ from bench.errors import BenchError
 from bench.run.execute import DISK_FULL, failure_of
 from bench.run.jobs import TIMED_OUT, Event, Executor, Job
 from bench.run.journal import Journal
+from bench.run.memory import can_do_with_less, how_it_was_killed, wanted_memory
 from bench.store import Leases, Store
 from bench.store.store import is_full
 from bench.tasks import Task, closure
@@ -96,6 +97,8 @@ class Driver:
         """Tasks that were killed, to be begun again when nothing else runs."""
         self._alone: set[str] = set()
         """Tasks that were begun again."""
+        self._frugal: set[str] = set()
+        """Those of them that are to do with less memory."""
 
     def run(self, goals: Sequence[Task], about: dict[str, Any]) -> Outcome:
         """Run what is missing for the goals. Returns how it went; raises BenchError where nothing can go on.
@@ -160,7 +163,7 @@ class Driver:
                     self.journal.progress(event)
                     self.view.progress(self._running[event.key], event)
                 elif self._was_killed(event):
-                    self._set_aside(event.key)
+                    self._set_aside(event)
                 elif self._end(event):
                     finish(event.key)
                 else:
@@ -214,20 +217,28 @@ class Driver:
             weights=settings.weights,
             plugins=settings.plugins,
             time_limit=settings.time_limit,
+            frugal=task.key in self._frugal,
         )
 
     def _was_killed(self, event: Event) -> bool:
         """Whether the task may do better alone: it was killed, most likely because many wanted memory."""
-        return event.exit in _KILLED and event.key not in self._alone and not self.store.done(event.key)
+        killed = event.exit in _KILLED or wanted_memory(event)
+        return killed and event.key not in self._alone and not self.store.done(event.key)
 
-    def _set_aside(self, key: str) -> None:
-        task = self._running.pop(key)
+    def _set_aside(self, event: Event) -> None:
+        key, task = event.key, self._running.pop(event.key)
         self._killed.append(key)
         self._alone.add(key)
-        self.journal.ended(key, again=True)
+        why = f"{how_it_was_killed(event)}; it is begun again when nothing else runs"
+        if wanted_memory(event) and can_do_with_less(task):
+            self._frugal.add(key)
+            why += ", in less memory"
+        elif wanted_memory(event):
+            why += ", as before: its method knows no way to the same result in less memory"
+        self.journal.ended(key, again=why)
         self.leases.release(key)
         self.view.ended(task, None, again=True)
-        self.view.say(f"{task.title}: its process was killed; it is begun again when nothing else runs")
+        self.view.say(f"{task.title}: {why}")
 
     def _end(self, event: Event) -> bool:
         """Take note that a task ended; whether it is done."""
@@ -250,18 +261,20 @@ class Driver:
 
     def _reason(self, task: Task, event: Event) -> str:
         failure = self.store.failure(event.key)
+        again = ""
+        if event.key in self._alone and (event.exit < 0 or wanted_memory(event)):
+            less = ", in less memory" if event.key in self._frugal else ""
+            did = "was killed" if event.exit < 0 else "found none"
+            again = f"; it {did} again when it ran alone{less}"
         if event.exit > 0 and failure is not None:
+            if again:
+                failure["error"] += again
+                self.store.record_failure(event.key, failure)
             return failure["error"]
         if event.exit == TIMED_OUT:
             why = f"it was stopped at its time limit of {self.settings.time_limit:g} s"
         elif event.exit < 0:
-            name = signal.Signals(-event.exit).name
-            wants = {
-                "SIGKILL": ", most likely for want of memory",
-                "SIGBUS": ", most likely for want of disk space",
-            }
-            why = f"its process was killed by {name}{wants.get(name, '')}"
-            why += "; it was killed again when it ran alone" if event.key in self._alone else ""
+            why = how_it_was_killed(event) + again
         else:
             why = f"its process ended with status {event.exit}"
         log = self.store.log_of_killed(event.key)

@@ -16,7 +16,8 @@ from typing import Any
 from bench.context import Context
 from bench.errors import BenchError
 from bench.registry import adapter_id, load_plugins
-from bench.run.jobs import Job
+from bench.run.jobs import OUT_OF_MEMORY, Job
+from bench.run.memory import is_want_of_memory
 from bench.stages import STAGES, Inputs, Stage, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full
@@ -56,7 +57,7 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
             traceback.print_exc()
             sys.stderr.flush()
             store.record_failure(job.key, failure_of(error, job.definition, log.read_text(errors="replace")))
-            return FAILED
+            return OUT_OF_MEMORY if is_want_of_memory(error) else FAILED
 
 
 def _of_a_full_disk(error: BaseException) -> bool:
@@ -69,6 +70,8 @@ def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any
     """What is kept of a failed task."""
     message = str(error) or type(error).__name__
     told = message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}"
+    if is_want_of_memory(error):
+        told = f"it found no more memory ({message.splitlines()[0]})"
     if "CUDA error" in message:
         # torch adds lines of advice for people who debug kernels
         told = f"the GPU failed ({message.splitlines()[0]}); see nvidia-smi, then run the same command again"
@@ -100,6 +103,7 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
         scratch=scratch,
         weights=Path(job.weights) if job.weights else None,
         deadline=None if job.time_limit is None else time.monotonic() + job.time_limit,
+        frugal=job.frugal,
         progress=_throttled(tell),
         log=logging.getLogger("bench"),
     )

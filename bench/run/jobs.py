@@ -21,6 +21,8 @@ class Job:
     plugins: tuple[str, ...] = ()
     time_limit: float | None = None
     """Seconds after which the task is stopped."""
+    frugal: bool = False
+    """Whether the task is to do with less memory, where its method can."""
 
     @property
     def name(self) -> str:
@@ -31,6 +33,8 @@ class Job:
         return asdict(self)
 
 
+OUT_OF_MEMORY = 5
+"""Exit status of a task in which an allocation failed."""
 TIMED_OUT = 124
 """Exit status of a task that was stopped at its time limit, as of the command `timeout`."""
 
@@ -46,6 +50,10 @@ class Event:
     note: str = ""
     exit: int = 0
     """Exit status of the task's process; negative: the signal that ended it."""
+    peak: int = 0
+    """Bytes of memory that the process had at most, 0 where that is unknown."""
+    starved: bool = False
+    """Whether the system killed a process for want of memory while the task ran, and this one was killed."""
 
 
 class Executor(Protocol):

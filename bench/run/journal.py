@@ -31,18 +31,21 @@ class Journal:
             **about,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "number": 1 + max((held.get("number", 0) for held in journals(self.path.parent)), default=0),
             "begun": time.time(),
             "ended": None,
             "todo": todo,
             "finished": 0,
             "running": {},
+            "again": {},
             "failed": {},
             "blocked": {},
         }
         self._write(now=True)
 
     def started(self, key: str, title: str) -> None:
-        self.state["running"][key] = {"title": title, "since": time.time(), "done": 0, "total": 0, "note": ""}
+        now = {"title": title, "since": time.time(), "done": 0, "total": 0, "note": ""}
+        self.state["running"][key] = now
         self._write()
 
     def progress(self, event: Event) -> None:
@@ -51,10 +54,13 @@ class Journal:
             running.update(done=event.done, total=event.total, note=event.note)
             self._write()
 
-    def ended(self, key: str, *, again: bool = False) -> None:
-        """The task runs no more; `again`: it is not finished, and will be begun once more."""
+    def ended(self, key: str, *, again: str = "") -> None:
+        """The task runs no more; `again`: why it is not finished, and will be begun once more."""
         self.state["running"].pop(key, None)
-        self.state["finished"] += not again
+        if again:
+            self.state["again"][key] = again
+        else:
+            self.state["finished"] += 1
         self._write()
 
     def end(self, failed: Mapping[str, str], blocked: Mapping[str, str]) -> None:
@@ -71,8 +77,14 @@ class Journal:
                     raise
 
 
-def newest_journal(folder: Path) -> dict[str, Any] | None:
-    """The journal of the last `bench run` that began, or None."""
+def journals(folder: Path) -> list[dict[str, Any]]:
+    """The journals of the runs that planned something, in the order in which they began: by their numbers,
+    since the clock may have been set back between them."""
     held = [json.loads(path.read_text()) for path in folder.glob("*.json")]
     runs = [journal for journal in held if journal.get("plan")]
-    return max(runs, key=lambda journal: journal["begun"], default=None)
+    return sorted(runs, key=lambda journal: (journal.get("number", 0), journal["begun"]))
+
+
+def newest_journal(folder: Path) -> dict[str, Any] | None:
+    """The journal of the last `bench run` that began, or None."""
+    return next(reversed(journals(folder)), None)

@@ -59,4 +59,5 @@ def event_of(message: dict[str, Any]) -> Event:
     if message["kind"] == "progress":
         done, total, note = message["told"]
         return Event("progress", message["key"], done, total, note)
-    return Event("ended", message["key"], exit=message["exit"])
+    peak, starved = message.get("peak", 0), message.get("starved", False)
+    return Event("ended", message["key"], exit=message["exit"], peak=peak, starved=starved)

@@ -8,7 +8,7 @@ interpreter.
 
 import json
 import os
-import select
+import signal
 import socket
 import sys
 import threading
@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run.jobs import Job
+from bench.run.lines import Lines
 from bench.run.local import LocalExecutor
 from bench.store.environment import environment
 
@@ -87,42 +88,22 @@ def serve() -> None:
     """Take jobs until standard input closes."""
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
-    lines = _Lines()
-    first = lines.next_line()
-    if first is None:
+    lines = Lines(0)
+    told: list[bytes] = []
+    while lines.open and not told:
+        told = lines.read(1.0)
+    if not told:
         return
+    first, *jobs = told
     hello = Hello(**json.loads(first))
     cluster = _Cluster(hello, channel)
     cluster.check_nodes()
     while lines.open:
-        for line in lines.waiting(0.0 if cluster.busy else 0.2):
+        for line in jobs:
             cluster.begin(json.loads(line))
         cluster.look(0.1)
+        jobs = lines.read(0.0 if cluster.busy else 0.2)
     os._exit(0)
-
-
-class _Lines:
-    """Standard input in lines."""
-
-    def __init__(self) -> None:
-        self.open = True
-        self._pending = b""
-
-    def waiting(self, timeout: float) -> list[bytes]:
-        ready, _, _ = select.select([0], [], [], timeout)
-        if not ready:
-            return []
-        chunk = os.read(0, 1 << 20)
-        self.open = bool(chunk)
-        *lines, self._pending = (self._pending + chunk).split(b"\n")
-        return [line for line in lines if line]
-
-    def next_line(self) -> bytes | None:
-        while self.open:
-            if lines := self.waiting(1.0):
-                self._pending = b"\n".join([*lines[1:], self._pending])
-                return lines[0]
-        return None
 
 
 class _Cluster:
@@ -219,6 +200,9 @@ class _Cluster:
 
     def _lost(self, job: dict[str, Any], error: Exception) -> None:
         key = job["job"]["key"]
+        if isinstance(error, self.ray.exceptions.OutOfMemoryError):  # Ray's own guard of a node's memory
+            self.say({"kind": "ended", "key": key, "exit": -signal.SIGKILL, "starved": True})
+            return
         self.tries[key] = self.tries.get(key, 1) + 1
         why = str(error).strip().splitlines()[0]
         if self.tries[key] > TRIES:
@@ -308,5 +292,6 @@ def _perform(job: dict[str, Any], needs: dict[str, Any]) -> Iterator[dict[str, A
                 told = (event.done, event.total, event.note)
                 yield {"kind": "progress", "key": event.key, "told": told}
             elif event.key == job["key"]:
-                yield {"kind": "ended", "key": event.key, "exit": event.exit}
+                end = {"exit": event.exit, "peak": event.peak, "starved": event.starved}
+                yield {"kind": "ended", "key": event.key, **end}
                 return

@@ -9,12 +9,11 @@ Jobs come as JSON lines on standard input; progress and ends go out as JSON line
 import ctypes
 import json
 import os
-import select
 import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -22,6 +21,8 @@ from typing import Any
 from bench import registry
 from bench.errors import BenchError
 from bench.run.jobs import TIMED_OUT, Job
+from bench.run.lines import Lines
+from bench.run.memory import kills_for_memory
 from bench.run.processes import end, lead
 from bench.stages import STAGES
 
@@ -36,6 +37,8 @@ class _Child:
     stop: float | None
     """When its time is over."""
     late: bool = False
+    kills: int = field(default_factory=kills_for_memory)
+    """Processes that the system had killed for want of memory when this one began."""
 
 
 def serve() -> None:
@@ -52,19 +55,13 @@ def serve() -> None:
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
     warm: set[str] = set()
-    pending = b""
-    open_input = True
-    while open_input:
-        ready, _, _ = select.select([0], [], [], 0.02 if running else 0.5)
-        if ready:
-            chunk = os.read(0, 1 << 20)
-            open_input = bool(chunk)
-            *lines, pending = (pending + chunk).split(b"\n")
-            for line in lines:
-                job = Job(**json.loads(line))
-                _warm(job, warm)
-                stop = None if job.time_limit is None else time.monotonic() + job.time_limit
-                running[_fork(job, channel)] = _Child(job, stop)
+    jobs = Lines(0)
+    while jobs.open:
+        for line in jobs.read(0.02 if running else 0.5):
+            job = Job(**json.loads(line))
+            _warm(job, warm)
+            stop = None if job.time_limit is None else time.monotonic() + job.time_limit
+            running[_fork(job, channel)] = _Child(job, stop)
         _reap(running, channel)
         for pid, child in running.items():
             if child.stop is not None and not child.late and time.monotonic() > child.stop:
@@ -123,7 +120,7 @@ def _die_with(parent: int, number: int) -> None:
 
 def _reap(running: dict[int, _Child], channel: int) -> None:
     while running:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        pid, status, usage = os.wait4(-1, os.WNOHANG)
         if pid == 0:
             return
         child = running.pop(pid)
@@ -132,7 +129,9 @@ def _reap(running: dict[int, _Child], channel: int) -> None:
             end(child.job.name, pid)  # what it started may go on without it
         if child.late and ended == -signal.SIGKILL:
             ended = TIMED_OUT
-        _say(channel, {"kind": "ended", "key": child.job.key, "exit": ended})
+        starved = ended == -signal.SIGKILL and kills_for_memory() > child.kills
+        told = {"kind": "ended", "key": child.job.key, "exit": ended}
+        _say(channel, {**told, "peak": usage.ru_maxrss * 1024, "starved": starved})
 
 
 def _say(channel: int, message: dict[str, Any]) -> None:

@@ -42,6 +42,11 @@ class Manifest:
     host: str = ""
     commit: str = ""
 
+    @property
+    def bytes(self) -> int:
+        """Of all files of the payload."""
+        return sum(file["size"] for file in self.files.values())
+
 
 class Store:
     """A store folder. Open one with `open_store`."""
@@ -118,6 +123,10 @@ class Store:
         )
         (aside / "task.json").write_text(json.dumps(definition, sort_keys=True, indent=1))
         (aside / "manifest.json").write_text(json.dumps(asdict(manifest), sort_keys=True, indent=1))
+        return manifest if self.place(aside, key) else self.manifest(key)
+
+    def place(self, aside: Path, key: str) -> bool:
+        """Sync a finished folder and rename it into place; false where a done task was there first."""
         for path in [*aside.rglob("*"), aside]:
             sync(path)
         final = self.folder(key)
@@ -128,13 +137,15 @@ class Store:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
                 raise
             if self.done(key):
-                return self.manifest(key)
-            self.remove(key)  # what is left of a task whose manifest was deleted
+                return False
+            self.remove(
+                key
+            )  # what is left of a task whose manifest was deleted, or whose payload was dropped
             aside.rename(final)
         sync(final.parent)
         self.clear_failure(key)
         shutil.rmtree(self.scratch(key), ignore_errors=True)
-        return manifest
+        return True
 
     def remove(self, key: str) -> None:
         """Take a task out of the store, whole even if this process is killed meanwhile."""

@@ -31,12 +31,12 @@ def forecast(store: Store, todo: Iterable[Task]) -> Forecast:
         kind = _kind(definition["stage"], definition["adapter"])
         if kind in wanted:
             manifest = store.manifest(key)
-            size = sum(file["size"] for file in manifest.files.values())
-            measured.setdefault(kind, []).append((manifest.seconds, manifest.gpu_seconds, size))
-    cost = {
+            cost = (manifest.seconds, manifest.gpu_seconds, manifest.bytes)
+            measured.setdefault(kind, []).append(cost)
+    costs = {
         kind: tuple(median(column) for column in zip(*rows, strict=True)) for kind, rows in measured.items()
     }
-    known = [cost[kind] for task in tasks if (kind := _kind(task.stage, task.adapter)) in cost]
+    known = [costs[kind] for task in tasks if (kind := _kind(task.stage, task.adapter)) in costs]
     seconds, gpu_seconds, sizes = (sum(column) for column in zip(*known, strict=True)) if known else (0, 0, 0)
     return Forecast(
         seconds=max(0.0, seconds - gpu_seconds),

@@ -42,8 +42,7 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
     for key in store.keys():  # noqa: SIM118 - a store is no dict
         stage = store.definition(key)["stage"]
         if stage in stages and key not in needed and not leases.live(key):
-            size = sum(file["size"] for file in store.manifest(key).files.values())
-            found.append(Garbage(key, stage, size))
+            found.append(Garbage(key, stage, store.manifest(key).bytes))
     return found
 
 

@@ -5,13 +5,11 @@ only if every input it was made from has, here, the bytes it was made from; the 
 """
 
 import shutil
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError
 from bench.store import Store
-from bench.store.store import sync
 
 
 @dataclass
@@ -41,7 +39,9 @@ def merge(store: Store, other: Store) -> Merged:
             (store.done(used) or store.dropped(used)) and store.manifest(used).content == content
             for used, content in manifest.inputs.items()
         ):
-            _copy(store, other, key)
+            with store.writing(key) as aside:
+                shutil.copytree(other.folder(key), aside, dirs_exist_ok=True)
+                store.place(aside, key)
             found.taken.append(key)
         else:
             found.apart.append(key)
@@ -51,20 +51,6 @@ def merge(store: Store, other: Store) -> Merged:
             if path.is_file() and not target.exists():
                 shutil.copyfile(path, target)
     return found
-
-
-def _copy(store: Store, other: Store, key: str) -> None:
-    aside = store.root / "tmp" / f"{key}.{uuid.uuid4().hex[:8]}"
-    shutil.copytree(other.folder(key), aside)
-    for path in [*aside.rglob("*"), aside]:
-        sync(path)
-    final = store.folder(key)
-    final.parent.mkdir(exist_ok=True)
-    if final.exists():
-        store.remove(key)  # what `gc` left of it
-    aside.rename(final)
-    sync(final.parent)
-    store.clear_failure(key)
 
 
 def _inputs_first(other: Store) -> Iterator[str]:

@@ -117,16 +117,17 @@ def damage(path: Path, rng: random.Random, *, truncate: bool) -> None:
     path.write_bytes(whole[:at] + bytes([whole[at] ^ (1 << rng.randrange(8))]) + whole[at + 1 :])
 
 
-BACKWARDS = """
+CLOCK = """
 import itertools, time
 real, calls = time.time, itertools.count()
-time.time = lambda: real() - 60 * next(calls)
+time.time = lambda: real() + {} * next(calls)
 """
-"""A clock that goes back a minute each time that it is read."""
+"""A clock that is set each time that it is read."""
 
 
-def test_a_clock_that_is_set_back_and_files_of_the_future_change_nothing(
-    tmp_path: Path, runs: Any, quiet: Any
+@pytest.mark.parametrize("seconds", [-60, 3600], ids=["back", "forward"])
+def test_a_clock_that_is_set_and_files_of_the_future_change_nothing(
+    seconds: int, tmp_path: Path, runs: Any, quiet: Any
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(quiet[0], store)
@@ -138,7 +139,7 @@ def test_a_clock_that_is_set_back_and_files_of_the_future_change_nothing(
     for path in [store, *store.rglob("*")]:
         os.utime(path, (future, future))
     (tmp_path / "clock").mkdir()
-    (tmp_path / "clock" / "sitecustomize.py").write_text(BACKWARDS)
+    (tmp_path / "clock" / "sitecustomize.py").write_text(CLOCK.format(seconds))
     paths = os.pathsep.join([str(tmp_path / "clock"), os.environ.get("PYTHONPATH", "")])
     told = runs.to_the_end(store, "--time-limit", "300", PYTHONPATH=paths)
     assert "FAILED" not in told

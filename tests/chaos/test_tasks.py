@@ -132,8 +132,11 @@ def test_a_task_that_was_killed_for_want_of_memory_is_begun_again_alone(hurt: Hu
     again = hurt.tasks["want-memory-once"]
     assert hurt.store.done(again.key)
     assert hurt.view.begun.count("want-memory-once") == 2
-    told = f"{again.title}: its process was killed; it is begun again when nothing else runs"
-    assert told in hurt.view.said
+    told = [said for said in hurt.view.said if said.startswith(f"{again.title}: its process was killed")]
+    assert len(told) == 2  # the other is killed again
+    for said in told:
+        assert "by SIGKILL, most likely for want of memory (it had 0." in said
+        assert "GB); it is begun again when nothing else runs, as before: its method knows no way" in said
     second = hurt.lines.index([line for line in hurt.lines if line.startswith("begin want-memory-once")][1])
     assert hurt.lines[second + 1].startswith("end want-memory-once")
     assert sum(line.startswith("end write") for line in hurt.lines[:second]) == 4
@@ -142,10 +145,9 @@ def test_a_task_that_was_killed_for_want_of_memory_is_begun_again_alone(hurt: Hu
 def test_a_task_that_wants_too_much_memory_alone_fails_with_the_reason(hurt: Hurt) -> None:
     task = hurt.tasks["want-memory"]
     assert hurt.view.begun.count("want-memory") == 2
-    assert hurt.outcome.failed[task.key] == (
-        "its process was killed by SIGKILL, most likely for want of memory; "
-        "it was killed again when it ran alone"
-    )
+    told = hurt.outcome.failed[task.key]
+    assert told.startswith("its process was killed by SIGKILL, most likely for want of memory (it had 0.")
+    assert told.endswith("GB); it was killed again when it ran alone")
     assert hurt.failures["want-memory"]["error"] == hurt.outcome.failed[task.key]
 
 
@@ -167,8 +169,13 @@ def test_a_gpu_that_is_lost_is_told_as_that_and_the_same_command_goes_on(hurt: H
 
 
 def test_a_task_that_wants_too_much_gpu_memory_says_so(hurt: Hurt) -> None:
-    told = hurt.outcome.failed[hurt.tasks["run-out-of-gpu-memory"].key]
-    assert told.startswith("RuntimeError: CUDA out of memory. Tried to allocate")
+    task = hurt.tasks["run-out-of-gpu-memory"]
+    assert hurt.outcome.failed[task.key] == (
+        "it found no more memory (CUDA out of memory. Tried to allocate 20.00 GiB.); "
+        "it found none again when it ran alone"
+    )
+    assert hurt.failures["run-out-of-gpu-memory"]["error"] == hurt.outcome.failed[task.key]
+    assert hurt.view.begun.count("run-out-of-gpu-memory") == 2
 
 
 def test_what_a_task_leaves_behind_is_ended_with_it(hurt: Hurt) -> None:

@@ -115,7 +115,7 @@ def test_a_failure_blocks_what_rests_on_it_and_nothing_else(endings: Endings) ->
         ("fail", "ValueError: no convergence", "Traceback"),
         ("exit", "SystemExit: 3", "fitting, which exit"),
         ("vanish", "its process ended with status 9", ""),
-        ("allocate", "MemoryError: Unable to allocate", "fitting, which allocate"),
+        ("allocate", "it found no more memory (Unable to allocate", "fitting, which allocate"),
         ("print", "RuntimeError: printed enough", "the end"),
         ("die", "its process was killed by SIGKILL, most likely for want of memory", "fitting, which die"),
     ],

@@ -104,11 +104,10 @@ def test_a_cluster_makes_what_a_machine_makes(
     goals = [fit("write", seed=seed) for seed in range(4)]
     outcome, _ = on_ray([*goals, fit("fail"), fit("die")], gpu_share=0.5)
     assert outcome.ran == 6
-    assert sorted(outcome.failed.values()) == [
-        "ValueError: no convergence",
-        "its process was killed by SIGKILL, most likely for want of memory; it was killed again when it ran "
-        "alone",
-    ]
+    failed, died = sorted(outcome.failed.values())
+    assert failed == "ValueError: no convergence"
+    assert died.startswith("its process was killed by SIGKILL, most likely for want of memory (it had ")
+    assert died.endswith(" GB); it was killed again when it ran alone")
     local = open_store(tmp_path / "local", create=True)
     drive(local, goals)
     for key in closure(goals):
