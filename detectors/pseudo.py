@@ -19,6 +19,9 @@ Size = tuple[int, int]
 Textures = Callable[[Size, np.random.Generator], np.ndarray]
 """Draws a texture of a size (H, W), uint8 [H, W, 3]."""
 
+GAINS, OFFSETS = (0.3, 1.5), (-40.0, 40.0)
+"""Of an image that is relit: the factor, and what is added in grey levels."""
+
 
 class TextureParams(Params):
     """Where the textures of pseudo-anomalies come from."""
@@ -30,6 +33,13 @@ class TextureParams(Params):
     )
     procedural: tuple[str, ...] = Field(
         default=tuple(FIELDS), min_length=1, description="which of the built-in textures are drawn from"
+    )
+    own: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of pseudo-anomalies made of the image itself, shifted and relit, rather than with "
+        "a texture; foreign textures alone teach short trainings to find foreign textures, not defects",
     )
     keep_grey: bool = Field(
         default=False,
@@ -60,6 +70,28 @@ def texture_source(params: TextureParams, weights: Path | None) -> Textures:
     if problem:
         raise BenchError(problem)
     return lambda size, rng: photograph(photographs[int(rng.integers(len(photographs)))], size)
+
+
+def material(
+    image: np.ndarray,
+    params: TextureParams,
+    foreign: Callable[[], np.ndarray],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """What a pseudo-anomaly in `image` is painted with, uint8 [H, W, 3]: what `foreign` draws, or the image
+    itself in a share `own` of draws."""
+    if params.own and rng.random() < params.own:
+        return relit(image, rng)
+    return toned(foreign(), image, params.keep_grey)
+
+
+def relit(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The image uint8 [H, W, 3], shifted around its borders, darker or lighter: CutPaste's idea (Li et al.,
+    CVPR 2021) under any mask."""
+    shift = tuple(int(rng.integers(side)) for side in image.shape[:2])
+    gain, offset = rng.uniform(*GAINS), rng.uniform(*OFFSETS)
+    moved = np.roll(image, shift, axis=(0, 1)).astype(np.float32)
+    return np.clip(np.rint(gain * moved + offset), 0, 255).astype(np.uint8)
 
 
 def toned(texture: np.ndarray, image: np.ndarray, keep_grey: bool) -> np.ndarray:

@@ -27,6 +27,9 @@ from detectors.supervised import BatchSize, LearningRate, Loss, Schedule
 class DraemParams(TextureParams):
     """The released code's values, at 256 x 256."""
 
+    size: int | None = Field(
+        default=None, ge=32, description="side that images are resized to; None: as the protocol gives them"
+    )
     reconstructive_width: int = Field(
         default=128, ge=1, description="channels of the first level of the reconstructive sub-network"
     )
@@ -46,6 +49,11 @@ class DraemParams(TextureParams):
     decay: float = Field(default=DECAY, gt=0, le=1, description="the factor at each milestone of multistep")
     loss: Loss = "focal"
     focal_gamma: float = Field(default=2.0, ge=0, description="focusing exponent of the focal loss")
+    separate: bool = Field(
+        default=False,
+        description="whether the loss of the map stops short of the reconstructive sub-network; in the paper "
+        "it trains both, which takes thousands of steps before anything is restored",
+    )
     confidence_cutoff: float | None = Field(
         default=None,
         ge=0,

@@ -11,10 +11,11 @@ import numpy as np
 from PIL import Image
 
 from bench.adapters import Batch
+from bench.data.images import resize_image, resize_mask
 from bench.textures.perlin import perlin_mask
 from bench.textures.photographs import augmented
 from detectors.draem import DraemParams
-from detectors.pseudo import Textures, painted, toned
+from detectors.pseudo import Textures, material, painted
 
 
 class Examples(NamedTuple):
@@ -59,9 +60,22 @@ def pseudo_anomaly(
     """
     size = image.shape[:2]
     mask = perlin_mask(size, rng, octaves=params.octaves, threshold=params.threshold)
-    texture = augmented(textures(size, rng), rng, params.operations)
+    texture = material(image, params, lambda: augmented(textures(size, rng), rng, params.operations), rng)
     beta = rng.uniform(0, params.opacity) if params.opacity else 0.0
-    return painted(image, toned(texture, image, params.keep_grey), mask, beta), mask
+    return painted(image, texture, mask, beta), mask
+
+
+def resized(batch: Batch, side: int | None) -> Batch:
+    """The batch with images, bases and masks of `side` pixels, or as it is where that is None."""
+    if side is None or batch.images.shape[1] == side:
+        return batch
+    assert batch.base is not None
+    assert batch.masks is not None
+    return batch._replace(
+        images=np.stack([resize_image(image, side) for image in batch.images]),
+        base=np.stack([resize_image(image, side) for image in batch.base]),
+        masks=np.stack([resize_mask(mask, side) for mask in batch.masks]),
+    )
 
 
 def turned(array: np.ndarray, angle: float, resampling: Image.Resampling) -> np.ndarray:

@@ -38,10 +38,14 @@ class Reconstruction(nn.Module):
 
 
 class DraemNetwork(nn.Module):
-    """Images in [0, 1], (B, 3, H, W), to what they should look like, alike, and logits (B, 2, H, W)."""
+    """Images in [0, 1], (B, 3, H, W), to what they should look like, alike, and logits (B, 2, H, W).
 
-    def __init__(self, reconstructive_width: int, discriminative_width: int) -> None:
+    No gradient of the logits reaches what restores the images where the two are `separate`.
+    """
+
+    def __init__(self, reconstructive_width: int, discriminative_width: int, separate: bool = False) -> None:
         super().__init__()
+        self.separate = separate
         self.reconstruct = Reconstruction(reconstructive_width)
         self.discriminate = DraemSubnetwork(channels=6, base_width=discriminative_width)
 
@@ -49,5 +53,6 @@ class DraemNetwork(nn.Module):
         height, width = images.shape[-2:]
         padded = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE), mode="replicate")
         clean = self.reconstruct(padded)
-        logits = self.discriminate(torch.cat((clean, padded), dim=1))
+        shown = clean.detach() if self.separate else clean
+        logits = self.discriminate(torch.cat((shown, padded), dim=1))
         return clean[..., :height, :width].float(), logits[..., :height, :width].float()

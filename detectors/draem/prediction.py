@@ -13,6 +13,7 @@ from torch import Tensor
 
 from bench.adapters import Batch, Prediction
 from bench.context import Context
+from bench.data.images import resize_image
 from detectors.draem import DraemParams
 from detectors.draem.network import DraemNetwork
 
@@ -28,12 +29,19 @@ def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Pred
     kind = torch.device(ctx.device).type
     for batch in images:
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=params.precision == "bf16"):
-            logits = network(to_input(batch.images, ctx.device))[1]
-            maps = torch.softmax(logits, dim=1)[:, 1]  # (B, H, W)
-            prediction = Prediction(
-                score=image_scores(maps, params.score_window).cpu().numpy(), amap=maps.cpu().numpy()
-            )
+            height, width = batch.images.shape[1:3]
+            logits = network(to_input(_seen(batch.images, params.size), ctx.device))[1]
+            maps = torch.softmax(logits, dim=1)[:, 1]
+            scores = image_scores(maps, params.score_window)
+            if params.size is not None:
+                maps = F.interpolate(maps[:, None], (height, width), mode="bilinear")[:, 0]
+            prediction = Prediction(score=scores.cpu().numpy(), amap=maps.cpu().numpy())
         yield prediction
+
+
+def _seen(images: np.ndarray, side: int | None) -> np.ndarray:
+    """Images uint8 [B, H, W, 3] as the network sees them, `side` pixels high and wide."""
+    return images if side is None else np.stack([resize_image(np.asarray(each), side) for each in images])
 
 
 def to_input(images: np.ndarray, device: str) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor
 from bench.adapters import DetectorSplit
 from bench.context import Context
 from detectors.determinism import deterministic
-from detectors.draem.examples import Examples, examples
+from detectors.draem.examples import Examples, examples, resized
 from detectors.draem.losses import map_loss, reconstruction_loss
 from detectors.draem.network import DraemNetwork
 from detectors.draem.prediction import to_input
@@ -34,7 +34,7 @@ def train(adapter: Draem, data: DetectorSplit, out: Path, ctx: Context) -> None:
     epoch = -(-(params.epoch_size or data.count("normal")) // params.batch_size)
     with deterministic(ctx.device):
         with ctx.torch_stream("init"):
-            network = DraemNetwork(params.reconstructive_width, params.discriminative_width)
+            network = DraemNetwork(params.reconstructive_width, params.discriminative_width, params.separate)
         network.to(torch.device(ctx.device)).to(memory_format=torch.channels_last)
         steps = _Steps(adapter, data, network, epoch, ctx)
         out.mkdir(parents=True, exist_ok=True)
@@ -105,7 +105,8 @@ class _Steps:
 
     def _draw(self, stream: str, index: int) -> Examples:
         size = self.params.batch_size
-        batch = self.data.draw(self.ctx.rng(stream, index), size, with_base=True)
+        drawn = self.data.draw(self.ctx.rng(stream, index), size, with_base=True)
+        batch = resized(drawn, self.params.size)
         # A stream an example: what is drawn for one cannot shift with what its neighbours are.
         return examples(
             batch,

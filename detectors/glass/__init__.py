@@ -64,8 +64,13 @@ class GlassParams(BackboneParams, TextureParams):
     hypothesis: Literal["hypersphere", "manifold"] = Field(
         default="hypersphere",
         description="where anomalies are looked for. hypersphere: between one and two radii from the centre, "
-        "local ones between two and four; manifold: between 0.5 and 1 from their own normal features. The "
+        "local ones between two and four; manifold: at a `distance` from their own normal features. The "
         "released code has one or the other a category",
+    )
+    distance: tuple[float, float] = Field(
+        default=(0.5, 1.0),
+        description="least and largest distance from its normal feature that an anomaly is held at, under "
+        "manifold",
     )
     radius: float = Field(
         default=0.75, gt=0, lt=1, description="the radius is this quantile of the normals' distances"
@@ -88,9 +93,11 @@ class GlassParams(BackboneParams, TextureParams):
     )
 
     @model_validator(mode="after")
-    def _opacities_are_a_range(self) -> GlassParams:
+    def _ranges_are_ranges(self) -> GlassParams:
         if not 0 <= self.opacity_range[0] <= self.opacity_range[1] <= 1:
             raise ValueError(f"opacity_range {self.opacity_range} is no range within 0 and 1")
+        if not 0 <= self.distance[0] <= self.distance[1]:
+            raise ValueError(f"distance {self.distance} is no range of distances")
         return self
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageOps
 from bench.textures.perlin import perlin_mask
 from bench.textures.photographs import Operation, augmented, autocontrast, equalize, rotate
 from detectors.glass import GlassParams
-from detectors.pseudo import Textures, painted, toned
+from detectors.pseudo import Textures, material, painted
 
 
 def contrast(image: Image.Image, rng: np.random.Generator) -> Image.Image:
@@ -63,8 +63,8 @@ def local_anomaly(
     """The image uint8 [H, W, 3] with a texture laid in, and where, bool [H, W], never empty."""
     size = image.shape[:2]
     mask = local_mask(size, params, rng)
-    texture = toned(
-        augmented(textures(size, rng), rng, params.operations, OPERATIONS), image, params.keep_grey
+    texture = material(
+        image, params, lambda: augmented(textures(size, rng), rng, params.operations, OPERATIONS), rng
     )
     return painted(image, texture, mask, opacity(params, rng)), mask
 

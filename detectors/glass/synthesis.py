@@ -11,8 +11,6 @@ from torch import Tensor
 from detectors.glass import GlassParams
 
 TINY = 1e-10
-MANIFOLD = (0.5, 1.0)
-"""Distances to a normal feature between which its anomaly stays, under the manifold hypothesis."""
 
 
 def ascended(points: Tensor, gradient: Tensor, rate: float) -> Tensor:
@@ -55,7 +53,7 @@ def global_anomalies(
             if params.hypothesis == "hypersphere":
                 points = truncated(points, centres, radius, 2 * radius)
             else:
-                points = truncated(points, normal, *MANIFOLD)
+                points = truncated(points, normal, *params.distance)
     return points, *_both(normal, points, discriminate)
 
 

@@ -15,7 +15,7 @@ from bench.conformance.detector import blob_split
 from bench.errors import BenchError
 from bench.streams import stream
 from detectors.draem import Draem, DraemParams
-from detectors.draem.examples import examples, pseudo_anomaly
+from detectors.draem.examples import examples, pseudo_anomaly, resized
 from detectors.draem.losses import map_loss, reconstruction_loss, ssim
 from detectors.draem.network import DraemNetwork
 from detectors.draem.prediction import image_scores
@@ -76,6 +76,21 @@ def test_a_texture_is_grey_where_the_image_is_grey_if_asked() -> None:
     assert (coloured != coloured[..., :1]).any()
 
 
+def test_the_image_itself_can_take_the_place_of_a_texture(blobs: DetectorSplit) -> None:
+    options = OWN.model_copy(update={"own": 1.0, "threshold": -0.5, "opacity": 0.0})
+    image = np.asarray(blobs.normal["stripe"].images[0])
+
+    def never(*_: object) -> np.ndarray:
+        raise AssertionError("a texture was drawn")
+
+    made = [pseudo_anomaly(image, options, never, stream("own", i)) for i in range(20)]
+    assert all((shown[~mask] == image[~mask]).all() for shown, mask in made)
+    assert np.mean([(shown != image).any() for shown, _ in made]) > 0.9
+    # Darker and lighter, about alike often.
+    darker = np.mean([shown[mask].mean() < image[mask].mean() for shown, mask in made])
+    assert 0.2 < darker < 0.9
+
+
 def test_the_mixture_of_a_batch_is_that_of_its_shares(blobs: DetectorSplit) -> None:
     batch, made = drawn(blobs, {"normal": 0.5, "pseudo": 0.25, "generated": 0.25}, 400, rotated=0.0)
     generated = batch.labels >= 0
@@ -119,6 +134,16 @@ def test_turning_turns_image_and_mask_alike(blobs: DetectorSplit) -> None:
         assert overlap > 0.6
 
 
+def test_a_batch_of_another_size_keeps_what_it_shows(blobs: DetectorSplit) -> None:
+    batch = replace(blobs, shares={"real": 1.0}).draw(stream("batch"), 8, with_base=True)
+    small = resized(batch, 32)
+    assert small.images.shape == small.base.shape == (8, 32, 32, 3)
+    assert small.masks.shape == (8, 32, 32)
+    assert small.masks.mean() == pytest.approx(batch.masks.mean(), abs=0.01)
+    assert small.images.mean() == pytest.approx(batch.images.mean(), abs=1)
+    assert resized(batch, None) is batch
+
+
 def test_ssim_is_that_of_torchmetrics_away_from_the_border() -> None:
     make = torch.Generator().manual_seed(0)
     x = torch.rand(2, 3, 40, 40, generator=make)
@@ -157,6 +182,16 @@ def test_the_published_networks_have_the_published_sizes() -> None:
     assert round(sum(p.numel() for p in network.parameters()) / 1e6, 2) == 97.42
 
 
+@pytest.mark.parametrize("separate", [False, True])
+def test_the_map_teaches_the_reconstruction_unless_they_are_separate(separate: bool) -> None:
+    network = DraemNetwork(2, 2, separate)
+    _, logits = network(torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0)))
+    logits.sum().backward()
+    reached = [p.grad is not None for p in network.reconstruct.parameters()]
+    assert any(reached) != separate
+    assert all(p.grad is not None for p in network.discriminate.parameters())
+
+
 @pytest.mark.parametrize("side", [48, 64])
 def test_any_size_of_image_keeps_its_size(side: int) -> None:
     clean, logits = DraemNetwork(2, 2)(torch.zeros(1, 3, side, side))
@@ -191,6 +226,17 @@ def test_it_learns_easy_defects_from_generated_ones_in_the_place_of_its_own(cont
         labels.append([defect != "good" for defect in pool.defects])
     assert roc_auc_score(np.concatenate(masks).ravel(), np.concatenate(maps).ravel()) > 0.9
     assert roc_auc_score(np.concatenate(labels), np.concatenate(scores)) > 0.8
+
+
+def test_maps_are_of_the_size_of_the_images_whatever_size_the_network_sees(
+    blobs: DetectorSplit, context, tmp_path: Path
+) -> None:
+    detector = Draem.configure("tiny", {"size": 32})
+    detector.fit(replace(blobs, shares=PSEUDO), tmp_path / "model", context())
+    pool = next(iter(blobs.real.values()))
+    [said] = detector.predict(tmp_path / "model", [Batch(pool.images)], context())
+    assert said.amap.shape == (len(pool), 64, 64)
+    assert said.amap.std() > 0
 
 
 def test_the_harness_may_choose_among_the_epochs(blobs, context, tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ def test_global_anomalies_climb_and_stay_where_the_hypothesis_has_them(hypothesi
         return moved.detach(), said.detach()
 
     moved, _ = climbed()
+    wide = (climbed(distance=(3.0, 4.0))[0] - normal).norm(dim=1)
+    if hypothesis == "manifold":
+        assert wide.min() >= 3 - 1e-4 and wide.max() <= 4 + 1e-4
     if hypothesis == "hypersphere":
         low, high, distance = radius, 2 * radius, moved.norm(dim=1)
     else:
@@ -235,6 +238,7 @@ def test_the_published_weights_and_textures_are_asked_for_before_work_starts(
     [
         ({"backbone_weights": "embedded", "backbone": "resnet18"}, "are those of backbone="),
         ({"opacity_range": (0.8, 0.2)}, "is no range within 0 and 1"),
+        ({"distance": (2.0, 1.0)}, "is no range of distances"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused(options, sentence: str) -> None:
