@@ -176,7 +176,7 @@ def outlined(image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 
 def sheet(rows: list[dict[str, Tile]]) -> Image.Image:
-    """Rows of tiles under their names, in 256 colours."""
+    """Rows of tiles under their names, in 128 colours."""
     names = list(rows[0])
     gap, head = 3, 13
     size = (len(names) * (TILE + gap) - gap, head + len(rows) * (TILE + gap) - gap)
@@ -190,7 +190,7 @@ def sheet(rows: list[dict[str, Tile]]) -> Image.Image:
             if tile is not None:
                 picture = Image.fromarray(tile).resize((TILE, TILE), Image.Resampling.LANCZOS)
                 page.paste(picture, (left, head + line * (TILE + gap)))
-    return page.quantize(256, dither=Image.Dither.NONE)
+    return page.quantize(128, dither=Image.Dither.NONE)
 
 
 def main() -> None:
