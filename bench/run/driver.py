@@ -236,6 +236,7 @@ class Driver:
         elif wanted_memory(event):
             why += ", as before: its method knows no way to the same result in less memory"
         self.journal.ended(key, again=why)
+        self.store.clear_attempts(key)
         self.leases.release(key)
         self.view.ended(task, None, again=True)
         self.view.say(f"{task.title}: {why}")
@@ -253,6 +254,7 @@ class Driver:
         self.outcome.ran += 1
         done = self.store.done(event.key)  # also where the process was killed just after it had published
         error = None if done else self._reason(task, event)
+        self.store.clear_attempts(event.key)
         self.leases.release(event.key)
         self.view.ended(task, error)
         if error is not None:

@@ -204,6 +204,11 @@ class Store:
         logs = sorted((self.root / "tmp").glob(f"{key}.*/log.txt"), key=lambda path: path.stat().st_mtime_ns)
         return logs[-1].read_text(errors="replace") if logs else ""
 
+    def clear_attempts(self, key: str) -> None:
+        """Remove what killed processes of a task left, gigabytes perhaps; its scratch stays."""
+        for aside in (self.root / "tmp").glob(f"{key}.*"):
+            self._discard(aside)
+
     def _discard(self, path: Path) -> None:
         """Delete, out of its place first: who still writes there must not publish the half that is left."""
         doomed = self.root / "tmp" / f"discarded.{uuid.uuid4().hex}"
