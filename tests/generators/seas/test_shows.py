@@ -1,6 +1,8 @@
 """What learning must show at tiny size on the sample data set: losses, attention, masks of unseen defects."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,10 +16,16 @@ from bench.sample import SampleSpec, render
 
 torch = pytest.importorskip("torch")
 
-CATEGORY, DEFECT, SIDE = "leather", "stain", 64
-TRAIN, HELD_OUT = range(6), range(6, 12)
-STEPS, MASK_STEPS = 200, 400
-LEARNING = {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "mask_learning_rate": 6e-3}
+SIDE = 64
+STEPS, OWN_STEPS, MASK_STEPS = 200, 60, 300
+LEARNING = {"learning_rate": 2e-3, "token_learning_rate": 2e-2, "mask_learning_rate": 2e-3}
+"""Higher than the paper's: a U-Net that begins as noise has far to go in so few steps."""
+PAPERS, HIGHER = 0.2, 0.4
+"""Thresholds of Table 18. For a pixel that is anomalous with a small probability q the focal loss is least
+at p = (q / 3)^(1/3), which is 0.19 where nothing is known but that 2 % of the pixels are: 0.2 needs a branch
+that has learned for longer than here."""
+PRODUCTS = {"leather": ("hole", "stain"), "chip": ("stain",)}
+"""Whose unseen defects are looked for, with the types that one model learns."""
 
 
 def pool(rendered: Sequence[Any], defect: str) -> Pool:
@@ -29,104 +37,121 @@ def pool(rendered: Sequence[Any], defect: str) -> Pool:
     )
 
 
-def product(rows: range) -> CategoryTrain:
-    """Leather of the sample data set, with these of its stains."""
+def product(category: str, defects: Sequence[str], rows: range) -> CategoryTrain:
+    """A category of the sample data set, with these of the defects of each type."""
     spec = SampleSpec(size=SIDE)
-    normal = pool([render(spec, CATEGORY, "train", "good", row) for row in range(10)], "good")
-    real = pool([render(spec, CATEGORY, "test", DEFECT, row) for row in rows], DEFECT)
-    return CategoryTrain(CATEGORY, Images(normal), {DEFECT: Anomalies(real, real.rows(DEFECT))})
+    normal = pool([render(spec, category, "train", "good", row) for row in range(10)], "good")
+    anomalies = {}
+    for defect in defects:
+        real = pool([render(spec, category, "test", defect, row) for row in rows], defect)
+        anomalies[defect] = Anomalies(real, real.rows(defect))
+    return CategoryTrain(category, Images(normal), anomalies)
 
 
-@pytest.fixture(scope="module")
-def learned(tmp_path_factory, base_folder) -> SimpleNamespace:
-    """What was measured before and after learning from six stains."""
-    from generators.seas.base import TextSide, load_base
-    from generators.seas.fine_tuning import FineTuning, fine_tuning_stage
-    from generators.seas.fitting import prompts_for
-    from generators.seas.loop import train
-    from generators.seas.material import Latents, choose_normals, gather
-    from generators.seas.params import TINY, SeaSParams
+class Learning:
+    """A fine-tuning of the tiny model on real defects, and masks for defects that it has not seen."""
 
-    torch.set_num_threads(1)
-    params = SeaSParams(**{**TINY, **LEARNING})
-    place = torch.device("cpu")
-    ctx = Context(0, "generator.fit", "seas", CATEGORY, "cpu", tmp_path_factory.mktemp("scratch"))
-    seen, unseen = product(TRAIN), product(HELD_OUT)
-    base = load_base(base_folder)
-    base.vae.requires_grad_(False)
-    prompts = prompts_for(params, CATEGORY, 1)
-    text = TextSide(base, prompts)
-    normal = choose_normals(seen, params, ctx, "seas")
-    material, other = (gather(each, [DEFECT], normal, params, "seas") for each in (seen, unseen))
-    latents, others = (Latents(base.vae, each, place) for each in (material, other))
-    tuning = FineTuning(base, text, prompts, material, latents, params, place)
-    probe = Context(1, "generator.fit", "seas", CATEGORY, "cpu", ctx.scratch)
+    def __init__(self, folder: Path, scratch: Path, seen: CategoryTrain, unseen: CategoryTrain) -> None:
+        from generators.seas.base import TextSide, load_base
+        from generators.seas.fine_tuning import FineTuning
+        from generators.seas.fitting import prompts_for
+        from generators.seas.material import Latents, choose_normals, gather
+        from generators.seas.params import TINY, SeaSParams
+
+        torch.set_num_threads(1)
+        self.params = SeaSParams(**{**TINY, **LEARNING})
+        self.ctx, self.probe = (
+            Context(seed, "generator.fit", "seas", seen.name, "cpu", scratch) for seed in (0, 1)
+        )
+        self.base = load_base(folder)
+        self.base.vae.requires_grad_(False)
+        types, place = sorted(seen.anomalies), torch.device("cpu")
+        prompts = prompts_for(self.params, seen.name, len(types))
+        self.text = TextSide(self.base, prompts)
+        normal = choose_normals(seen, self.params, self.ctx, "seas")
+        self.seen, self.unseen = (gather(each, types, normal, self.params, "seas") for each in (seen, unseen))
+        self.latents, self.others = (Latents(self.base.vae, each, place) for each in (self.seen, self.unseen))
+        self.tuning = FineTuning(self.base, self.text, prompts, self.seen, self.latents, self.params, place)
+
+    def tune(self, steps: int) -> list[dict[str, float]]:
+        from generators.seas.fine_tuning import fine_tuning_stage
+        from generators.seas.loop import train
+
+        return train(fine_tuning_stage(self.tuning, self.ctx, "unet", steps), self.ctx, "seas", 0, steps)
 
     @torch.no_grad()
-    def attention() -> dict[str, float]:
-        found = [tuning.loss(*tuning.batch(probe, index, 4, 2)) for index in range(4)]
+    def attention(self) -> dict[str, float]:
+        found = [self.tuning.loss(*self.tuning.batch(self.probe, index, 4, 2)) for index in range(4)]
         return {name: float(np.mean([float(values[name]) for values in found])) for name in found[0]}
 
-    before = attention()
-    trace = train(fine_tuning_stage(tuning, ctx, "unet", STEPS), ctx, "seas", 0, STEPS)
-    after = attention()
-    return SimpleNamespace(
-        base=base,
-        text=text,
-        params=params,
-        tuning=tuning,
-        material=material,
-        latents=latents,
-        unseen=unseen,
-        other=other,
-        others=others,
-        ctx=ctx,
-        probe=probe,
-        before=before,
-        after=after,
-        trace=trace,
-    )
+    def branch(self, seed: int = 0) -> Any:
+        from generators.seas.mask_training import build_branch
 
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            return build_branch(self.base, self.params)
 
-@pytest.fixture(scope="module")
-def masked(learned) -> SimpleNamespace:
-    """What the mask branch finds on unseen stains, before and after its training."""
-    from generators.seas.loop import train
-    from generators.seas.mask_training import MaskTraining, build_branch, mask_stage
+    def masking(self, branch: Any, material: Any, latents: Any) -> Any:
+        from generators.seas.mask_training import MaskTraining
 
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        branch = build_branch(learned.base, learned.params)
-    with torch.no_grad():
-        embedded = learned.text(learned.tuning.ids)
+        with torch.no_grad():
+            embedded = self.text(self.tuning.ids)
+        return MaskTraining(self.base, branch, embedded, material, latents, self.params, torch.device("cpu"))
 
-    def of(material: Any, latents: Any) -> MaskTraining:
-        return MaskTraining(
-            learned.base, branch, embedded, material, latents, learned.params, torch.device("cpu")
-        )
+    def teach(self, branch: Any, steps: int, material: Any = None) -> list[dict[str, float]]:
+        """Train a branch on the seen defects, or on some of them."""
+        from generators.seas.loop import train
+        from generators.seas.mask_training import mask_stage
 
-    unknown = of(learned.other, learned.others)
+        training = self.masking(branch, material or self.seen, self.latents)
+        stage = mask_stage(training, self.ctx, f"mask-{steps}", steps)
+        return train(stage, self.ctx, "seas", 0, steps)
 
     @torch.no_grad()
-    def overlap() -> float:
-        """IoU of the predicted masks with the real ones, over all pixels of unseen stains."""
+    def overlap(self, branch: Any, material: Any, latents: Any, threshold: float = HIGHER) -> float:
+        """IoU of predicted masks and real ones over all pixels of each defect in its first pose, at noise
+        of its own, as one sampling step sees it."""
+        from generators.seas.material import View, latent_noise
+
+        training = self.masking(branch, material, latents)
         shared = united = 0
-        for index in range(6):
-            batch = unknown.batch(learned.probe, index)
-            views = batch[0][: learned.params.abnormal_batch]
-            rest = [part[: len(views)] for part in batch[1:]]
-            coarse, fine = unknown.features(views, *rest, len(views))
-            found = branch(coarse, fine, SIDE)[1].softmax(1)[:, 1] > learned.params.threshold
-            real = learned.others.masks(views) > 0
+        for number, (kind, row) in enumerate(material.pairs):
+            rng = self.probe.rng("masks", number)
+            noise, jitter = (latent_noise(rng, 1, self.base.vae, SIDE, torch.device("cpu")) for _ in range(2))
+            times = torch.from_numpy(rng.integers(self.params.mask_time + 1, size=1))
+            view = View(kind, row, 0, 0)
+            coarse, fine = training.features([view], noise, times, jitter, 1)
+            found = branch(coarse, fine, SIDE)[1].softmax(1)[:, 1] > threshold
+            real = latents.masks([view]) > 0
             shared += int((found & real).sum())
             united += int((found | real).sum())
         return shared / max(united, 1)
 
-    untrained = overlap()
-    stage = mask_stage(of(learned.material, learned.latents), learned.ctx, "mask", MASK_STEPS)
-    trace = train(stage, learned.ctx, "seas", 0, MASK_STEPS)
-    share = float(np.mean([real.mask.mean() for real in learned.unseen.anomalies[DEFECT]]))
-    return SimpleNamespace(trace=trace, untrained=untrained, trained=overlap(), share=share)
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory, base_folder) -> SimpleNamespace:
+    """What was measured before and after learning from six stains, without any weights to start from."""
+    stains = [product("leather", ["stain"], rows) for rows in (range(6), range(6, 12))]
+    learning = Learning(base_folder, tmp_path_factory.mktemp("scratch"), *stains)
+    before = learning.attention()
+    trace = learning.tune(STEPS)
+    return SimpleNamespace(learning=learning, before=before, after=learning.attention(), trace=trace)
+
+
+@pytest.fixture(scope="module", params=PRODUCTS, ids=str)
+def masked(request, tmp_path_factory, taught_folder) -> SimpleNamespace:
+    """What the mask branch finds on unseen defects, before and after its training."""
+    category, defects = request.param, PRODUCTS[request.param]
+    parts = [product(category, defects, rows) for rows in (range(10), range(10, 18))]
+    learning = Learning(taught_folder, tmp_path_factory.mktemp("scratch"), *parts)
+    learning.tune(STEPS)
+    branch = learning.branch()
+    unseen = (learning.unseen, learning.others)
+    untrained = learning.overlap(branch, *unseen)
+    trace = learning.teach(branch, MASK_STEPS)
+    share = float(np.mean([real.mask.mean() for each in parts[1].anomalies.values() for real in each]))
+    trained = {threshold: learning.overlap(branch, *unseen, threshold) for threshold in (PAPERS, HIGHER)}
+    return SimpleNamespace(trace=trace, untrained=untrained, trained=trained, share=share)
 
 
 def lift(measured: dict[str, float], token: str) -> float:
@@ -162,8 +187,23 @@ def test_the_normal_tokens_attention_leaves_the_mask(learned, record_property) -
     assert after < 0.9
 
 
+def test_one_defect_is_learned_from_its_poses(learned, record_property) -> None:
+    """Features that lay elsewhere than the mask, or in another pose, could not be learned from."""
+    learning = learned.learning
+    one = replace(learning.seen, abnormal=((learning.seen.abnormal[0][0],),))
+    branch = learning.branch()
+    before = learning.overlap(branch, one, learning.latents)
+    learning.teach(branch, OWN_STEPS, one)
+    after = learning.overlap(branch, one, learning.latents)
+    record_property("IoU", f"{before:.3f} before, {after:.3f} after")
+    assert after > 3 * before
+
+
 @pytest.mark.full
 def test_masks_of_unseen_defects_are_found_clearly_above_chance(masked, record_property) -> None:
-    record_property("IoU", f"{masked.untrained:.3f} before, {masked.trained:.3f} after")
-    # A mask of everything has the share of the defect as its IoU; a random one has less.
-    assert masked.trained > 2 * max(masked.share, masked.untrained)
+    record_property("IoU", f"{masked.untrained:.3f} before, after by threshold {masked.trained}")
+    record_property("share of defects", f"{masked.share:.4f}")
+    # A mask of everything has the share of the defects as its IoU; a random one has less.
+    chance = max(masked.share, masked.untrained)
+    assert masked.trained[PAPERS] > 2 * chance
+    assert masked.trained[HIGHER] > 3 * chance
