@@ -235,7 +235,7 @@ def main() -> None:
         ratio = spectrum(np.asarray(one.made.images)) / spectrum(np.asarray(one.normal.images))
         axes[1].plot(np.arange(1, len(ratio) + 1), ratio, label=category, linewidth=1)
     axes[1].axhline(1, color="grey", linewidth=0.5)
-    axes[1].set(xlabel="cycles an image", title="power of painted normals / photographs", yscale="log")
+    axes[1].set(xlabel="cycles an image", title="power, painted normals / photos", yscale="log")
     axes[1].legend(fontsize=7)
 
     for place, method in enumerate(METHODS):
@@ -246,7 +246,7 @@ def main() -> None:
         axes[2].bar(at, inside, 0.36, color=COLOURS[method], label=f"{method}, in its mask")
         axes[2].bar(at, beyond, 0.36, bottom=inside, color=COLOURS[method], alpha=0.4, label="beyond it")
         axes[2].set_xticks(np.arange(len(changes)) + 0.2, list(changes))
-    axes[2].set(title="change of an image, sum of grey levels")
+    axes[2].set(title="change of an image, grey levels")
     axes[2].legend(fontsize=7)
 
     points = [(steps_of(other), other) for other in [store, *map(open_store, asked.steps)]]
@@ -263,6 +263,8 @@ def main() -> None:
     axes[3].set(
         xlabel="training steps (line: crop_paste)", title="IC-LPIPS beyond the targets' own", xscale="log"
     )
+    axes[3].set_xticks([row[0] for row in trained], [str(row[0]) for row in trained])
+    axes[3].minorticks_off()
     axes[3].set_ylim(bottom=0)
     figure.savefig(asked.out)
     print(json.dumps(told, indent=1))
