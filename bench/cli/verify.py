@@ -4,6 +4,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -76,8 +77,9 @@ def damage(store: Store, key: str) -> str:
     if extra:
         return f"{extra[0]} was added"
     for used, content in manifest.inputs.items():
-        if store.done(used) and store.manifest(used).content != content:
-            return f"its input {used[:12]} has other content than the one it was made from"
+        with suppress(BenchError):  # an input that cannot be read is damaged itself, and told as that
+            if store.done(used) and store.manifest(used).content != content:
+                return f"its input {used[:12]} has other content than the one it was made from"
     return ""
 
 

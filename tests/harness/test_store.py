@@ -329,6 +329,13 @@ def test_an_input_that_is_gone_is_no_damage(filled: Store) -> None:
     assert damage(filled, MODEL.key) == ""
 
 
+def test_an_input_whose_manifest_cannot_be_read_is_damaged_alone(filled: Store) -> None:
+    path = filled.folder(POOL.key) / "manifest.json"
+    path.write_text(path.read_text().replace('"files"', '"filus"'))
+    assert damage(filled, POOL.key) == "its manifest or definition cannot be read"
+    assert damage(filled, MODEL.key) == ""
+
+
 def test_the_manifest_of_another_task_is_found(filled: Store, publish: Publish) -> None:
     other = replace(MODEL, seed=5)
     publish(filled, other, {"model.pt": "weights"})
