@@ -268,16 +268,6 @@ def test_weights_that_are_not_the_published_ones_are_refused(
     assert "replace it" in line
 
 
-def test_missing_weights_of_an_encoder_are_told_before_anything_is_rendered(
-    refused: Callable[..., str], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    line = refused(*RUN, "--set", "unet.encoder_weights=imagenet", "--store", store)
-    for part in ("'unet'", "resnet34-b627a593.pth", "--set unet.encoder_weights=embedded"):
-        assert part in line
-    assert not (store / "data").exists()
-
-
 def test_cuda_without_a_gpu_is_refused_before_anything_is_rendered(
     refused: Callable[..., str], store: Path
 ) -> None:

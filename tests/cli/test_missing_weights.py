@@ -21,7 +21,8 @@ def test_the_cells_of_a_detector_without_weights_are_skipped_before_any_work(
     chosen = ("--detectors", "unet,bisenet_v2", "--generators", "crop_paste")
     said = bench(*RUN, *chosen, *LACKS, "--data", data, "--dry-run")
     lines = said.out.splitlines()
-    assert any(line.startswith(f"skipped: {SENTENCE}") for line in lines)
+    told = next(line for line in lines if line.startswith(f"skipped: {SENTENCE}"))
+    assert "--set unet.encoder_weights=embedded" in told
     assert any(line.startswith("skipped  3 cells: ") and SENTENCE in line for line in lines)
     assert (
         "score.detection washer bisenet_v2 real" in said.out and "score.detection washer unet" not in said.out
