@@ -204,8 +204,8 @@ def test_attention_finds_its_place_too_where_the_vae_has_learned_images(
     for token in ("anomaly", "normal"):
         told = f"{lift(before, token):.2f} before, {lift(after, token):.2f} after"
         record_property(f"{token} token, inside over outside", told)
-    assert lift(after, "anomaly") > 2 * lift(before, "anomaly")
-    assert lift(after, "normal") < 0.85 * lift(before, "normal")
+    assert lift(after, "anomaly") > 1.2
+    assert lift(after, "normal") < 0.9
 
 
 def test_one_defect_is_learned_from_its_poses(learned, record_property) -> None:
