@@ -43,9 +43,8 @@ class Channel:
             return []
         told = self._lines.read(timeout)
         if not told and self._process.poll() is not None:
-            told = self._lines.read(
-                0
-            )  # what it wrote last; what it started may hold its end of the pipe open
+            # what it wrote last; what it started may hold its end of the pipe open
+            told = self._lines.read(0)
         elif not told and self._lines.open:
             return []
         if not told:

@@ -138,9 +138,8 @@ class Store:
                 raise
             if self.done(key):
                 return False
-            self.remove(
-                key
-            )  # what is left of a task whose manifest was deleted, or whose payload was dropped
+            # what is left of a task whose manifest was deleted, or whose payload was dropped
+            self.remove(key)
             aside.rename(final)
         sync(final.parent)
         self.clear_failure(key)

@@ -65,6 +65,11 @@ def pseudo_anomaly(
     return painted(image, texture, mask, beta), mask
 
 
+def seen(images: np.ndarray, side: int | None) -> np.ndarray:
+    """Images uint8 [B, H, W, 3] as the network sees them: `side` pixels high and wide, None: as they are."""
+    return images if side is None else np.stack([resize_image(np.asarray(each), side) for each in images])
+
+
 def resized(batch: Batch, side: int | None) -> Batch:
     """The batch with images, bases and masks of `side` pixels, or as it is where that is None."""
     if side is None or batch.images.shape[1] == side:
@@ -72,8 +77,8 @@ def resized(batch: Batch, side: int | None) -> Batch:
     assert batch.base is not None
     assert batch.masks is not None
     return batch._replace(
-        images=np.stack([resize_image(image, side) for image in batch.images]),
-        base=np.stack([resize_image(image, side) for image in batch.base]),
+        images=seen(batch.images, side),
+        base=seen(batch.base, side),
         masks=np.stack([resize_mask(mask, side) for mask in batch.masks]),
     )
 

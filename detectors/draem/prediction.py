@@ -13,8 +13,8 @@ from torch import Tensor
 
 from bench.adapters import Batch, Prediction
 from bench.context import Context
-from bench.data.images import resize_image
 from detectors.draem import DraemParams
+from detectors.draem.examples import seen
 from detectors.draem.network import DraemNetwork
 
 
@@ -30,18 +30,13 @@ def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Pred
     for batch in images:
         with torch.inference_mode(), torch.autocast(kind, torch.bfloat16, enabled=params.precision == "bf16"):
             height, width = batch.images.shape[1:3]
-            logits = network(to_input(_seen(batch.images, params.size), ctx.device))[1]
+            logits = network(to_input(seen(batch.images, params.size), ctx.device))[1]
             maps = torch.softmax(logits, dim=1)[:, 1]
             scores = image_scores(maps, params.score_window)
             if params.size is not None:
                 maps = F.interpolate(maps[:, None], (height, width), mode="bilinear")[:, 0]
             prediction = Prediction(score=scores.cpu().numpy(), amap=maps.cpu().numpy())
         yield prediction
-
-
-def _seen(images: np.ndarray, side: int | None) -> np.ndarray:
-    """Images uint8 [B, H, W, 3] as the network sees them, `side` pixels high and wide."""
-    return images if side is None else np.stack([resize_image(np.asarray(each), side) for each in images])
 
 
 def to_input(images: np.ndarray, device: str) -> Tensor:

@@ -3,13 +3,14 @@
 Loads no torch: the planner asks before any work starts.
 """
 
-import hashlib
 import importlib.util
 import os
 import urllib.request
 from pathlib import Path
 
 from bench.errors import BenchError
+from bench.store.store import file_sha256
+from bench.tasks import digest
 from generators.anomalyhybrid.params import AnomalyHybridParams
 
 PIDINET = "table5_pidinet.pth"
@@ -55,14 +56,11 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
 
 
 def digest_of_sources(params: AnomalyHybridParams, weights: Path | None) -> str:
-    """sha256 of the depth estimator's files; "" without it. The other weights are pinned by their names."""
+    """Digest of the depth estimator's files; "" without it. The other weights are pinned by their names."""
     folder = find_depth_anything(weights) if params.depth == "depth_anything" else None
     if folder is None:
         return ""
-    found = hashlib.sha256()
-    for path in sorted(path for path in folder.iterdir() if path.suffix in (".json", ".safetensors")):
-        found.update(f"{path.name}\n{path.stat().st_size}\n".encode() + path.read_bytes())
-    return found.hexdigest()
+    return digest({p.name: file_sha256(p) for p in folder.iterdir() if p.suffix in (".json", ".safetensors")})
 
 
 def hub_folder() -> Path:
@@ -113,7 +111,7 @@ def find_pidinet(weights: Path | None) -> Path:
 
 
 def _checked(path: Path) -> Path:
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = file_sha256(path)
     if found != PIDINET_SHA256:
         raise BenchError(
             f"{path} is not the published PiDiNet: its sha256 starts with {found[:8]}, not "
