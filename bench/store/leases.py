@@ -8,7 +8,8 @@ import json
 import os
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,18 +40,18 @@ class Leases:
     def acquire(self, key: str) -> bool:
         """Take the lease of a task; False if a live driver holds it."""
         path = self.folder / f"{key}.json"
-        for _ in range(2):
+        with self._one_at_a_time():
+            if self.live(key):
+                return False
+            path.unlink(missing_ok=True)
             try:
                 handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
-            except FileExistsError:
-                if not self._clear_stale(key):
-                    return False
-                continue
+            except FileExistsError:  # where `_one_at_a_time` has no lock, another may come between
+                return False
             with os.fdopen(handle, "w") as out:
                 json.dump(asdict(self.mine), out)
-            self.held.add(key)
-            return True
-        return False
+        self.held.add(key)
+        return True
 
     def release(self, key: str) -> None:
         self.held.discard(key)
@@ -84,18 +85,18 @@ class Leases:
         """Remove the leases that dead drivers left."""
         for path in self.folder.glob("*.json"):
             if path.stem not in self.held:
-                self._clear_stale(path.stem)
+                with self._one_at_a_time():
+                    if not self.live(path.stem):
+                        path.unlink(missing_ok=True)
 
-    def _clear_stale(self, key: str) -> bool:
-        """Remove the lease of a task unless it is live; one driver at a time, or a second would remove the
-        lease that the first has taken since."""
+    @contextmanager
+    def _one_at_a_time(self) -> Iterator[None]:
+        """Between the look at a lease and its end no other driver may take it: what is removed then would be
+        the new one."""
         with (self.folder / ".lock").open("a") as lock:
             with suppress(OSError):  # file systems without locks: then two may make the same task
                 fcntl.flock(lock, fcntl.LOCK_EX)
-            if self.live(key):
-                return False
-            (self.folder / f"{key}.json").unlink(missing_ok=True)
-            return True
+            yield
 
     def _moves(self, key: str, beat: int) -> bool:
         now = time.monotonic()

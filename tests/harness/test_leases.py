@@ -167,9 +167,13 @@ def test_a_heartbeat_goes_on_while_leases_come_and_go(
     assert len(beats) == 3
 
 
-def test_of_two_drivers_that_find_a_dead_lease_one_takes_it(leases: Leases, tmp_path: Path) -> None:
+@pytest.mark.parametrize("found", ["a dead lease", "none"])
+def test_of_two_drivers_that_look_at_once_one_takes_the_lease(
+    leases: Leases, tmp_path: Path, found: str
+) -> None:
     """The second must not remove the lease that the first has taken since it looked."""
-    write(leases, Lease(HERE, 2**22 + 1, 1.0, "dead"))
+    if found == "a dead lease":
+        write(leases, Lease(HERE, 2**22 + 1, 1.0, "dead"))
     code = (
         "import sys; from pathlib import Path; from bench.store import Leases\n"
         f"leases = Leases(Path({str(tmp_path)!r}), 'theirs'); live = leases.live\n"
