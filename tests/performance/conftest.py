@@ -1,12 +1,13 @@
-"""Anomaly maps of a size that matters, and a stopwatch that also sees memory."""
+"""Anomaly maps of a size that matters, a stopwatch that also sees memory, and PatchCore's table."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -85,3 +86,38 @@ def make_maps(count: int, side: int = 256) -> tuple[np.ndarray, np.ndarray]:
 @pytest.fixture(scope="session")
 def pixel_maps() -> Callable[..., tuple[np.ndarray, np.ndarray]]:
     return make_maps
+
+
+class PatchCoreTable:
+    """Rows of PatchCore beside its peers."""
+
+    def __init__(self) -> None:
+        self.rows: list[str] = []
+
+    def add(self, step: str, peer: str, ours: Run, theirs: Run, agreement: str, times: float = 1.0) -> None:
+        """`times`: what the peer's time stands for, where it did a part of the work; marked with a star."""
+        seconds = theirs.seconds * times
+        star = "" if times == 1.0 else "*"
+        self.rows.append(
+            f"| {step} | {peer} | {ours.seconds:.3g} | {seconds:.3g}{star} | {seconds / ours.seconds:.1f} "
+            f"| {_mebibytes(ours)} / {_mebibytes(theirs)} | {agreement} |"
+        )
+
+
+def _mebibytes(run: Run) -> str:
+    return "" if run.extra is None else f"{run.extra / 2**20:.0f}"
+
+
+@pytest.fixture(scope="session")
+def patchcore_table() -> Iterator[PatchCoreTable]:
+    """Printed at the end, or added to the file that DEFECTBENCH_PATCHCORE_TABLE names."""
+    table = PatchCoreTable()
+    yield table
+    if not table.rows:
+        return
+    head = "| step | peer | ours, s | peer, s | ratio | memory beyond input, MiB (ours / peer) | agreement |"
+    text = "\n".join([head, "|---|---|---|---|---|---|---|", *table.rows])
+    print("\n" + text)
+    if path := os.environ.get("DEFECTBENCH_PATCHCORE_TABLE"):
+        with Path(path).open("a") as file:
+            file.write(text + "\n")

@@ -1,26 +1,18 @@
 """PatchCore side by side with the released steps and with anomalib's, on the same arrays in one process.
 
 The everyday part takes seconds. The long part (marked `full`) has the sizes of a category of MVTec AD at 224
-pixels (209 training images, 83 test images, WideResNet-50); a loop that would take many minutes is timed over
-some of its iterations, all of which cost the same, and its time is marked with a star. It writes a Markdown
-table to the file that DEFECTBENCH_PATCHCORE_TABLE names, or prints it.
+pixels (209 training images, WideResNet-50); a loop that would take many minutes is timed over some of its
+iterations, all of which cost the same, and its time is marked with a star. It writes a Markdown table to the
+file that DEFECTBENCH_PATCHCORE_TABLE names, or prints it.
 """
 
 from __future__ import annotations
-
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scipy.ndimage import gaussian_filter
 
-from bench.adapters import Batch, DetectorSplit
-from bench.context import Context
-from bench.data.pool import Pool
-from detectors.patchcore import PatchCore
 from detectors.patchcore.coreset import begin, mean_distances, select
 from detectors.patchcore.neighbours import Memory
 from detectors.patches.embedding import embed
@@ -76,12 +68,6 @@ def anomalibs_nearest(queries, memory):
         gaps.add_(memory.pow(2).sum(dim=-1, keepdim=True).T)
         found.append(gaps.clamp_min_(0).sqrt_().min(1))
     return torch.cat([f.values for f in found]), torch.cat([f.indices for f in found])
-
-
-def released_maps(patches, side):
-    """The released enlargement and SciPy's blur of each map."""
-    large = F.interpolate(patches[:, None], side, mode="bilinear", align_corners=False)[:, 0]
-    return [gaussian_filter(m, 4) for m in large.numpy()]
 
 
 def manifold(points, width, seed=0):
@@ -158,33 +144,9 @@ def test_neighbours_are_found_faster_than_with_all_distances(benchmark, stopwatc
 PATCHES, KEPT = 163_856, 16_385
 
 
-@pytest.fixture(scope="module")
-def table():
-    rows = []
-    yield rows
-    head = "| step | peer | ours, s | peer, s | ratio | memory beyond input, MiB (ours / peer) | agreement |"
-    text = "\n".join([head, "|---|---|---|---|---|---|---|", *rows])
-    print("\n" + text)
-    if path := os.environ.get("DEFECTBENCH_PATCHCORE_TABLE"):
-        with Path(path).open("a") as file:
-            file.write(text + "\n")
-
-
-def row(step, peer, ours, theirs, agreement, times=1.0):
-    def memory(run):
-        return "" if run.extra is None else f"{run.extra / 2**20:.0f}"
-
-    seconds = theirs.seconds * times
-    star = "" if times == 1.0 else "*"
-    return (
-        f"| {step} | {peer} | {ours.seconds:.3g} | {seconds:.3g}{star} | {seconds / ours.seconds:.1f} "
-        f"| {memory(ours)} / {memory(theirs)} | {agreement} |"
-    )
-
-
 @pytest.mark.full
 @pytest.mark.parametrize("width", [128, 296])
-def test_the_coreset_of_a_category(table, stopwatch, width):
+def test_the_coreset_of_a_category(patchcore_table, stopwatch, width):
     features = manifold(PATCHES, width)
     bounds = starting(features)
     select(features[:3000].contiguous(), begin(bounds[:3000], 100))
@@ -193,29 +155,28 @@ def test_the_coreset_of_a_category(table, stopwatch, width):
     released = stopwatch(lambda: released_greedy(features, first, 60))
     same = len(set(released.result) & set(ours.result[:60].tolist()))
     step = f"coreset, {KEPT} of {PATCHES} patches in {width} values"
-    table.append(row(step, "released loop", ours, released, f"{same} of 60", KEPT / 60))
+    patchcore_table.add(step, "released loop", ours, released, f"{same} of 60", KEPT / 60)
     theirs = stopwatch(lambda: anomalibs_greedy(features, 0, 60))
-    table.append(row(step, "anomalib's loop", ours, theirs, "", KEPT / 60))
+    patchcore_table.add(step, "anomalib's loop", ours, theirs, "", KEPT / 60)
     assert same == 60
     assert released.seconds * KEPT / 60 > 10 * ours.seconds
 
 
 @pytest.mark.full
-def test_a_whole_selection_is_that_of_the_loop(table, stopwatch):
+def test_a_whole_selection_is_that_of_the_loop(patchcore_table, stopwatch):
     features = manifold(23_520, 128)
     bounds = starting(features)
     first = torch.from_numpy(np.sqrt(bounds)).float()
     ours = stopwatch(lambda: select(features, begin(bounds, 2352)), repeats=3)
     peer = stopwatch(lambda: released_greedy(features, first, 2352))
     same = len(set(peer.result) & set(ours.result.tolist()))
-    table.append(
-        row("coreset, 2352 of 23520, the whole loop", "released loop", ours, peer, f"{same} of 2352")
-    )
+    step = "coreset, 2352 of 23520, the whole loop"
+    patchcore_table.add(step, "released loop", ours, peer, f"{same} of 2352")
     assert same >= 2350  # the loop's own single precision decides near ties
 
 
 @pytest.mark.full
-def test_patches_of_wide_resnet50(table, stopwatch):
+def test_patches_of_wide_resnet50(patchcore_table, stopwatch):
     rng = np.random.default_rng(0)
     maps = [
         torch.from_numpy(rng.random((8, c, s, s), dtype=np.float32)).to(memory_format=torch.channels_last)
@@ -224,64 +185,16 @@ def test_patches_of_wide_resnet50(table, stopwatch):
     ours = stopwatch(lambda: embed(maps, "amazon", 1024), repeats=7)
     peer = stopwatch(lambda: released_patches(maps, 1024), repeats=2)
     apart = float((ours.result.flatten(0, 1) - peer.result).abs().max())
-    table.append(row("vectors of 8 images", "released steps", ours, peer, f"{apart:.1e}"))
+    patchcore_table.add("vectors of 8 images", "released steps", ours, peer, f"{apart:.1e}")
     assert apart <= 1e-6
 
 
 @pytest.mark.full
-def test_neighbours_of_eight_images(table, stopwatch):
+def test_neighbours_of_eight_images(patchcore_table, stopwatch):
     memory, queries = Memory(manifold(KEPT, 1536)), manifold(6272, 1536, seed=3)
     ours = stopwatch(lambda: memory.nearest(queries), repeats=3)
     peer = stopwatch(lambda: anomalibs_nearest(queries, memory.vectors), repeats=2)
     same = int((ours.result[1][:, 0] == peer.result[1]).sum())
-    table.append(
-        row(
-            "neighbours, 6272 of 16385 in 1536 values", "anomalib's steps", ours, peer, f"{same} rows of 6272"
-        )
-    )
+    step = "neighbours, 6272 of 16385 in 1536 values"
+    patchcore_table.add(step, "anomalib's steps", ours, peer, f"{same} rows of 6272")
     assert same >= 6270
-
-
-@pytest.mark.full
-def test_a_whole_category(table, stopwatch, tmp_path):
-    """Fit and predict at a third of the size of a category, with the peers' own steps beside."""
-    rng = np.random.default_rng(0)
-    coarse = torch.from_numpy(rng.random((90, 3, 12, 12), dtype=np.float32))
-    images = F.interpolate(coarse, (224, 224), mode="bicubic").clamp(0, 1).mul(255).byte()
-    images = images.permute(0, 2, 3, 1).contiguous().numpy()
-    train, test = images[:66], images[66:]
-    items = tuple({"defect": "good", "stem": str(i)} for i in range(len(train)))
-    split = DetectorSplit(("c",), (), 224, {"c": Pool(train, None, None, None, items)}, {}, {})
-    detector = PatchCore.configure(None, {"backbone_weights": "random", "size": None, "crop": None})
-    ctx = Context(0, "detector.fit", "patchcore", "", "cpu", tmp_path)
-    fit = stopwatch(lambda: detector.fit(split, tmp_path, ctx))
-    shown = [Batch(test[i : i + 8]) for i in range(0, len(test), 8)]
-    predict = stopwatch(lambda: list(detector.predict(tmp_path, shown, ctx)))
-
-    from detectors.patches.backbone import stored
-
-    backbone = stored("wide_resnet50_2", ("layer2", "layer3"), tmp_path / "backbone.safetensors")
-
-    def released(part):
-        x = torch.from_numpy(part).permute(0, 3, 1, 2).float().contiguous() / 255
-        return released_patches([m.contiguous() for m in backbone(x)], 1024)
-
-    with torch.inference_mode():
-        some = stopwatch(lambda: released(train[:8]))
-        vectors = torch.from_numpy(np.load(tmp_path / "patches.npy"))
-        apart = float((some.result - vectors[: len(some.result)]).abs().max() / vectors.abs().max())
-        bounds = torch.rand(len(vectors))
-        loop = stopwatch(lambda: released_greedy(vectors[:, :128].contiguous(), bounds, 60))
-        memory = torch.from_numpy(np.load(tmp_path / "memory.npy"))
-        search = stopwatch(lambda: anomalibs_nearest(some.result, memory))
-        maps = stopwatch(lambda: released_maps(search.result[0].view(8, 28, 28), 224))
-    kept = len(memory)
-    peer_fit = some.seconds * len(train) / 8 + loop.seconds * kept / 60
-    peer_predict = (some.seconds + search.seconds + maps.seconds) * len(test) / 8
-    step = f"{len(train)} images, {kept} patches kept"
-    table.append(row("fit, " + step, "released steps", fit, some, f"{apart:.1e}", peer_fit / some.seconds))
-    table.append(
-        row(f"predict, {len(test)} images", "released steps", predict, some, "", peer_predict / some.seconds)
-    )
-    assert apart < 1e-5
-    assert peer_fit > 1.5 * fit.seconds

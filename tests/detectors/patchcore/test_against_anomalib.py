@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-import types
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -26,34 +22,11 @@ from detectors.patches.maps import image_maps
 LITE, LAYERS = "timm/tf_efficientnet_lite0", ("blocks.2", "blocks.4")
 
 
-@pytest.fixture(scope="module")
-def anomalib() -> Any:
-    """anomalib's model and its greedy sampler; skipped where the extra `peers` is not installed."""
-    spec = importlib.util.find_spec("anomalib")
-    if spec is None or spec.origin is None:
-        pytest.skip("anomalib is not installed: pip install 'defectbench[peers]'")
-    for name in ("models", "models.image"):
-        # Each of these loads thirty models, of which one is compared.
-        package = types.ModuleType(f"anomalib.{name}")
-        package.__path__ = [str(Path(spec.origin).parent / name.replace(".", "/"))]
-        sys.modules.setdefault(package.__name__, package)
-    model = import_module("anomalib.models.image.patchcore.torch_model").PatchcoreModel
-    greedy = import_module("anomalib.models.components.sampling.k_center_greedy").KCenterGreedy
-    return types.SimpleNamespace(Model=model, Greedy=greedy)
-
-
 @pytest.fixture
 def pair(anomalib) -> tuple[Any, Any]:
-    """anomalib's model and our backbone with the same weights, those of EfficientNet-Lite0."""
+    """Our backbone and anomalib's model with the same weights, those of EfficientNet-Lite0."""
     ours = pretrained(LITE, LAYERS, "embedded", None)
-    theirs = anomalib.Model(layers=LAYERS, backbone=LITE.removeprefix("timm/"), pre_trained=False)
-    held = theirs.feature_extractor.feature_extractor
-    state = ours.network.state_dict()
-    wanted = held.state_dict()
-    # Feature-only networks of timm name their modules with underscores.
-    flat = {name.replace(".", "_"): value for name, value in state.items()}
-    held.load_state_dict({name: flat[name.replace(".", "_")] for name in wanted})
-    return ours, theirs
+    return ours, anomalib.twin(ours)
 
 
 def normalised(ours: Any, images: np.ndarray) -> torch.Tensor:
