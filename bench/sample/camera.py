@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from bench.sample import portable
 from bench.sample.surface import Array, Frame
 
 
@@ -31,7 +33,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     """A camera within the jitter of an inspection line."""
     red, blue = rng.normal(1, 0.012, 2)
     return Camera(
-        exposure=float(np.exp(rng.normal(0, 0.06))),
+        exposure=math.exp(rng.normal(0, 0.06)),
         balance=(float(red), 1.0, float(blue)),
         defocus=float(0.0016 + 0.0012 * rng.beta(1.5, 3)),
         vignette=float(rng.uniform(0.08, 0.2)),
@@ -61,6 +63,6 @@ def to_srgb(light: Array) -> NDArray[np.uint8]:
     light = np.maximum(light, 0)
     over = np.maximum(light - np.float32(0.8), 0)
     light = np.minimum(light, np.float32(0.8)) + over / (1 + over * 5)
-    coded = np.float32(1.055) * np.sqrt(np.sqrt(light)) ** np.float32(1.6667) - np.float32(0.055)
+    coded = np.float32(1.055) * portable.power(light, 1 / 2.4) - np.float32(0.055)
     coded = np.where(light < 0.0031308, light * np.float32(12.92), coded)
     return np.clip(coded * 255 + np.float32(0.5), 0, 255).astype(np.uint8)

@@ -7,10 +7,12 @@ down to what an inspector might miss. The mask is not drawn here: it is where th
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.noise import fractal, spline
 from bench.sample.shapes import Path, blob_field, stroke_field, walk
 from bench.sample.surface import Array, Frame, Scene, Surface, blend, smooth
@@ -48,7 +50,7 @@ def _brightest(colour: Array) -> Array:
 
 
 def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
+    return math.exp(rng.uniform(math.log(low), math.log(high)))
 
 
 def _recolour(surface: Surface, colour: Array | tuple[float, ...], amount: Array) -> Array:
@@ -60,7 +62,7 @@ def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) ->
     length = _log_uniform(rng, 0.1, 0.55)
     heading, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.05)
     x, y = scene.place(rng, 0.02)
-    start = np.array([x, y]) - 0.5 * length * np.array([np.cos(heading), np.sin(heading)])
+    start = np.array([x, y]) - 0.5 * length * np.array([math.cos(heading), math.sin(heading)])
     paths = []
     for _ in range(int(rng.choice([1, 1, 1, 2, 3, 4]))):
         offset = rng.normal(0, 0.012, 2)
@@ -96,7 +98,7 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     halfwidth = _log_uniform(rng, 0.0022, 0.007)
     heading = rng.uniform(0, 2 * np.pi)
     x, y = scene.place(rng, 0.02)
-    start = (x - 0.4 * length * np.cos(heading), y - 0.4 * length * np.sin(heading))
+    start = (x - 0.4 * length * math.cos(heading), y - 0.4 * length * math.sin(heading))
     trunk = walk(rng, start, heading, length, halfwidth, 0.33, steps)
     paths = [trunk]
     for k in range(3, steps - 2):
@@ -124,10 +126,12 @@ def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Su
     centre = scene.place(rng, 0.6 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.6, 1.7), 0.07)
     depth = np.float32(radius * rng.uniform(0.12, 0.36))
-    hollow = np.maximum(1 - q * q, 0) ** np.float32(1.5)
+    bowl = np.maximum(1 - q * q, 0)
+    hollow = bowl * np.sqrt(bowl)
     rim = np.maximum(1 - ((q - 1.08) / 0.28) ** 2, 0) ** 2
     surface = scene.surface
-    scuff = np.float32(rng.uniform(0, 0.22)) * hollow * (0.6 + 0.4 * np.tanh(fractal(rng, frame.size, 40, 2)))
+    scuff = np.float32(rng.uniform(0, 0.22)) * hollow
+    scuff = scuff * (0.6 + 0.4 * portable.tanh(fractal(rng, frame.size, 40, 2)))
     return surface.with_(
         height=surface.height + depth * scene.body * (np.float32(0.16) * rim - hollow),
         albedo=_recolour(surface, wear.raw, np.clip(scuff, 0, 1) * scene.body),
@@ -148,7 +152,7 @@ def cut(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Sur
     length = _log_uniform(rng, 0.09, 0.45)
     heading = rng.uniform(0, 2 * np.pi)
     x, y = scene.place(rng, 0.04)
-    start = (x - 0.5 * length * np.cos(heading), y - 0.5 * length * np.sin(heading))
+    start = (x - 0.5 * length * math.cos(heading), y - 0.5 * length * math.sin(heading))
     path = walk(rng, start, heading, length, _log_uniform(rng, 0.0035, 0.011), 0.06, 16)
     q, _ = stroke_field(frame, [path], 4)
     width = np.float32(max(float(path.halfwidths.mean()), 0.65 * frame.pixel))
@@ -205,7 +209,7 @@ def _stain_seen_on(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float,
     """One of the stains that are darker or lighter than the part; the others would not be seen."""
     weight = float(scene.body.sum())
     part = float((_brightest(scene.surface.albedo) * scene.body).sum()) / weight
-    seen = [s for s in _STAINS if abs(np.log(max(s[0]) / part)) > 0.45]
+    seen = [s for s in _STAINS if abs(math.log(max(s[0]) / part)) > 0.45]
     return seen[int(rng.integers(len(seen)))]
 
 
@@ -216,7 +220,7 @@ def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.22)
     for _ in range(int(rng.integers(0, 4))):
         away, angle = radius * rng.uniform(1.1, 2.0), rng.uniform(0, 2 * np.pi)
-        splash = (centre[0] + away * np.cos(angle), centre[1] + away * np.sin(angle))
+        splash = (centre[0] + away * math.cos(angle), centre[1] + away * math.sin(angle))
         q = np.minimum(q, blob_field(frame, rng, splash, radius * rng.uniform(0.1, 0.3), 1.0, 0.1))
     softness = rng.uniform(0.12, 0.6)
     film = smooth(1, 1 - softness, q)
@@ -225,7 +229,7 @@ def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     uneven = np.clip(1 + 0.22 * fractal(rng, frame.size, 12, 3), 0.3, 1.6)
     amount = np.float32(opacity * rng.uniform(0.5, 1.4)) * (film * np.float32(0.75) + ring) * uneven
     amount = (np.clip(amount, 0, 0.95) * scene.body).astype(np.float32)
-    tint = np.asarray(colour, np.float32) * np.exp(rng.normal(0, 0.15, 3)).astype(np.float32)
+    tint = np.asarray(colour, np.float32) * portable.exp(rng.normal(0, 0.15, 3))
     surface = scene.surface
     return surface.with_(
         albedo=_recolour(surface, tint, amount),

@@ -32,11 +32,13 @@ def _total(terms: Iterable[Array]) -> Array:
 
 
 def _weights(f: Array) -> list[Array]:
+    rest, square = 1 - f, f * f
+    cube = square * f
     return [
-        (1 - f) ** 3 / 6,
-        (3 * f**3 - 6 * f**2 + 4) / 6,
-        (-3 * f**3 + 3 * f**2 + 3 * f + 1) / 6,
-        f**3 / 6,
+        rest * rest * rest / 6,
+        (3 * cube - 6 * square + 4) / 6,
+        (-3 * cube + 3 * square + 3 * f + 1) / 6,
+        cube / 6,
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -54,7 +55,7 @@ def photograph(spec: SampleSpec, item: Item, damaged: bool) -> Rendered:
     part: Any = _category(item.category)
     pose = draw("pose")
     turn, scale, shift = part.POSE
-    angle, zoom = float(pose.uniform(-turn, turn)), float(np.exp(pose.uniform(-scale, scale)))
+    angle, zoom = float(pose.uniform(-turn, turn)), math.exp(pose.uniform(-scale, scale))
     dx, dy = (float(s) for s in pose.uniform(-shift, shift, 2))
     posed = (angle, zoom, dx, dy)
     frame = make_frame(spec.size * finer, 1 / spec.size, posed)
@@ -72,7 +73,7 @@ def photograph(spec: SampleSpec, item: Item, damaged: bool) -> Rendered:
         part.RIG,
         azimuth=part.RIG.azimuth + lamp.normal(0, 0.06),
         elevation=part.RIG.elevation + lamp.normal(0, 0.03),
-        key=part.RIG.key * np.exp(lamp.normal(0, 0.05)),
+        key=part.RIG.key * math.exp(lamp.normal(0, 0.05)),
     )
     light = shade(settle(surface, frame, draw("dust")), frame, rig)
     depth = DISTANCE - surface.height * np.float32(FIELD_OF_VIEW)

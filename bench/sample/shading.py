@@ -6,11 +6,13 @@ approximations in the image plane, cheap and good enough for low relief.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import ndimage
 
+from bench.sample import portable
 from bench.sample.surface import Array, Frame, Surface, blend, smooth
 
 _SHADOW_STEPS = (0.005, 0.009, 0.014, 0.021, 0.030, 0.042, 0.058, 0.078)  # image widths along the ray
@@ -65,13 +67,13 @@ def occlusion(height: Array) -> Array:
 def shadow(height: Array, rig: Rig) -> Array:
     """Light of the lamp that reaches each pixel, 0..1, by marching towards it."""
     size = height.shape[0]
-    dx, dy, rise = np.cos(rig.azimuth), np.sin(rig.azimuth), np.tan(rig.elevation)
+    dx, dy, rise = math.cos(rig.azimuth), math.sin(rig.azimuth), math.tan(rig.elevation)
     pad = round(_SHADOW_STEPS[-1] * size) + 1
     padded = np.pad(height, pad, mode="edge")
     hidden = np.zeros_like(height)
     for step in _SHADOW_STEPS:
         ox, oy = round(step * size * dx), round(step * size * dy)
-        distance = np.float32(np.hypot(ox, oy) / size * rise)
+        distance = np.float32(math.hypot(ox, oy) / size * rise)
         seen = padded[pad + oy : pad + oy + size, pad + ox : pad + ox + size]
         hidden = np.maximum(hidden, seen - height - distance)
     lit = 1 - np.clip(hidden * np.float32(1 / rig.softness), 0, 1)
@@ -84,9 +86,9 @@ def shade(surface: Surface, frame: Frame, rig: Rig) -> Array:
     open_sky, lit = occlusion(surface.height), shadow(surface.height, rig)
 
     reach = 1.6  # lamp at a finite distance, so that highlights move over the part
-    lx = np.float32(reach * np.cos(rig.elevation) * np.cos(rig.azimuth)) - (frame.x - 0.5)
-    ly = np.float32(reach * np.cos(rig.elevation) * np.sin(rig.azimuth)) - (frame.y - 0.5)
-    lz = np.full_like(lx, reach * np.sin(rig.elevation))
+    lx = np.float32(reach * math.cos(rig.elevation) * math.cos(rig.azimuth)) - (frame.x - 0.5)
+    ly = np.float32(reach * math.cos(rig.elevation) * math.sin(rig.azimuth)) - (frame.y - 0.5)
+    lz = np.full_like(lx, reach * math.sin(rig.elevation))
     norm = 1 / np.sqrt(lx * lx + ly * ly + lz * lz)
     lx, ly, lz = lx * norm, ly * norm, lz * norm
     falloff = (np.float32(reach) * norm) ** 2
@@ -100,16 +102,16 @@ def shade(surface: Surface, frame: Frame, rig: Rig) -> Array:
 
     half = 1 / np.sqrt(lx * lx + ly * ly + (lz + 1) ** 2)
     hx, hy, hz = lx * half, ly * half, (lz + 1) * half
-    power = np.exp2(1 + 7 * surface.gloss)
+    power = portable.exp2(1 + 7 * surface.gloss)
     cosine = np.maximum(nx * hx + ny * hy + nz * hz, 0)
     if surface.grain is not None:
-        tx, ty = np.cos(surface.grain), np.sin(surface.grain)
+        tx, ty = portable.cos(surface.grain), portable.sin(surface.grain)
         across = tx * nx + ty * ny  # the tangent leans with the surface
         lean = tx * hx + ty * hy - across * hz
         brushed = np.sqrt(np.maximum(1 - lean * lean, 0)) * np.minimum(1, cosine + np.float32(0.1))
         cosine = blend(cosine, brushed, (surface.metal > 0.1).astype(np.float32))
-    highlight = surface.specular * (power + 8) / 32 * cosine**power * lit * falloff
-    tilt = nx * np.float32(np.cos(rig.azimuth)) + ny * np.float32(np.sin(rig.azimuth))
+    highlight = surface.specular * (power + 8) / 32 * portable.power(cosine, power) * lit * falloff
+    tilt = nx * np.float32(math.cos(rig.azimuth)) + ny * np.float32(math.sin(rig.azimuth))
     mirrored = surface.metal * np.float32(rig.sky) * (0.35 + 0.9 * smooth(-0.5, 0.6, tilt)) * open_sky
 
     shine = np.float32(rig.key) * highlight

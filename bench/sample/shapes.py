@@ -5,10 +5,12 @@ Both are fields that are 0 at the core and 1 at the edge.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.noise import fractal
 from bench.sample.surface import Array, Frame
 
@@ -34,10 +36,12 @@ def walk(
 ) -> Path:
     """A path that turns by about `turn` radians a step and tapers to both ends."""
     headings = heading + np.cumsum(rng.normal(0, turn, steps))
-    strides = length / steps * np.stack([np.cos(headings), np.sin(headings)], 1)
+    strides = length / steps * np.stack([portable.cos(headings), portable.sin(headings)], 1)
     points = np.concatenate([np.zeros((1, 2)), np.cumsum(strides, 0)]) + np.asarray(start)
     t = np.linspace(0, 1, steps + 1)
-    taper = np.minimum(1, 0.3 + 3.5 * np.minimum(t, 1 - t)) * np.exp(0.18 * rng.standard_normal(steps + 1))
+    taper = np.minimum(1, 0.3 + 3.5 * np.minimum(t, 1 - t)) * portable.exp(
+        0.18 * rng.standard_normal(steps + 1)
+    )
     return Path(points, halfwidth * taper)
 
 
@@ -65,9 +69,10 @@ def stroke_field(frame: Frame, paths: list[Path], reach: float = 1.0) -> tuple[A
             window = (slice(y0, y1), slice(x0, x1))
             px, py = frame.x[window] - a[0], frame.y[window] - a[1]
             ab = b - a
-            t = np.clip((px * ab[0] + py * ab[1]) / max(float(ab @ ab), 1e-12), 0, 1)
+            t = np.clip((px * ab[0] + py * ab[1]) / max(float(ab[0] * ab[0] + ab[1] * ab[1]), 1e-12), 0, 1)
             half = wide[k] + (wide[k + 1] - wide[k]) * t
-            q = (np.hypot(px - t * ab[0], py - t * ab[1]) / half).astype(np.float32)
+            dx, dy = px - t * ab[0], py - t * ab[1]
+            q = (np.sqrt(dx * dx + dy * dy) / half).astype(np.float32)
             nearer = q < field[window]
             thin = min(1.0, 0.5 * float(path.halfwidths[k] + path.halfwidths[k + 1]) / floor)
             strength[window] = np.where(nearer, max(0.55, thin), strength[window])
@@ -85,7 +90,7 @@ def blob_field(
 ) -> Array:
     """Distance from `centre` over the radius of an ellipse with a ragged outline, (H, W)."""
     angle = rng.uniform(0, np.pi)
-    c, s = np.float32(np.cos(angle)), np.float32(np.sin(angle))
+    c, s = np.float32(math.cos(angle)), np.float32(math.sin(angle))
     dx, dy = frame.x - np.float32(centre[0]), frame.y - np.float32(centre[1])
     a, b = (c * dx + s * dy) * np.float32(aspect**0.5), (c * dy - s * dx) * np.float32(aspect**-0.5)
     radius = max(radius, 1.2 * frame.pixel)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-RENDERER_VERSION = 1
+RENDERER_VERSION = 2
 """Goes up whenever the same spec gives other pixels; written into `sample.json`."""
 
 CATEGORIES: dict[str, tuple[str, ...]] = {

@@ -5,6 +5,7 @@ Lengths, heights included, are in image widths: 0.04 is a twenty-fifth of the im
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,7 +36,7 @@ class Frame:
     def to_image(self, u: float, v: float) -> tuple[float, float]:
         """A point of the part, in image coordinates."""
         angle, scale, dx, dy = self.pose
-        c, s = np.cos(angle) * scale, np.sin(angle) * scale
+        c, s = math.cos(angle) * scale, math.sin(angle) * scale
         return float(0.5 + dx + c * u - s * v), float(0.5 + dy + s * u + c * v)
 
 
@@ -44,7 +45,7 @@ def make_frame(size: int, pixel: float, pose: tuple[float, float, float, float])
     angle, scale, dx, dy = pose
     centres = (np.arange(size, dtype=np.float32) + np.float32(0.5)) / np.float32(size)
     x, y = np.meshgrid(centres, centres)
-    c, s = np.float32(np.cos(angle) / scale), np.float32(np.sin(angle) / scale)
+    c, s = np.float32(math.cos(angle) / scale), np.float32(math.sin(angle) / scale)
     px, py = x - np.float32(0.5 + dx), y - np.float32(0.5 + dy)
     return Frame(size, pixel, x, y, c * px + s * py, c * py - s * px, pose)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.damage import Wear
 from bench.sample.noise import fractal, spline
 from bench.sample.shading import Rig
@@ -61,9 +64,9 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     height = blend(height, package + moulding, body)
 
     mark = _marking(frame, rng, shift) * body
-    epoxy = np.array([0.034, 0.034, 0.036]) * np.exp(rng.normal(0, 0.10)) * (1 + rng.normal(0, 0.015, 3))
+    epoxy = np.array([0.034, 0.034, 0.036]) * math.exp(rng.normal(0, 0.10)) * (1 + rng.normal(0, 0.015, 3))
     speckle = 1 + 0.10 * fractal(rng, size, 50, 3, 0.9) + 0.07 * fractal(rng, size, 3, 3)
-    tin = np.array([0.60, 0.595, 0.57]) * np.exp(rng.normal(0, 0.06))
+    tin = np.array([0.60, 0.595, 0.57]) * math.exp(rng.normal(0, 0.06))
     dull = 1 + 0.10 * fractal(rng, size, 30, 3, 0.8)
     metal_colour = tinted(tin.astype(np.float32), dull)
     shiny = np.maximum(lead, solder)
@@ -153,7 +156,7 @@ def _board(frame: Frame, rng: np.random.Generator) -> tuple[Array, Array, Array,
         0.85 + 0.2 * fractal(rng, size, 60, 2), 0, 1
     )
     weave = fractal(rng, size, 36, 3, 0.7)
-    green = np.array([0.018, 0.085, 0.038]) * np.exp(rng.normal(0, [0.12, 0.08, 0.12]))
+    green = np.array([0.018, 0.085, 0.038]) * portable.exp(rng.normal(0, [0.12, 0.08, 0.12]))
     lacquer = tinted(green.astype(np.float32), 1 + 0.06 * weave + 0.05 * fractal(rng, size, 3, 3))
     colour = lacquer * (1 + 0.55 * copper[..., None])
     colour = blend(colour, np.float32(0.62), printed[..., None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.damage import Wear
 from bench.sample.noise import cells, fractal, spline
 from bench.sample.shading import Rig
@@ -34,7 +35,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
         + 0.00025 * wrinkle
         + 0.00018 * spline(rng, size, 120)
     )
-    dye = np.array([0.205, 0.098, 0.050]) * np.exp(rng.normal(0, [0.07, 0.09, 0.11]))
+    dye = np.array([0.205, 0.098, 0.050]) * portable.exp(rng.normal(0, [0.07, 0.09, 0.11]))
     mottle = 1 + 0.07 * fractal(rng, size, 4, 4) + 0.035 * wrinkle + 0.10 * (tone - 0.5)
     albedo = tinted(dye.astype(np.float32), mottle * (1 - 0.30 * supple * crease) * (1 - 0.13 * fine_crease))
     gloss = 0.42 + 0.05 * fractal(rng, size, 5, 3) - 0.15 * crease

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.damage import Wear
 from bench.sample.noise import along, fractal, over, spline
 from bench.sample.shading import Rig
@@ -23,8 +26,8 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     size = frame.size
     outer, inner = _OUTER + rng.normal(0, 0.003), _INNER + rng.normal(0, 0.003)
     radius = np.sqrt(frame.u**2 + frame.v**2)
-    theta = np.arctan2(frame.v, frame.u)
-    turn = (theta / (2 * np.pi)).astype(np.float32) % 1
+    theta = portable.arctan2(frame.v, frame.u)
+    turn = theta / np.float32(2 * np.pi) % 1
     inside = np.minimum(outer - radius, radius - inner)  # distance from the edge, image widths
     broken = np.zeros_like(frame.x)
     if missing is not None:
@@ -41,17 +44,18 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     )
     streak = over(rng, radius, turn, 260, 24) * min(1.0, size / 256)
     flat = smooth(0.8, 1.0, edge)
-    top = _THICK - 0.010 * (1 - edge) ** 1.5 + (0.00022 * groove + 0.00008 * streak) * flat
+    bevel = 1 - edge
+    top = _THICK - 0.010 * bevel * np.sqrt(bevel) + (0.00022 * groove + 0.00008 * streak) * flat
 
     mat = 0.0010 * fractal(rng, size, 40, 3, 0.8) + 0.0004 * spline(rng, size, 110)
     height = blend(mat, top, body)
 
     patina = fractal(rng, size, 3, 4)
     steel = (
-        np.array([0.50, 0.49, 0.47]) * np.exp(rng.normal(0, 0.05)) * (1 + rng.normal(0, [0.01, 0.0, 0.02]))
+        np.array([0.50, 0.49, 0.47]) * math.exp(rng.normal(0, 0.05)) * (1 + rng.normal(0, [0.01, 0.0, 0.02]))
     )
     worn = 1 + 0.045 * patina + (0.07 * groove + 0.06 * streak) * flat + 0.03 * fractal(rng, size, 30, 3)
-    rubber = np.array([0.030, 0.032, 0.036]) * np.exp(rng.normal(0, 0.12))
+    rubber = np.array([0.030, 0.032, 0.036]) * math.exp(rng.normal(0, 0.12))
     felt = 1 + 0.25 * fractal(rng, size, 60, 3, 0.8) + 0.10 * fractal(rng, size, 3, 3)
     albedo = blend(
         tinted(rubber.astype(np.float32), felt), tinted(steel.astype(np.float32), worn), body[..., None]
@@ -70,7 +74,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     def place(rng: np.random.Generator, margin: float) -> tuple[float, float]:
         keep = min(margin + 0.012, 0.45 * (outer - inner))
         r, a = rng.uniform(inner + keep, outer - keep), rng.uniform(0, 2 * np.pi)
-        return frame.to_image(r * np.cos(a), r * np.sin(a))
+        return frame.to_image(r * math.cos(a), r * math.sin(a))
 
     return Scene(surface, body * (1 - broken), place, floor=0.0, below=(0.03, 0.03, 0.034))
 
@@ -80,8 +84,9 @@ def _bite(frame: Frame, rng: np.random.Generator, outer: float, inner: float) ->
     angle, size = rng.uniform(0, 2 * np.pi), 0.02 + 0.09 * rng.beta(1.2, 2.2)
     rim = rng.random() < 0.7
     r = outer - rng.uniform(-0.3, 0.35) * size if rim else inner + rng.uniform(-0.3, 0.35) * size
-    du, dv = frame.u - r * np.cos(angle), frame.v - r * np.sin(angle)
-    a, b = du * np.cos(angle) + dv * np.sin(angle), -du * np.sin(angle) + dv * np.cos(angle)
+    c, s = math.cos(angle), math.sin(angle)
+    du, dv = frame.u - r * c, frame.v - r * s
+    a, b = du * c + dv * s, dv * c - du * s
     stretch = rng.uniform(0.7, 1.8)
     jagged = 0.16 * fractal(rng, frame.size, 14, 4, 0.6)
     return np.sqrt(a * a * stretch + b * b / stretch) - size * (1 + jagged)

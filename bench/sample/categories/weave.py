@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from bench.sample import portable
 from bench.sample.damage import Wear
 from bench.sample.noise import along, fractal, over, spline
 from bench.sample.shading import Rig
@@ -29,8 +30,8 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     total = 5 * _THREADS
 
     # a 2/2 twill: each warp thread goes over two weft threads and under two, one further each time
-    phase_warp = np.cos(np.pi / 2 * ((j + b + 0.5) - i - 1.0))
-    phase_weft = -np.cos(np.pi / 2 * ((i + a + 0.5) - j))
+    phase_warp = portable.cos(np.pi / 2 * ((j + b + 0.5) - i - 1.0))
+    phase_weft = -portable.cos(np.pi / 2 * ((i + a + 0.5) - j))
     width = rng.normal(1, 0.05, (2, total)).astype(np.float32)
     round_warp = np.sqrt(np.maximum(1.02 - (2 * a * 0.97 / width[0][ia]) ** 2, 0.0))
     round_weft = np.sqrt(np.maximum(1.02 - (2 * b * 0.97 / width[1][jb]) ** 2, 0.0))
@@ -53,7 +54,7 @@ def build(frame: Frame, rng: np.random.Generator, missing: np.random.Generator |
     tone = yarn[1][jb] + slub_weft + (yarn[0][ia] + slub_warp - yarn[1][jb] - slub_weft) * on_top
     height = height + 0.00035 * fibre * (1 - open_gap)
 
-    hue = np.exp(rng.normal(0, [0.07, 0.06, 0.06]))
+    hue = portable.exp(rng.normal(0, [0.07, 0.06, 0.06]))
     warp_dye, weft_dye = np.array([0.30, 0.27, 0.215]) * hue, np.array([0.105, 0.125, 0.150]) * hue
     colour = weft_dye + (warp_dye - weft_dye) * on_top[..., None]
     shade = (1 + tone + 0.10 * fibre + 0.04 * fractal(rng, size, 3, 4)) * (1 - 0.75 * open_gap)
