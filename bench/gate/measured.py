@@ -93,7 +93,9 @@ def run_of(results: Results, contents: Contents) -> Run:
 
 def numeric(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an environment that may change a bit of a result: not the kernel, nor the core count."""
-    kept = {name: environment.get(name) for name in ("python", "machine", "cpu", "gpus", "torch")}
+    kept = {
+        name: environment.get(name) for name in ("python", "machine", "cpu", "instructions", "gpus", "torch")
+    }
     packages = {
         name: version
         for name, version in environment.get("packages", {}).items()

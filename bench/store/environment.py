@@ -33,6 +33,8 @@ PACKAGES = (
     "torchvision",
 )
 
+_VECTORS = ("sse4", "avx", "fma", "amx", "asimd", "sve")
+
 
 @functools.cache
 def environment(threads: int = 1) -> dict[str, Any]:
@@ -49,6 +51,7 @@ def environment(threads: int = 1) -> dict[str, Any]:
         "os": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "cpu": _cpu_name(),
+        "instructions": _instructions(),
         "cores": os.cpu_count() or 1,
         "gpus": _gpu_names(),
         "torch": {"threads a task": threads, "deterministic algorithms": True, "tf32": False},
@@ -80,13 +83,24 @@ def code_commit() -> str:
 
 
 def _cpu_name() -> str:
+    return _cpu_field("model name") or platform.processor() or "unknown"
+
+
+def _instructions() -> list[str]:
+    """The processor's extensions for vectors and matrices: libraries choose by them how a sum is taken, and so
+    they decide last bits, which the name of a processor in the cloud does not tell."""
+    flags = (_cpu_field("flags") or _cpu_field("Features")).split()
+    return sorted(flag for flag in flags if flag.startswith(_VECTORS))
+
+
+def _cpu_field(name: str) -> str:
+    """What the system says of its first processor, "" where it does not tell."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or "unknown"
+        return ""
+    fields = (line.partition(":") for line in lines)
+    return next((value.strip() for field, _, value in fields if field.strip() == name), "")
 
 
 def _gpu_names() -> list[str]:

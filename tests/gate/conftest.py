@@ -22,6 +22,7 @@ ENVIRONMENT = {
     "python": "3.11.7",
     "machine": "x86_64",
     "cpu": "one",
+    "instructions": ["avx2", "avx512f"],
     "gpus": [],
     "cores": 2,
     "os": "Linux",

@@ -47,6 +47,13 @@ def test_a_deterministic_metric_must_keep_its_bits_in_one_environment(verdict_of
     assert verdict_of(DETERMINISTIC, [0.5], [0.5 + 1e-15]).status == "gain"
 
 
+def test_a_processor_of_the_same_name_with_other_instructions_is_another_environment(
+    verdict_of, run_from
+) -> None:
+    older = {**run_from({}).environment, "instructions": ["avx2"]}
+    assert verdict_of(DETERMINISTIC, [0.5], [0.491], environment=older).status == "within"
+
+
 def test_across_environments_the_stated_tolerance_holds(verdict_of) -> None:
     assert verdict_of(DETERMINISTIC, [0.5], [0.491], environment=OTHER).status == "within"
     beyond = verdict_of(DETERMINISTIC, [0.5], [0.489], environment=OTHER)
