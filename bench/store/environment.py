@@ -87,7 +87,7 @@ def _cpu_name() -> str:
 
 
 def _instructions() -> list[str]:
-    """The processor's extensions for vectors and matrices: libraries choose by them how a sum is taken, and so
+    """The processor's extensions for vectors and matrices: by them libraries choose how a sum is taken, and so
     they decide last bits, which the name of a processor in the cloud does not tell."""
     flags = (_cpu_field("flags") or _cpu_field("Features")).split()
     return sorted(flag for flag in flags if flag.startswith(_VECTORS))
