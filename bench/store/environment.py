@@ -87,8 +87,11 @@ def _cpu_name() -> str:
 
 
 def _instructions() -> list[str]:
-    """The processor's extensions for vectors and matrices: by them libraries choose how a sum is taken, and so
-    they decide last bits, which the name of a processor in the cloud does not tell."""
+    """The processor's extensions for vectors and matrices.
+
+    Libraries choose by them in what order a sum is taken, and so they decide last bits; the name of a
+    processor in the cloud does not tell them.
+    """
     flags = (_cpu_field("flags") or _cpu_field("Features")).split()
     return sorted(flag for flag in flags if flag.startswith(_VECTORS))
 
