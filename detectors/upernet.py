@@ -1,9 +1,10 @@
 """UPerNet of segmentation-models-pytorch, the heavy segmenter of SeaS's tables.
 
 SeaS (ICCV 2025, 4.2 and A.3) trains UPerNet with MMSegmentation, and does not say how long or at what rate.
-The defaults here are MMSegmentation's own (upernet_r50, schedule_80k: batch 4, ImageNet mean and standard
-deviation, cross entropy), less its auxiliary head, which this library's network lacks; no published number
-confirms them. Xiao et al., "Unified Perceptual Parsing for Scene Understanding", ECCV 2018.
+The defaults here are MMSegmentation's own (upernet_r50, schedule_80k: batch 4, 512 channels, ImageNet mean
+and standard deviation, cross entropy), less its auxiliary head, its dropout and its stem of three
+convolutions, which this library's network lacks; no published number confirms them. Xiao et al., "Unified
+Perceptual Parsing for Scene Understanding", ECCV 2018.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ class UPerNetParams(EncoderParams, SegmentationParams):
     )
     encoder: Encoder = "resnet50"
     encoder_weights: EncoderWeights = "imagenet"
-    decoder_channels: int = Field(default=256, ge=8, description="channels of the decoder's maps")
+    decoder_channels: int = Field(default=512, ge=8, description="channels of the decoder's maps")
 
 
 class UPerNet(Supervised):

@@ -109,6 +109,9 @@ def _unbiased(a: np.ndarray, b: np.ndarray) -> Estimate:
 
 
 def _subset_mean(a: np.ndarray, b: np.ndarray, subsets: int, size: int, seed: int) -> Estimate:
+    spread = f"standard deviation over subsets of {size}"
+    if size == len(a) == len(b):  # every subset is the whole set, and then both estimators are one
+        return Estimate(_unbiased(a, b).value, 0.0, spread, subsets)
     rng = np.random.RandomState(seed)  # torch-fidelity's generator, for the same subsets
     drawn_a, drawn_b = np.empty((subsets, size), int), np.empty((subsets, size), int)
     for s in range(subsets):
@@ -117,20 +120,16 @@ def _subset_mean(a: np.ndarray, b: np.ndarray, subsets: int, size: int, seed: in
     within = _subset_sums(a, a, drawn_a, drawn_a) + _subset_sums(b, b, drawn_b, drawn_b)
     values = within / (size * (size - 1)) - 2 * _subset_sums(a, b, drawn_a, drawn_b) / size**2
     value = finite_result(float(values.mean()), "KID")
-    return Estimate(value, float(values.std()), f"standard deviation over subsets of {size}", subsets)
+    return Estimate(value, float(values.std()), spread, subsets)
 
 
 def _subset_sums(a: np.ndarray, b: np.ndarray, in_a: np.ndarray, in_b: np.ndarray) -> np.ndarray:
     """Kernel sums over the pairs of each subset, without pairs of an image with itself where a is b."""
-    subsets, size = in_a.shape
     # a subset's sum is s^T K t for its 0/1 indicators s and t, so one matrix K serves all subsets
     s_of, t_of = _indicators(in_a, len(a)), _indicators(in_b, len(b))
-    sums = np.zeros(subsets)
+    sums = np.zeros(len(in_a))
     for rows, columns, block in _blocks(a, b):
-        if size == len(a) == len(b):
-            part = np.full(subsets, block.sum())  # every subset is the whole set
-        else:
-            part = ((s_of[:, rows] @ block) * t_of[:, columns]).sum(axis=1)
+        part = ((s_of[:, rows] @ block) * t_of[:, columns]).sum(axis=1)
         sums += 2 * part if a is b and rows != columns else part
     return sums
 

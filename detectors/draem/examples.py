@@ -55,7 +55,7 @@ def pseudo_anomaly(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The image uint8 [H, W, 3] with a texture laid in, and where, bool [H, W].
 
-    The mask can be empty, about one time in five at the paper's threshold: the image is then a normal one,
+    The mask can be empty, about one time in twenty at the paper's threshold: the image is then a normal one,
     as in the released code.
     """
     size = image.shape[:2]
