@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from typing import Any
 
 from bench.errors import BenchError
 from bench.run.channel import Channel
@@ -78,9 +79,8 @@ class RayExecutor:
             return []
         events = []
         for message in messages:
-            if message["kind"] == "slots":
-                self._slots = (message["cpu"], message["gpu"])
-            elif message["kind"] in ("progress", "ended"):
+            self._heed_slots(message)
+            if message["kind"] in ("progress", "ended"):
                 if message["kind"] == "ended":
                     self._jobs.pop(message["key"], None)
                 if "why" in message:
@@ -98,7 +98,9 @@ class RayExecutor:
         until = time.monotonic() + _FIRST_ANSWER
         while time.monotonic() < until:
             messages = self._cluster.receive(1.0)
+            joined = False
             for message in messages or ():
+                self._heed_slots(message)  # they are told once, maybe in one breath with the nodes
                 if message["kind"] == "unreachable":
                     where = self.hello.address or "this machine"
                     raise BenchError(f"no Ray cluster could be joined at {where}: {message['why']}")
@@ -109,13 +111,19 @@ class RayExecutor:
                             "nodes of the Ray cluster differ from this machine; make them equal or take them "
                             f"out: {' | '.join(message['problems'])}"
                         )
-                    return
+                    joined = True
+            if joined:
+                return
             if messages is None:
                 raise BenchError(f"the process that joins the Ray cluster ended; see {self._cluster.log}")
         self._cluster.close(kill=True)
         raise BenchError(
             f"the Ray cluster did not answer within {_FIRST_ANSWER:g} s; see {self._cluster.log}"
         )
+
+    def _heed_slots(self, message: dict[str, Any]) -> None:
+        if message["kind"] == "slots":
+            self._slots = (message["cpu"], message["gpu"])
 
     def _connect_again(self) -> None:
         assert self._lost_at is not None

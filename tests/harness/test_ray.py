@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
+from bench.run.channel import Channel
 from bench.run.driver import Driver, RunSettings
 from bench.run.ray_cluster import difference, node_facts
 from bench.run.ray_executor import RayExecutor
@@ -94,6 +95,26 @@ def test_without_a_cluster_there_is_one_sentence(store: Store, monkeypatch: pyte
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
     with pytest.raises(BenchError, match=r"no Ray cluster could be joined at 127\.0\.0\.1:1"):
         RayExecutor(store, 1, print)
+
+
+def test_slots_told_in_one_breath_with_the_nodes_are_heard(
+    store: Store, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are told once: a driver that missed them waited for ever."""
+    receive = Channel.receive
+
+    def at_once(channel: Channel, timeout: float) -> list[dict[str, Any]]:
+        until, held = time.monotonic() + PATIENCE, []
+        while not {"nodes", "slots"} <= {message["kind"] for message in held}:
+            assert time.monotonic() < until, "the cluster tells nothing"
+            held += receive(channel, timeout) or []
+        return held
+
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+    monkeypatch.setattr(Channel, "receive", at_once)
+    executor = RayExecutor(store, 1, print)
+    assert (executor.slots(gpu=False), executor.slots(gpu=True)) == (2, 2)
+    executor.close()
 
 
 def test_a_cluster_makes_what_a_machine_makes(
