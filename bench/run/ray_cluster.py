@@ -139,10 +139,10 @@ class _Cluster:
         return bool(self.running)
 
     def check_nodes(self) -> None:
-        """Ask every node for what must be equal; tells what each is."""
+        """Ask every node for what must be equal; tells what each is. A node that dies meanwhile is none."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-        nodes = [node for node in self.ray.nodes() if node["Alive"]]
+        nodes = self._living()
         probe = self.ray.remote(num_cpus=0, max_retries=2)(_probe)
         asked = [
             probe.options(
@@ -156,10 +156,15 @@ class _Cluster:
                 facts = self.ray.get(ref, timeout=_PROBE_SECONDS)
                 problem = difference(self.hello.needs, facts)
             except Exception as error:
+                if all(node["NodeID"] != other["NodeID"] for other in self._living()):
+                    continue  # Ray hears of a death some seconds late
                 problem = f"it does not run our code ({str(error).strip().splitlines()[-1]})"
             if problem:
                 problems.append(f"{node['NodeManagerHostname']}: {problem}")
-        self.say({"kind": "nodes", "count": len(nodes), "problems": problems})
+        self.say({"kind": "nodes", "problems": problems})
+
+    def _living(self) -> list[dict[str, Any]]:
+        return [node for node in self.ray.nodes() if node["Alive"]]
 
     def begin(self, job: dict[str, Any]) -> None:
         """Hand one job to Ray; {"job": …, "gpu": whether it wants one}."""

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +117,15 @@ def test_slots_told_in_one_breath_with_the_nodes_are_heard(
     executor.close()
 
 
+def test_a_node_that_has_just_died_is_no_node_that_differs(
+    store: Store, nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ray takes it for alive for some seconds more."""
+    monkeypatch.setenv("RAY_ADDRESS", nodes.address)
+    nodes.kill_node()
+    RayExecutor(store, 1, print).close()
+
+
 def test_a_cluster_makes_what_a_machine_makes(
     store: Store, tmp_path: Path, fit: Fit, drive: Callable[..., Any], on_ray: Callable[..., Any]
 ) -> None:
@@ -142,7 +151,7 @@ def test_a_node_and_a_worker_that_die_cost_the_task_in_flight(
     goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
     with ThreadPoolExecutor(1) as aside:
         run = aside.submit(on_ray, goals)
-        began(store, goals, 2)
+        began(store, goals, 2, run)
         nodes.kill_node()
         os.kill(a_worker_of_ray(), signal.SIGKILL)
         go.touch()
@@ -159,7 +168,7 @@ def test_a_head_that_is_started_again_gets_the_tasks_again(
     goals = [fit(f"wait-for {go}", seed=seed) for seed in range(3)]
     with ThreadPoolExecutor(1) as aside:
         run = aside.submit(on_ray, goals)
-        began(store, goals, 2)
+        began(store, goals, 2, run)
         nodes.end()
         go.touch()
         again = Nodes(nodes.port)
@@ -174,10 +183,12 @@ def files_of(store: Store, key: str) -> Any:
     return json.loads((store.folder(key) / "manifest.json").read_text())["files"]
 
 
-def began(store: Store, goals: list[Task], count: int) -> None:
-    """Return when so many of the tasks have begun."""
+def began(store: Store, goals: list[Task], count: int, run: "Future[Any]") -> None:
+    """Return when so many of the tasks of a run have begun."""
     until = time.monotonic() + PATIENCE
     while sum((store.scratch(goal.key) / "began").exists() for goal in goals) < count:
+        if run.done():
+            run.result()  # raises what ended it
         assert time.monotonic() < until, "the tasks did not begin"
         time.sleep(0.05)
 
