@@ -72,7 +72,7 @@ STAGES: Mapping[str, Stage] = {
     "generation.agreement": Stage("bench.stages.honesty:agreement", 1, ("scipy.ndimage",)),
     "score.generation": Stage("bench.stages.score_generation:score", 1, _METRICS),
     "score.normals": Stage("bench.stages.score_generation:score_normals", 1, _METRICS),
-    "detector.fit": Stage("bench.stages.detector:fit", 1),
+    "detector.fit": Stage("bench.stages.detector:fit", 2),
     "data.depth_images": Stage("bench.stages.depth:images", 1),
     "detector.fuse": Stage("bench.stages.depth:fuse", 1),
     "detector.predict": Stage("bench.stages.detector:predict", 1),

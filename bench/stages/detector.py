@@ -9,7 +9,7 @@ import numpy as np
 from bench import registry
 from bench.adapters import Detector, DetectorSplit, Prediction, batches
 from bench.data.pool import Pool, joined, open_pool
-from bench.metrics import image_metrics, pixel_metrics
+from bench.metrics import image_metrics, image_scores, pixel_metrics
 from bench.stages import StageRun
 from bench.store.store import write_atomically
 
@@ -85,8 +85,9 @@ def _checked_size(prediction: Prediction, side: int, name: str) -> int:
 class _Validation:
     """The harness's own scorer for papers that choose a checkpoint on the test set.
 
-    Score: image AUROC + pixel AUROC + pixel AP of segmenters, accuracy of classifiers, mean over categories
-    (AnomalyDiffusion adds PRO, which its UNet's choice rarely turns on; the sum is named in the trace).
+    Score: image AUROC + pixel AUROC + pixel AP of what finds defects, accuracy of classifiers, mean over
+    categories (AnomalyDiffusion adds PRO, which its UNet's choice rarely turns on, GLASS leaves AP out; the
+    sum is named in the trace).
     """
 
     def __init__(self, run: StageRun, detector: Detector) -> None:
@@ -119,7 +120,8 @@ class _Validation:
             said = np.load(self.folder / "logits.npy")[anomalous].argmax(axis=1)
             return float(np.mean(said == np.array(truth)))
         maps = np.load(self.folder / "amaps.npy", mmap_mode="r")
-        image = image_metrics(maps.max(axis=(1, 2)), anomalous)
+        given = self.folder / "scores.npy"
+        image = image_metrics(np.load(given) if given.exists() else image_scores(maps, "max"), anomalous)
         pixel = pixel_metrics(maps, np.stack([test.mask(row) for row in range(len(test))]))
         return float(image["auroc"] + pixel["auroc"] + pixel["ap"])
 
