@@ -11,39 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from bench.adapters import DetectorSplit
-from detectors.supervised import (
-    LearningRate,
-    Loss,
-    Optimizer,
-    Plan,
-    Schedule,
-    SegmentationParams,
-    Supervised,
-    WeightDecay,
-)
+from detectors.supervised import Plan, Schedule80kParams, Supervised, iterations_plan
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class BiSeNetV2Params(SegmentationParams):
-    """MMSegmentation's schedule_80k."""
-
-    batch_size: int = Field(
-        default=4, ge=2, description="examples a step; at least 2, for batch norm of 1x1 maps"
-    )
-    learning_rate: LearningRate = 0.01
-    optimizer: Optimizer = "sgd"
-    weight_decay: WeightDecay = 5e-4
-    schedule: Schedule = "poly"
-    loss: Loss = "cross_entropy"
-    iterations: int = Field(default=80_000, ge=1, description="steps")
-    validation_interval: int = Field(
-        default=8_000, ge=1, description="steps between models that the harness may choose from"
-    )
 
 
 class BiSeNetV2(Supervised):
@@ -55,8 +27,8 @@ class BiSeNetV2(Supervised):
     mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
     std = (58.395 / 255, 57.12 / 255, 57.375 / 255)
     imports = ("detectors.training", "detectors.networks.bisenet_v2")
-    Params = BiSeNetV2Params
-    params: BiSeNetV2Params
+    Params = Schedule80kParams
+    params: Schedule80kParams
     presets: ClassVar = {
         "tiny": {"iterations": 4, "validation_interval": 2, "batch_size": 2},
         "quick": {
@@ -74,7 +46,7 @@ class BiSeNetV2(Supervised):
     }
 
     def plan(self, data: DetectorSplit) -> Plan:
-        return Plan(self.params.iterations, min(self.params.validation_interval, self.params.iterations))
+        return iterations_plan(self.params)
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
         from detectors.networks.bisenet_v2 import BiSeNetV2 as Network

@@ -73,6 +73,21 @@ class SegmentationParams(TrainingParams):
     )
 
 
+class Schedule80kParams(SegmentationParams):
+    """MMSegmentation's schedule_80k and the batch of its configurations."""
+
+    batch_size: int = Field(default=4, ge=2, description="examples a step; batch norm needs two")
+    learning_rate: LearningRate = 0.01
+    optimizer: Optimizer = "sgd"
+    weight_decay: WeightDecay = 5e-4
+    schedule: Schedule = "poly"
+    loss: Loss = "cross_entropy"
+    iterations: int = Field(default=80_000, ge=1, description="steps")
+    validation_interval: int = Field(
+        default=8_000, ge=1, description="steps between models that the harness may choose from"
+    )
+
+
 @dataclass(frozen=True)
 class Plan:
     """How long one fit trains, and on what. `epoch` (steps) is how often a model is offered for selection."""
@@ -88,6 +103,11 @@ def epochs_plan(samples: int, epochs: int, batch_size: int, anomalies_only: bool
     """The plan of `epochs` epochs of `samples` examples; a last, smaller batch is filled up."""
     epoch = -(-samples // batch_size)
     return Plan(epoch * epochs, epoch, anomalies_only)
+
+
+def iterations_plan(params: Schedule80kParams) -> Plan:
+    """The plan of `iterations` steps, a model every `validation_interval` of them."""
+    return Plan(params.iterations, min(params.validation_interval, params.iterations))
 
 
 class Supervised(Detector):

@@ -24,34 +24,15 @@ from detectors.encoders import (
     EncoderWeights,
     missing_encoder,
 )
-from detectors.supervised import (
-    LearningRate,
-    Loss,
-    Optimizer,
-    Plan,
-    Schedule,
-    SegmentationParams,
-    Supervised,
-    WeightDecay,
-)
+from detectors.supervised import Plan, Schedule80kParams, Supervised, iterations_plan
 
 if TYPE_CHECKING:
     from torch import nn
 
 
-class UPerNetParams(EncoderParams, SegmentationParams):
+class UPerNetParams(EncoderParams, Schedule80kParams):
     """MMSegmentation's schedule_80k, and the encoder."""
 
-    batch_size: int = Field(default=4, ge=2, description="examples a step; batch norm needs two")
-    learning_rate: LearningRate = 0.01
-    optimizer: Optimizer = "sgd"
-    weight_decay: WeightDecay = 5e-4
-    schedule: Schedule = "poly"
-    loss: Loss = "cross_entropy"
-    iterations: int = Field(default=80_000, ge=1, description="steps")
-    validation_interval: int = Field(
-        default=8_000, ge=1, description="steps between models that the harness may choose from"
-    )
     encoder: Encoder = "resnet50"
     encoder_weights: EncoderWeights = "imagenet"
     decoder_channels: int = Field(default=512, ge=8, description="channels of the decoder's maps")
@@ -61,7 +42,7 @@ class UPerNet(Supervised):
     """Pyramid pooling and feature pyramid over an encoder's stages; softmax maps of two classes."""
 
     name = "upernet"
-    version = 1
+    version = 2
     task = "segmentation"
     imports = ("detectors.training", "detectors.networks.smp_upernet")
     Params = UPerNetParams
@@ -93,7 +74,7 @@ class UPerNet(Supervised):
     }
 
     def plan(self, data: DetectorSplit) -> Plan:
-        return Plan(self.params.iterations, min(self.params.validation_interval, self.params.iterations))
+        return iterations_plan(self.params)
 
     @property
     def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
