@@ -86,6 +86,19 @@ def test_maps_have_the_sizes_of_table_13_and_fused_attention_stays_elsewhere(une
     assert others == {"AttnProcessor2_0"}
 
 
+def test_stable_diffusions_maps_are_64_32_16_and_8_wide() -> None:
+    from diffusers import UNet2DConditionModel
+
+    with torch.device("meta"), torch.no_grad():
+        unet = UNet2DConditionModel(cross_attention_dim=768)
+        maps = attention.keep_maps(unet, (1, 2, 3, 4))
+        latents, times, prompts = torch.empty(1, 4, 64, 64), torch.empty(1), torch.empty(1, 77, 768)
+        with maps.record():
+            unet(latents, times, encoder_hidden_states=prompts)
+            shapes = [tuple(maps.of(level).shape[1:]) for level in (1, 2, 3, 4)]
+    assert shapes == [(64, 64, 77), (32, 32, 77), (16, 16, 77), (8, 8, 77)]
+
+
 def test_maps_are_forgotten_after_the_pass(unet, prompts) -> None:
     maps = attention.keep_maps(unet, (2,))
     for _ in range(2):
