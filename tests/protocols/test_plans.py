@@ -159,6 +159,28 @@ def test_an_ablation_is_one_setting_for_all_generators_that_have_it(planned: Pla
         planned("mvtec_generation", settings=("generator.placment=natural",), **asked)
 
 
+@pytest.mark.parametrize(
+    ("setting", "parameter", "value"),
+    [
+        ("decoders=ahd", "decoders", "ahd"),
+        ("decoders=ahe", "decoders", "ahe"),
+        ("manipulations=merge", "manipulations", ["merge"]),
+        ("manipulations=remove", "manipulations", ["remove"]),
+        ("manipulations=replace", "manipulations", ["replace"]),
+        ("manipulations=merge+remove+replace", "manipulations", ["merge", "remove", "replace"]),
+    ],
+)
+def test_rows_of_anomalyhybrids_tables_5_and_7_are_one_setting_each(
+    planned: Planned, setting: str, parameter: str, value: Any
+) -> None:
+    plan = planned("mvtec_generation", generators=("anomalyhybrid",), settings=(f"generator.{setting}",))
+    made = plan.tasks("generator.sample")
+    assert made
+    assert all(task.params["params"][parameter] == value for task in made)
+    assert plan.tasks("score.generation")
+    assert plan.tasks("score.classification")
+
+
 def test_conditions_belong_to_the_data_set_and_are_shared_by_its_fits(planned: Planned) -> None:
     """Whatever the seed, and whatever is changed that does not decide them."""
 

@@ -1,9 +1,13 @@
+import math
+from pathlib import Path
+
 import pytest
 import torch
 
 from generators.anomalyhybrid.losses import perceptual_loss, real_or_not
 from generators.anomalyhybrid.network import Discriminator, HybridGenerator, fuse
 from generators.anomalyhybrid.params import AnomalyHybridParams
+from generators.anomalyhybrid.sources import VGG19
 
 SMALL = {"width": 8, "downsamplings": 2, "blocks": 1, "perceptual": "embedded"}
 
@@ -84,6 +88,50 @@ def test_the_perceptual_loss_is_nothing_for_equal_images_and_has_a_gradient() ->
     found.backward()
     assert float(found) > 0
     assert other.grad is not None and float(other.grad.abs().sum()) > 0
+
+
+@pytest.fixture
+def vgg(tmp_path: Path) -> torch.nn.Sequential:
+    """The layers of a random VGG-19, whose file lies in `tmp_path` under the name of the real one."""
+    torchvision = pytest.importorskip("torchvision")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layers = torchvision.models.vgg19(weights=None).features
+    torch.save({f"features.{name}": value for name, value in layers.state_dict().items()}, tmp_path / VGG19)
+    return layers.eval()
+
+
+def test_l_vgg_is_pix2pixhds_distance_of_five_depths(vgg: torch.nn.Sequential, tmp_path: Path) -> None:
+    loss = perceptual_loss(params(perceptual="vgg"), tmp_path)
+    images = [torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(s)) * 2 - 1 for s in (0, 1)]
+    features: list[list[torch.Tensor]] = [[], []]
+    with torch.no_grad():
+        for kept, x in zip(features, images, strict=True):
+            relu = 1
+            for layer in vgg:
+                x = layer(x)
+                if isinstance(layer, torch.nn.ReLU):
+                    if relu == 1:  # relu1_1, relu2_1, ..., relu5_1
+                        kept.append(x.clone())
+                    relu += 1
+                elif isinstance(layer, torch.nn.MaxPool2d):
+                    relu = 1
+        weights = [1 / 32, 1 / 16, 1 / 8, 1 / 4, 1]
+        expected = sum(w * (a - b).abs().mean() for w, a, b in zip(weights, *features, strict=True))
+        torch.testing.assert_close(loss(*images), expected)
+    grey = images[0][:, :1]
+    assert loss(grey, images[1][:, :1]) == loss(grey.expand(-1, 3, -1, -1), images[1][:, :1])
+
+
+def test_eq_3_costs_the_logarithms_of_d_and_of_its_complement() -> None:
+    values = [torch.tensor([[[[0.3, -1.2]]]]), torch.tensor([[[[2.0]]]])]  # two scales
+    true = [-math.log(1 / (1 + math.exp(-v))) for v in (0.3, -1.2, 2.0)]
+    false = [-math.log(1 - 1 / (1 + math.exp(-v))) for v in (0.3, -1.2, 2.0)]
+    for real, costs in ((True, true), (False, false)):
+        expected = ((costs[0] + costs[1]) / 2 + costs[2]) / 2
+        assert real_or_not(values, real, "log").item() == pytest.approx(expected, rel=1e-5)
+    squares = ((0.3**2 + 1.2**2) / 2 + 2.0**2) / 2
+    assert real_or_not(values, False, "lsgan").item() == pytest.approx(squares, rel=1e-5)
 
 
 def test_folding_batch_norms_keeps_the_embedded_features() -> None:

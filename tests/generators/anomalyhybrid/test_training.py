@@ -111,6 +111,41 @@ def test_targets_share_the_augmentation_of_their_condition(training_set: Trainin
     assert examples.contents["ahd"].equal(examples.conditions[:, :3])
 
 
+@pytest.mark.parametrize("gan", ["lsgan", "log"])
+def test_a_step_has_the_losses_of_eq_2_to_4_on_both_decoders(training_set, context_for, gan: str) -> None:
+    from generators.anomalyhybrid.losses import perceptual_loss
+    from generators.anomalyhybrid.training import _begin, _step
+
+    params = AnomalyHybrid.configure("tiny", {"gan": gan, "perceptual_weight": 3.0}).params
+    state, images = _begin(params, context_for(), False), perceptual_loss(params, None)
+    examples = training_set.draw(params, False, np.random.default_rng(0))
+
+    def cost(values: list[torch.Tensor], real: bool) -> torch.Tensor:
+        """What the discriminator's patches cost, the mean over them: of squares, or of Eq. 3's logarithms."""
+        (value,) = values  # the tiny preset has one scale
+        if gan == "lsgan":
+            return (value - float(real)).square().mean()
+        share = torch.sigmoid(value)
+        return -(share if real else 1 - share).log().mean()
+
+    with torch.no_grad():
+        made = state.generator(examples.conditions, examples.contents)
+        fooling, telling = [], []
+        for name in ("ahd", "ahe"):
+            judged = state.discriminator(examples.conditions, made[name].image)  # D(C, G(C))
+            known = state.discriminator(examples.conditions, examples.targets[name])  # D(C, A)
+            fooling.append(cost(judged, True))
+            telling.append((cost(known, True) + cost(judged, False)) / 2)
+        fakes, targets = (
+            torch.cat([held[name] for name in ("ahd", "ahe")])
+            for held in ({name: each.image for name, each in made.items()}, examples.targets)
+        )
+        likeness = 3.0 * images(fakes, targets)
+    expected = [float(likeness), *(float(torch.stack(each).mean()) for each in (fooling, telling))]
+    got = _step(params, state, state.generator, images, examples, "cpu")
+    assert got == pytest.approx(expected, rel=1e-4)
+
+
 def test_the_star_learns_maps_of_the_target_image(training_set: TrainingSet) -> None:
     params = AnomalyHybrid.configure("tiny", {"tps": 0, "resize": 0, "flip": 0}).params
     examples = training_set.draw(params, True, np.random.default_rng(0))
