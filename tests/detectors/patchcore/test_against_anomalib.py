@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from bench.adapters import Batch, DetectorSplit
+from bench.context import Context
 from bench.data.pool import Pool
 from detectors.patchcore import PatchCore, coreset
 from detectors.patchcore.neighbours import Memory
@@ -82,66 +84,75 @@ def aurocs(scores: np.ndarray, maps: np.ndarray, masks: np.ndarray) -> tuple[flo
     return roc_auc_score(truth, scores), roc_auc_score(masks.ravel(), maps.ravel())
 
 
-def from_their_memory(network: Any, theirs: Any, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Our scores and maps of some images, from the coreset that anomalib chose."""
-    params, memory = PatchCore.configure("anomalib").params, Memory(theirs.memory_bank)
+def from_memory(network: Any, memory: torch.Tensor, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Our scores and maps of some images, with these vectors remembered."""
+    params, remembered = PatchCore.configure("anomalib").params, Memory(memory)
     side, scores, maps = images.shape[1], [], []
     for start in range(0, len(images), 8):
         vectors = embed(network(resized(images[start : start + 8], None, None, "cpu")), "anomalib", 1024)
-        score, patches = patch_scores(params, memory, vectors)
+        score, patches = patch_scores(params, remembered, vectors)
         grid = patches.unflatten(1, (side // 8, side // 8))
         scores.append(score)
         maps.append(image_maps(grid, side, None, side, params.upsampling, params.sigma))
     return torch.cat(scores).numpy(), torch.cat(maps).numpy()
 
 
-def all_aurocs(anomalib, pair, data, share: float, context, tmp_path: Path) -> tuple[tuple, tuple, tuple]:
-    """Image and pixel AUROC of ours, of anomalib's, and of ours from anomalib's coreset.
+class Areas(NamedTuple):
+    """Image and pixel AUROC: of anomalib's, of ours from anomalib's start in its projection, and of ours with
+    a start and a projection of its own."""
 
-    The first two are fitted each by itself, with random starts and projections of their own.
-    """
-    overrides = {
-        **PatchCore.presets["anomalib"],
-        "backbone_weights": "embedded",
-        "size": None,
-        "coreset_share": share,
-    }
-    detector = PatchCore.configure(None, overrides)
-    side = data.normal.shape[1]
-    items = tuple({"defect": "good", "stem": str(i)} for i in range(len(data.normal)))
-    pool = Pool(data.normal, None, None, None, items)
-    detector.fit(DetectorSplit(("tile",), (), side, {"tile": pool}, {}, {}), tmp_path / "model", context())
-    [said] = detector.predict(tmp_path / "model", [Batch(data.test)], context())
-    ours = aurocs(said.score, said.amap, data.masks)
+    theirs: tuple[float, float]
+    alike: tuple[float, float]
+    alone: tuple[float, float]
+
+
+def all_aurocs(anomalib, pair, data, share: float, context: Context, out: Path) -> Areas:
     network, theirs = pair
     theirs.train()
     theirs.feature_extractor.eval()
     with torch.no_grad():
         for start in range(0, len(data.normal), 8):
             theirs(normalised(network, data.normal[start : start + 8]))
-        theirs.subsample_embedding(share)
+        vectors = torch.vstack(theirs.embedding_store)
+        theirs.embedding_store.clear()
+        sampler = anomalib.Greedy(vectors, share)
+        rows = sampler.select_coreset_idxs()
+        theirs.memory_bank = vectors[rows]
         theirs.eval()
         parts = [theirs(normalised(network, data.test[i : i + 8])) for i in range(0, len(data.test), 8)]
+        # The same random start, and the same projection of the same vectors.
+        ours = coreset.select(sampler.features, coreset.begin_at(rows[0], len(vectors), len(rows)))
+        alike = aurocs(*from_memory(network, vectors[ours], data.test), data.masks)
     scores = torch.cat([part.pred_score for part in parts]).numpy()
     maps = torch.cat([part.anomaly_map for part in parts])[:, 0].numpy()
-    with torch.inference_mode():
-        shared = aurocs(*from_their_memory(network, theirs, data.test), data.masks)
-    return ours, aurocs(scores, maps, data.masks), shared
+
+    own = {"backbone_weights": "embedded", "size": None, "coreset_share": share}
+    detector = PatchCore.configure("anomalib", own)
+    items = tuple({"defect": "good", "stem": str(i)} for i in range(len(data.normal)))
+    pool = Pool(data.normal, None, None, None, items)
+    detector.fit(DetectorSplit(("tile",), (), data.normal.shape[1], {"tile": pool}, {}, {}), out, context)
+    [said] = detector.predict(out, [Batch(data.test)], context)
+    return Areas(aurocs(scores, maps, data.masks), alike, aurocs(said.score, said.amap, data.masks))
 
 
 def test_on_magnetic_tiles_both_find_the_same_defects(
     anomalib, pair, magnetic_tile, context, tmp_path
 ) -> None:
-    ours, theirs, shared = all_aurocs(anomalib, pair, magnetic_tile(64, 100, 4), 0.1, context, tmp_path)
-    assert shared == pytest.approx(theirs, abs=0.005)
-    assert ours == pytest.approx(theirs, abs=0.04)  # 72 test images; coresets of different starts
+    found = all_aurocs(anomalib, pair, magnetic_tile(64, 100, 4), 0.1, context(), tmp_path)
+    assert found.alike == pytest.approx(found.theirs, abs=0.005)
+    assert found.alone == pytest.approx(found.theirs, abs=0.04)  # 72 test images; coresets of other starts
 
 
 @pytest.mark.full
 def test_on_all_magnetic_tiles_the_areas_agree_within_half_a_point(
     anomalib, pair, magnetic_tile, context, tmp_path
 ) -> None:
-    ours, theirs, shared = all_aurocs(anomalib, pair, magnetic_tile(96), 0.03, context, tmp_path)
-    print(f"image, pixel AUROC: ours {ours}, anomalib {theirs}, ours from its coreset {shared}")
-    assert shared == pytest.approx(theirs, abs=0.005)
-    assert ours == pytest.approx(theirs, abs=0.015)
+    data, found = magnetic_tile(96), []
+    for seed in range(4):
+        torch.manual_seed(seed)  # of anomalib's start and projection
+        ctx = replace(context(f"scratch-{seed}"), seed=seed)
+        found.append(all_aurocs(anomalib, pair, data, 0.03, ctx, tmp_path / str(seed)))
+        print(f"image, pixel AUROC with seed {seed}: {found[-1]}")
+        assert found[-1].alike == pytest.approx(found[-1].theirs, abs=0.005)
+    theirs, alone = (np.mean([getattr(one, name) for one in found], axis=0) for name in ("theirs", "alone"))
+    assert alone == pytest.approx(theirs, abs=0.015)  # seeds of either differ by as much among themselves
