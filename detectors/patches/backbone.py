@@ -123,7 +123,7 @@ def stored(name: str, layers: Sequence[str], path: Path) -> Backbone:
 def resized(images: np.ndarray, size: int | None, crop: int | None, device: str) -> Tensor:
     """uint8 [B, H, W, 3] to float32 (B, 3, side, side) in [0, 1], resized (bilinear, antialiased, rounded to
     whole grey levels, as Pillow does, but for one level here and there) and cut to the central `crop`."""
-    x = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+    x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)  # a copy: torch warns of read-only arrays
     if size is not None and x.shape[-2:] != (size, size):
         x = nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
     if crop is not None:
