@@ -22,6 +22,7 @@ class Lease:
     """Who holds a task."""
 
     host: str
+    """`this_machine` of the process."""
     pid: int
     started: float
     """Start time of the process in clock ticks since boot: tells a new process under an old number."""
@@ -33,7 +34,7 @@ class Leases:
 
     def __init__(self, root: Path, run: str) -> None:
         self.folder = root / "leases"
-        self.mine = Lease(socket.gethostname(), os.getpid(), _process_start(os.getpid()) or 0.0, run)
+        self.mine = Lease(this_machine(), os.getpid(), _process_start(os.getpid()) or 0.0, run)
         self.held: set[str] = set()
         self._seen: dict[str, tuple[int, float]] = {}
 
@@ -54,8 +55,11 @@ class Leases:
         return True
 
     def release(self, key: str) -> None:
+        """Give the lease back, unless another driver has taken it over: that one is not ours to remove."""
         self.held.discard(key)
-        (self.folder / f"{key}.json").unlink(missing_ok=True)
+        with self._one_at_a_time():
+            if self._read(key) == self.mine:
+                (self.folder / f"{key}.json").unlink(missing_ok=True)
 
     def beat(self) -> None:
         """Show that the leases of this driver are alive."""
@@ -69,15 +73,12 @@ class Leases:
         On this host a process is asked for. Of another host the heartbeat must be seen to move: two clocks
         are never compared.
         """
-        path = self.folder / f"{key}.json"
         try:
-            beat = path.stat().st_mtime_ns
-            lease = Lease(**json.loads(path.read_text()))
+            beat = (self.folder / f"{key}.json").stat().st_mtime_ns
         except FileNotFoundError:
             return False
-        except (ValueError, TypeError):
-            return self._moves(key, beat)
-        if lease.host == self.mine.host:
+        lease = self._read(key)
+        if lease is not None and lease.host == self.mine.host:
             return lease.pid != self.mine.pid and _process_start(lease.pid) == lease.started
         return self._moves(key, beat)
 
@@ -98,6 +99,13 @@ class Leases:
                 fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
+    def _read(self, key: str) -> Lease | None:
+        """Who holds the task; None for nobody, and where half a lease was written."""
+        try:
+            return Lease(**json.loads((self.folder / f"{key}.json").read_text()))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
     def _moves(self, key: str, beat: int) -> bool:
         now = time.monotonic()
         last, since = self._seen.get(key, (None, now))
@@ -105,6 +113,17 @@ class Leases:
             since = now
         self._seen[key] = (beat, since)
         return now - since < STALE_AFTER
+
+
+def this_machine() -> str:
+    """Where a process number means one process. Its name is not enough: containers, and hosts of a cluster,
+    may share one."""
+    told = [socket.gethostname()]
+    with suppress(OSError):
+        told.append(Path("/etc/machine-id").read_text().strip())
+    with suppress(OSError):
+        told.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(told)
 
 
 def _process_start(pid: int) -> float | None:

@@ -1,6 +1,7 @@
+import errno
+import fcntl
 import json
 import os
-import socket
 import subprocess
 import sys
 import threading
@@ -13,10 +14,10 @@ from typing import Any
 import pytest
 
 from bench.store import Lease, Leases
-from bench.store.leases import STALE_AFTER, _process_start
+from bench.store.leases import STALE_AFTER, _process_start, this_machine
 
 KEY = "ab" * 16
-HERE = socket.gethostname()
+HERE = this_machine()
 
 
 @pytest.fixture
@@ -57,6 +58,37 @@ def test_a_free_task_is_taken_and_given_back(leases: Leases) -> None:
     leases.release(KEY)
     assert list(leases.folder.glob("*.json")) == []
     leases.release(KEY)
+
+
+def test_a_lease_that_another_took_over_is_left_to_it(leases: Leases, stranger: Lease) -> None:
+    assert leases.acquire(KEY)
+    write(leases, stranger)  # this driver stood still for a minute
+    leases.release(KEY)
+    assert holder(leases) == "theirs"
+    assert leases.held == set()
+
+
+@pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])
+def test_where_the_file_system_has_no_locks_leases_work_without(
+    leases: Leases, stranger: Lease, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    def none(*given: Any) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(fcntl, "flock", none)
+    assert leases.acquire(KEY)
+    leases.release(KEY)
+    write(leases, stranger)
+    assert not leases.acquire(KEY)
+
+
+def test_a_container_of_the_same_name_is_another_machine(leases: Leases, clock: list[float]) -> None:
+    """Its process numbers are not ours: that ours has none of that number says nothing."""
+    name, *rest = HERE.split()
+    write(leases, Lease(" ".join([name, *rest[:-1], "pid:[1]"]), 2**22 + 1, 1.0, "theirs"))
+    assert leases.live(KEY)
+    clock[0] += STALE_AFTER
+    assert not leases.live(KEY)
 
 
 def test_a_live_process_keeps_its_task(leases: Leases, stranger: Lease, clock: list[float]) -> None:
