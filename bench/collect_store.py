@@ -46,6 +46,19 @@ def plans(store: Store) -> list[Plan]:
     return [plan for path in plan_files(store) if (plan := _readable(path)) is not None]
 
 
+def every_plan(store: Store) -> list[Plan]:
+    """As `plans`. Raises BenchError where one cannot be read: what it needs is not known."""
+    files = plan_files(store)
+    found = {path: _readable(path) for path in files}
+    for path, plan in found.items():
+        if plan is None:
+            raise BenchError(
+                f"the plan {path} cannot be read, so what it needs is not known; run its command again, "
+                "or delete the file"
+            )
+    return [plan for plan in found.values() if plan is not None]
+
+
 def plan_files(store: Store) -> list[Path]:
     """The file of every plan in a store, the one that was run last first."""
     folder = store.root / "runs"

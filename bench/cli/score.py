@@ -94,7 +94,8 @@ def score_command(
         "provenance": {"data fingerprint": config.fingerprint, "split": rule, "features": features},
     }
     plan, goals = make_plan(planned, about)
-    save_plan(plan, store.root / "runs")
+    with store.planning():
+        save_plan(plan, store.root / "runs")
     told: dict[str, str | None] = {"plan": None, "command": "bench score"}
     outcome = run_tasks(store, goals, Machine(), view(), told, weights=weights)
     results = collect(plan, store)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.collect_store import plans
+from bench.collect_store import every_plan
 from bench.errors import BenchError, did_you_mean
 from bench.store import open_store
 from bench.store.store import check_writable
@@ -17,10 +17,11 @@ def gc_command(store_root: Path, kinds: tuple[str, ...], dry_run: bool) -> None:
             raise BenchError(did_you_mean("kind of payload", kind, KINDS))
     store = open_store(store_root)
     check_writable(store)
-    found = garbage(store, plans(store), kinds)
     sizes: dict[str, list[int]] = {}
-    for item in found:
-        sizes.setdefault(item.stage, []).append(item.bytes if dry_run else store.drop(item.key))
+    with store.planning(alone=True):
+        found = garbage(store, every_plan(store), kinds)
+        for item in found:
+            sizes.setdefault(item.stage, []).append(item.bytes if dry_run else store.drop(item.key))
     for stage, freed in sorted(sizes.items()):
         print(f"{stage:<22}{len(freed):>7} tasks {sum(freed) / 1e9:>9.2f} GB")
     total = sum(sum(freed) for freed in sizes.values()) / 1e9
@@ -40,8 +41,10 @@ def merge_command(other_root: Path, store_root: Path) -> int:
         print(f"{key}: made here and there, with different bytes; what is here stays")
     for key in found.apart:
         print(f"{key}: made from what is not here, so it stays apart")
+    for key, fault in found.damaged.items():
+        print(f"{key}: damaged there ({fault}), so it is not taken")
     print(
         f"{len(found.taken)} tasks taken, {len(found.equal)} were here, {len(found.differ)} differ, "
-        f"{len(found.apart)} stay apart in {other_root}"
+        f"{len(found.apart) + len(found.damaged)} stay apart in {other_root}"
     )
-    return 1 if found.differ or found.apart else 0
+    return 1 if found.differ or found.apart or found.damaged else 0

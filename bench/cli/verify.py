@@ -1,10 +1,8 @@
 """`bench verify`: is what lies in the store what was written, and does it still score the same?"""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from bench.errors import BenchError
@@ -12,8 +10,7 @@ from bench.records import read_records
 from bench.run.execute import failure_of, run_stage
 from bench.run.jobs import Job
 from bench.store import Store, open_store
-from bench.store.store import file_sha256
-from bench.tasks import digest, key_of
+from bench.store.damage import damage
 
 
 def verify_command(store_root: Path, *, recompute: bool, remove: bool) -> int:
@@ -49,38 +46,6 @@ def _remove(store: Store, key: str, fault: str) -> None:
     store.remove(key)
     why = BenchError(f"it was damaged ({fault}) and removed by `bench verify`; run the same command again")
     store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
-
-
-def damage(store: Store, key: str) -> str:
-    """What is wrong with a stored task, or an empty text."""
-    folder = store.folder(key)
-    try:
-        manifest = store.manifest(key)
-        definition = json.loads((folder / "task.json").read_text())
-        named = key_of(definition)
-    except (BenchError, OSError, ValueError, TypeError):
-        return "its manifest or definition cannot be read"
-    if named != key or manifest.key != key:
-        return "its definition is not that of its key"
-    if manifest.content != digest({"files": manifest.files, "inputs": manifest.inputs}):
-        return "its manifest was changed"
-    for name, told in manifest.files.items():
-        path = folder / "out" / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if path.stat().st_size != told["size"] or file_sha256(path) != told["sha256"]:
-            return f"{name} was changed"
-    written = {
-        path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*") if path.is_file()
-    }
-    extra = sorted(written - manifest.files.keys())
-    if extra:
-        return f"{extra[0]} was added"
-    for used, content in manifest.inputs.items():
-        with suppress(BenchError):  # an input that cannot be read is damaged itself, and told as that
-            if store.done(used) and store.manifest(used).content != content:
-                return f"its input {used[:12]} has other content than the one it was made from"
-    return ""
 
 
 def _keys(store: Store) -> Iterator[str]:

@@ -60,7 +60,8 @@ def run_session(
 def _run_session(
     request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
 ) -> Session:
-    plan_file = save_plan(plan, store.root / "runs")
+    with store.planning():
+        plan_file = save_plan(plan, store.root / "runs")
     outcome = run_tasks(
         store,
         goals,
@@ -108,9 +109,8 @@ def _alone(path: Path) -> Iterator[None]:
 
 def site_state(store: Store) -> str:
     """Digest of all that the pages of a store are made from, without reading its plans."""
-    failures = {path.name: path.read_text() for path in sorted((store.root / "failures").glob("*.json"))}
     files = [path.name for path in plan_files(store)]
-    return digest([files, failures, environment()["packages"].get("defectbench"), code_commit()])
+    return digest([files, store.failures(), environment()["packages"].get("defectbench"), code_commit()])
 
 
 def page_state(store: Store, plan: Plan) -> str:

@@ -1,6 +1,7 @@
 """Tasks on disk: written aside, synced, then renamed into place. There is no status that can go stale."""
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -92,6 +93,18 @@ class Store:
             yield from (entry.name for entry in entries if any((entry / name).exists() for name in names))
 
     @contextmanager
+    def planning(self, *, alone: bool = False) -> Iterator[None]:
+        """Write a plan into the store, or drop what no plan needs (`alone`): not both at once.
+
+        A run looks for what is missing when its plan is written: what was dropped before is made again, and
+        what it finds is by then known to be needed.
+        """
+        with (self.root / "runs" / ".planning").open("a") as lock:
+            with suppress(OSError):  # file systems without locks
+                fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+            yield
+
+    @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
         """A folder aside in which a task is made; it is gone afterwards unless it was published."""
         aside = self.root / "tmp" / f"{key}.{uuid.uuid4().hex[:8]}"
@@ -131,16 +144,17 @@ class Store:
             sync(path)
         final = self.folder(key)
         final.parent.mkdir(exist_ok=True)
-        try:
-            aside.rename(final)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            if self.done(key):
-                return False
-            # what is left of a task whose manifest was deleted, or whose payload was dropped
-            self.remove(key)
-            aside.rename(final)
+        while True:
+            try:
+                aside.rename(final)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                if self.done(key):
+                    return False
+                # what is left of a task whose manifest was deleted, or whose payload was dropped
+                self.remove(key)
         sync(final.parent)
         self.clear_failure(key)
         shutil.rmtree(self.scratch(key), ignore_errors=True)
@@ -180,8 +194,17 @@ class Store:
 
     def damaged(self) -> set[str]:
         """Tasks that `bench verify` took out because they were damaged, and that were not made again."""
-        keys = {path.stem for path in (self.root / "failures").glob("*.json")}
-        return {key for key in keys if not self.done(key) and (self.failure(key) or {}).get("damaged")}
+        return {
+            key for key in self.failures() if not self.done(key) and (self.failure(key) or {}).get("damaged")
+        }
+
+    def failures(self) -> dict[str, str]:
+        """Key to the text of every failure that is kept; another driver may take some away meanwhile."""
+        found = {}
+        for path in sorted((self.root / "failures").glob("*.json")):
+            with suppress(FileNotFoundError):
+                found[path.stem] = path.read_text(errors="replace")
+        return found
 
     def clear_failure(self, key: str) -> None:
         (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)

@@ -50,8 +50,10 @@ def _needed(store: Store, plans: Sequence[Plan]) -> set[str]:
     """Inputs of every task that is still to be made for some goal."""
     needed: set[str] = set()
     seen: set[str] = set()
+    damaged = store.damaged()
     for plan in plans:
         stack = [goal for goal in plan.goals if not store.done(goal)]
+        stack += [key for key in damaged if key in plan.nodes]  # made again also for goals that are done
         while stack:
             key = stack.pop()
             if key in seen:

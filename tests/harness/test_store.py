@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bench.cli.verify import damage, verify_command
+from bench.cli.verify import verify_command
 from bench.errors import BenchError
 from bench.store import Manifest, Store, open_store
+from bench.store.damage import damage
 from bench.store.store import file_sha256, write_atomically
 from bench.tasks import Task
 
@@ -90,6 +91,35 @@ def test_a_task_whose_manifest_was_deleted_is_not_done_and_can_be_published(
     publish(store, POOL, {"made": "again"})
     assert damage(store, POOL.key) == ""
     assert (store.out(POOL.key) / "made").read_text() == "again"
+
+
+def test_of_two_that_make_a_dropped_task_again_the_first_wins(
+    store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(store, POOL, {"images.npy": "pixels"})
+    store.drop(POOL.key)
+    remove = store.remove
+
+    def another_comes_between(key: str) -> None:
+        remove(key)
+        monkeypatch.setattr(store, "remove", remove)
+        publish(store, POOL, {"made": "by the other"})
+
+    monkeypatch.setattr(store, "remove", another_comes_between)
+    publish(store, POOL, {"made": "too late"})
+    assert (store.out(POOL.key) / "made").read_text() == "by the other"
+    assert damage(store, POOL.key) == ""
+
+
+def test_failures_that_another_driver_clears_meanwhile_are_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("a" * 32, "b" * 32):
+        store.record_failure(key, {"error": "no convergence"})
+    listed = sorted((store.root / "failures").glob("*.json"))
+    store.clear_failure("a" * 32)
+    monkeypatch.setattr(Path, "glob", lambda path, pattern: listed)
+    assert list(store.failures()) == ["b" * 32]
 
 
 def half_written(store: Store) -> Path:
