@@ -114,6 +114,7 @@ def require_counts(counts: np.ndarray, images: int) -> np.ndarray:
 
 def percentile_interval(replicates: Any, level: float = 0.95) -> tuple[float, float]:
     """The middle `level` of the replicates."""
+    _require_level(level)
     values = real_array(replicates, "replicates", ndim=1)
     low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
@@ -128,6 +129,7 @@ def bca_interval(point: float, replicates: Any, jackknife: Any, level: float = 0
     """
     from scipy.stats import norm
 
+    _require_level(level)
     values = np.sort(real_array(replicates, "replicates", ndim=1).astype(np.float64))
     left_out = real_array(jackknife, "jackknife", ndim=1).astype(np.float64)
     if values[0] == values[-1]:
@@ -144,6 +146,11 @@ def bca_interval(point: float, replicates: Any, jackknife: Any, level: float = 0
         shares.append(norm.cdf(bias + z / (1 - acceleration * z)))
     low, high = np.quantile(values, shares)
     return float(low), float(high)
+
+
+def _require_level(level: float) -> None:
+    if not 0.0 < level < 1.0:
+        raise MetricInputError(f"level must be between 0 and 1, not {level}")
 
 
 @dataclass(frozen=True)

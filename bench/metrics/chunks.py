@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.inputs import MetricInputError, real_array, truth_array
+from bench.metrics.inputs import MetricInputError, real_array, to_numpy, truth_array
 
 PIXELS_A_CHUNK = 1 << 22
 
@@ -29,7 +29,10 @@ class MapChunks:
             raise MetricInputError(f"chunk must be at least 1 image, not {chunk}")
         self._chunk, self._finite = chunk, False
         if hasattr(maps, "shape"):
-            masks = masks if hasattr(masks, "shape") else np.asarray(masks)
+            if masks is None or isinstance(masks, Iterator):
+                given = "are missing" if masks is None else "are an iterator"
+                raise MetricInputError(f"maps are an array, so masks must be one too, but they {given}")
+            masks = masks if hasattr(masks, "shape") else to_numpy(masks, "masks")
             _require_stacks(maps, masks)
             self.rereadable = True
         elif isinstance(maps, Iterable):
@@ -40,7 +43,11 @@ class MapChunks:
         first = next(self._pairs(), None)
         if first is None:
             raise MetricInputError("the stream of maps is empty: there is nothing to score")
-        self.dtype = real_array(_stack(first[0])[:1], "maps", ndim=3, finite=False).dtype
+        stack = _stack(first[0])
+        if len(stack.shape) != 3:
+            shape = tuple(stack.shape)
+            raise MetricInputError(f"maps must come as [H, W] or [n, H, W], but the first has shape {shape}")
+        self.dtype = real_array(stack[:1], "maps", ndim=3, finite=False).dtype
         if not self.rereadable:
             self._maps, self._masks = itertools.chain([first], self._unread), None
 
@@ -103,5 +110,5 @@ def _zipped(maps: Iterable[Any], masks: Iterable[Any]) -> Iterator[tuple[Any, An
 
 def _stack(values: Any) -> Any:
     """One image [H, W] as a chunk of one; leaves everything else as it is."""
-    array = values if hasattr(values, "shape") else np.asarray(values)
+    array = values if hasattr(values, "shape") else to_numpy(values, "maps or masks")
     return array[None] if len(array.shape) == 2 else array

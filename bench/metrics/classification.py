@@ -90,6 +90,9 @@ def recall_by_group(scores: Any, labels: Any, groups: Sequence[str], tnr: float 
     """Recall of every group of anomalous images (its defect type) at one threshold, `recall_at_tnr`'s.
 
     groups: a name an image; those of normal images are not read. Returns recall by group, groups sorted.
+    Raises MetricInputError, UndefinedMetricError (one class only).
+
+    Precision: see the module.
     """
     threshold = recall_at_tnr(scores, labels, tnr)["threshold"]
     score, truth = real_array(scores, "scores", ndim=1), truth_array(labels, "labels", ndim=1)
@@ -102,7 +105,10 @@ def recall_by_group(scores: Any, labels: Any, groups: Sequence[str], tnr: float 
 
 
 def harmonic_mean(values: Any) -> float:
-    """Harmonic mean of rates 0..1; 0 where one of them is 0. Raises MetricInputError below 0 or empty."""
+    """Harmonic mean of rates 0..1; 0 where one of them is 0. Raises MetricInputError below 0 or empty.
+
+    Precision: float64, a rounding a rate.
+    """
     rates = real_array(values, "values", ndim=1).astype(np.float64)
     if (rates < 0).any():
         raise MetricInputError("a harmonic mean needs values of 0 or above")

@@ -225,11 +225,13 @@ def ic_lpips(
         raise MetricInputError(
             f"generated {made.shape} and real {true.shape} images differ in size; resize to one (papers: 256)"
         )
-    made_masks, true_masks = (None, None) if masks is None else masks
+    made_masks, true_masks = _mask_pair(masks, made, true)
+    if batch < 1:
+        raise MetricInputError(f"batch must be at least 1 image, not {batch}")
     if rule.most_centres is not None and len(true) > rule.most_centres:
         chosen = np.sort(np.random.default_rng(seed).choice(len(true), rule.most_centres, replace=False))
         true = true[chosen]
-        true_masks = None if true_masks is None else to_numpy(true_masks, "real masks")[chosen]
+        true_masks = None if true_masks is None else true_masks[chosen]
     if profile is None:
         profile = _profile_of(network)
     centres = perceptual_features(
@@ -241,9 +243,20 @@ def ic_lpips(
         rows = (
             np.sort(order[start : start + batch]) if not rule.random_members else order[start : start + batch]
         )
-        part = None if made_masks is None else to_numpy(made_masks, "generated masks")[rows]
+        part = None if made_masks is None else made_masks[rows]
         stream.update(profile.perceptual(multiplied(made[rows], part), network))
     return stream.result()
+
+
+def _mask_pair(masks: Any, made: np.ndarray, real: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+    """(of generated, of real), bool, checked against their images before any forward."""
+    if masks is None:
+        return None, None
+    if not isinstance(masks, tuple | list) or len(masks) != 2:
+        raise MetricInputError("masks must be a pair: those of generated images, those of real images")
+    sides = (("generated", masks[0], made), ("real", masks[1], real))
+    first, second = (_fitting(truth_array(each, f"{name} masks"), images) for name, each, images in sides)
+    return first, second
 
 
 def image_array(images: Any, name: str) -> np.ndarray:
@@ -262,10 +275,13 @@ def multiplied(images: np.ndarray, masks: Any) -> np.ndarray:
     """Images with everything outside their masks black; as they are where masks is None."""
     if masks is None:
         return images
-    inside = truth_array(masks, "masks", ndim=3)
-    if inside.shape != images.shape[:3]:
-        raise MetricInputError(f"masks {inside.shape} do not fit images {images.shape}")
-    return images * inside[..., None]
+    return images * _fitting(truth_array(masks, "masks"), images)[..., None]
+
+
+def _fitting(masks: np.ndarray, images: np.ndarray) -> np.ndarray:
+    if masks.shape != images.shape[:3]:
+        raise MetricInputError(f"masks {masks.shape} do not fit images {images.shape}")
+    return masks
 
 
 def perceptual_features(

@@ -18,7 +18,7 @@ import numpy as np
 from bench.metrics.chunks import MapChunks
 from bench.metrics.gather import gather
 from bench.metrics.image import image_metrics, image_scores
-from bench.metrics.inputs import UndefinedMetricError
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, finite_range
 from bench.metrics.pixel import GRIDS
 from bench.metrics.tally import Tally, auroc, average_precision, best_f1, iou_of_f1
 
@@ -73,8 +73,13 @@ def _add_grids(
             if low == high:
                 undefined |= dict.fromkeys(metrics, "all maps hold one value, so there is no range to scale")
                 continue
+            try:
+                span = finite_range(low, high, "the maps")
+            except MetricInputError as error:
+                undefined |= dict.fromkeys(metrics, str(error))
+                continue
             # scaling keeps the order, so what was sorted stays sorted
-            scaled = [(scores - low) / (high - low) for scores in (positive, negative)]
+            scaled = [(scores - low) / span for scores in (positive, negative)]
         elif low < 0.0 or high > 1.0:
             reason = "the maps are no probabilities, so thresholds in 0..1 mean nothing"
             undefined |= dict.fromkeys(metrics, reason)

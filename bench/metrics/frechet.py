@@ -33,9 +33,9 @@ def fid(x: Any, y: Any) -> float:
     Precision: see the module.
     """
     first, second = feature_pair(x, y)
-    gap = first.mean(axis=0) - second.mean(axis=0)
-    a, b = _root(first), _root(second)
-    with np.errstate(over="ignore", invalid="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused by name
+        gap = first.mean(axis=0) - second.mean(axis=0)
+        a, b = _root(first), _root(second)
         spread = np.einsum("nd,nd->", a, a) + np.einsum("nd,nd->", b, b)
         apart = finite_result(float(gap @ gap + spread), "FID")
     cross = _few_rows(a) @ _few_rows(b).T

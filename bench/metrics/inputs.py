@@ -80,6 +80,15 @@ def finite_result(value: float, name: str) -> float:
     return float(value)
 
 
+def finite_range(low: np.floating, high: np.floating, name: str) -> np.floating:
+    """high - low in their own type, or MetricInputError where it overflows that."""
+    with np.errstate(over="ignore"):
+        span = high - low
+    if not np.isfinite(span):
+        raise MetricInputError(f"the range of {name} overflows {span.dtype}; scale the input down")
+    return span
+
+
 def truth_array(values: Any, name: str, ndim: int | None = None) -> np.ndarray:
     """Labels or masks as bool; integers and floats are taken where they are all 0 or 1."""
     array = to_numpy(values, name)

@@ -17,6 +17,7 @@ The other filters are float64.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -74,7 +75,7 @@ def prepare_masks(
     """
     require_choice(filter, FILTERS, "mask filter")
     require_choice(rule, RULES, "mask rule")
-    height, width = (size, size) if isinstance(size, int) else size
+    height, width = _height_and_width(size)
     if height < 1 or width < 1:
         raise MetricInputError(f"mask size must be at least 1 x 1, not {height} x {width}")
     if isinstance(raw, Sequence) and not isinstance(raw, str):
@@ -89,6 +90,19 @@ def prepare_masks(
     if not several:
         raise MetricInputError("masks are empty: there is nothing to prepare")
     return np.stack([_prepare(mask, height, width, filter, rule) for mask in several])
+
+
+def _height_and_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    try:
+        if isinstance(size, tuple | list):
+            height, width = map(operator.index, size)
+        else:
+            height = width = operator.index(size)
+    except (TypeError, ValueError) as error:
+        raise MetricInputError(
+            f"mask size must be (height, width) or one whole number, not {size}"
+        ) from error
+    return height, width
 
 
 def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -> np.ndarray:

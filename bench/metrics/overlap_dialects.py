@@ -19,7 +19,7 @@ from __future__ import annotations
 import numpy as np
 
 from bench.metrics.chunks import MapChunks
-from bench.metrics.inputs import UndefinedMetricError
+from bench.metrics.inputs import UndefinedMetricError, finite_range
 from bench.metrics.regions import region_weights
 from bench.metrics.sweeps import integral_to
 from bench.metrics.tally import require_both_classes
@@ -30,10 +30,11 @@ SAMPLED = ("mvtec-100", "ader-200", "glass-dilated")
 def sampled_area(chunks: MapChunks, fpr_limit: float, dialect: str) -> float:
     """AUPRO of one of `SAMPLED`. Raises UndefinedMetricError."""
     overlap_scores, weights, negatives = [], [], []
-    low, high = np.inf, -np.inf
+    lowest, highest = [], []
     regions = 0
     for maps, masks in chunks:
-        low, high = min(low, maps.min()), max(high, maps.max())
+        lowest.append(maps.min())
+        highest.append(maps.max())
         negatives.append(maps[~masks])
         for amap, mask in zip(maps, masks, strict=True):
             weight, count = region_weights(mask)
@@ -55,9 +56,10 @@ def sampled_area(chunks: MapChunks, fpr_limit: float, dialect: str) -> float:
         ranks = np.linspace(0, negative.size - 1, num=100, dtype=int)
         rate = np.append((1.0 - (ranks + 1) / negative.size)[::-1], 1.0)
         return integral_to(rate, np.append(overlap(negative[ranks])[::-1], 1.0), fpr_limit) / fpr_limit
+    low, high = min(lowest), max(highest)
     if not low < high:
         raise UndefinedMetricError(f"all maps hold one value, so '{dialect}' has no thresholds to sample")
-    thresholds = np.arange(low, high, (high - low) / 200)[::-1]
+    thresholds = np.arange(low, high, finite_range(low, high, "the maps") / 200)[::-1]
     rate = 1.0 - np.searchsorted(negative, thresholds, side="right") / negative.size
     kept = rate < fpr_limit
     rate, share = rate[kept], overlap(thresholds[kept])

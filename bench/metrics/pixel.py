@@ -29,7 +29,7 @@ import numpy as np
 
 from bench.metrics.chunks import Chunk, MapChunks
 from bench.metrics.gather import gather
-from bench.metrics.inputs import MetricInputError, UndefinedMetricError, require_choice
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, finite_range, require_choice
 from bench.metrics.region_overlap import area_to_limit, require_limit
 from bench.metrics.sweeps import GRID21, GRID101, best_f1_on_grid, trapezoid_precision_recall
 from bench.metrics.tally import auroc, average_precision, best_f1, iou_of_f1
@@ -93,4 +93,5 @@ def _min_max_scaled(source: MapChunks) -> Iterator[Chunk]:
     high = max(maps.max() for maps, _ in source)
     if low == high:
         raise UndefinedMetricError("all maps hold one value, so min-max scaling is undefined")
-    return (((maps - low) / (high - low), masks) for maps, masks in source)
+    span = finite_range(low, high, "the maps")
+    return (((maps - low) / span, masks) for maps, masks in source)

@@ -164,10 +164,13 @@ def test_batches_do_not_change_the_result(many):
 
 
 def test_anomalyhybrid_takes_at_most_a_hundred_centres(embedded, images):
-    made, real = images(12, 16, seed=0), images(103, 16, seed=1)
-    made = np.repeat(made, 2, axis=0)  # so that a cluster has a pair
-    result = ic_lpips(made, real, features="embedded-stages", dialect="anomalyhybrid", profile=embedded)
+    made, real = images(60, 16, seed=0), images(130, 16, seed=1)
+    arguments = {"features": "embedded-stages", "profile": embedded}
+    result = ic_lpips(made, real, dialect="anomalyhybrid", **arguments)
     assert result.clusters == 100
+    assert abs(result.value / ic_lpips(made, real, **arguments).value - 1) > 1e-3
+    assert result == ic_lpips(made, real, dialect="anomalyhybrid", **arguments)
+    assert result != ic_lpips(made, real, dialect="anomalyhybrid", seed=1, **arguments)
 
 
 def test_with_masks_only_what_lies_inside_counts(embedded, sets):
@@ -193,6 +196,16 @@ def test_what_cannot_be_measured_is_refused(embedded, sets):
         ic_lpips(made, real[:, :40], features="embedded-stages", profile=embedded)
     with pytest.raises(MetricInputError, match="uint8"):
         ic_lpips(made / 255, real, features="embedded-stages", profile=embedded)
+    with pytest.raises(MetricInputError, match="batch"):
+        ic_lpips(made, real, features="embedded-stages", profile=embedded, batch=0)
+    inside = np.ones(made.shape[:3], bool)
+    for masks, words in (
+        (inside, "a pair"),
+        ((inside[:4], inside[: len(real)]), "do not fit"),
+        ((np.concatenate([inside, inside]), inside[: len(real)]), "do not fit"),
+    ):
+        with pytest.raises(MetricInputError, match=words):
+            ic_lpips(made, real, features="embedded-stages", profile=embedded, masks=masks)
     with pytest.raises(MetricInputError, match="dialect"):
         ic_lpips(made, real, dialect="best", profile=embedded)
     with pytest.raises(MetricInputError, match="NaN"):

@@ -167,3 +167,5 @@ def test_bad_limits_missing_classes_and_flat_maps_are_refused(case):
         aupro(maps, np.ones_like(masks), dialect="mvtec-100")
     with pytest.raises(UndefinedMetricError, match="one value"):
         aupro(np.zeros_like(maps), masks, dialect="ader-200")
+    with pytest.raises(MetricInputError, match="range of the maps overflows float64"):
+        aupro(np.where(masks, 1.7e308, -1.7e308), masks, dialect="ader-200")

@@ -179,6 +179,10 @@ def test_bad_counts_and_one_class_resamples_are_refused(case):
         bootstrap_image_metrics(scores, labels, np.ones((5, 39), int))
     with pytest.raises(MetricInputError, match="one class only"):
         bootstrap_image_metrics(scores, labels, np.where(labels, 1, 0)[None])
+    with pytest.raises(MetricInputError, match="level"):
+        percentile_interval(scores, level=95)
+    with pytest.raises(MetricInputError, match="level"):
+        bca_interval(0.5, scores, scores, level=1)
     maps, masks = case(0)
     with pytest.raises(MetricInputError, match="more than once"):
         bootstrap_pixel_metrics(iter(maps), iter(masks), np.ones((1, 6), int))

@@ -51,6 +51,8 @@ def test_thresholds_of_probabilities_are_undefined_on_other_maps_and_says_why(pr
     assert "no probabilities" in undefined["iou", "argmax"]
     assert ("iou", "argmax") not in found
     assert ("iou", "grid21-minmax") in found
+    _, undefined, _ = pixel_dialects((maps - 0.5) * np.finfo(np.float32).max * 2, truth, by_rule)
+    assert "overflows float32" in undefined["iou", "grid21-minmax"]
 
 
 def test_image_dialects_pool_the_map_and_take_trapezoids(predicted):

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
@@ -185,3 +187,45 @@ def test_fid_of_a_set_with_itself_is_zero_and_it_is_symmetric():
     assert fid(x, x + 2) == pytest.approx(4 * x.shape[1], rel=1e-5)
     with pytest.raises(MetricInputError, match="overflows"):
         fid(x.astype(np.float64) * 1e200, y)
+    with pytest.raises(MetricInputError, match="overflows"):
+        fid(np.full((5, 8), 1.7e308), y)
+
+
+# --- properties ------------------------------------------------------------------------------------------
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(1, 6), st.integers(1, 9), st.sampled_from([0.1, 3.0, 200.0]))
+def test_is_lies_between_one_and_the_classes_and_sees_neither_their_names_nor_the_order(
+    seed, classes, splits, sureness
+):
+    draw = np.random.default_rng(seed)
+    p = softmax(draw.normal(0, sureness, (draw.integers(splits, 40), classes)))
+    value = inception_score(p, splits=splits).value
+    assert 1 - 1e-12 <= value <= classes + 1e-9
+    renamed = p[:, draw.permutation(classes)]
+    assert inception_score(renamed, splits=splits).value == pytest.approx(value, rel=1e-10)
+    shuffled = p[draw.permutation(len(p))]
+    assert inception_score(shuffled, splits=1).value == pytest.approx(
+        inception_score(p, splits=1).value, rel=1e-10
+    )
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.integers(0, 10**6), st.integers(2, 12), st.integers(2, 12), st.integers(1, 9), st.booleans())
+def test_kid_and_fid_see_neither_order_nor_side_nor_a_turn_of_the_features(seed, n, m, width, tied):
+    draw = np.random.default_rng(seed)
+    x, y = draw.normal(size=(n, width)), draw.normal(0.5, 1.5, (m, width))
+    if tied:  # images that are met twice
+        x, y = x[draw.integers(0, n, n)], y[draw.integers(0, m, m)]
+    turn = np.linalg.qr(draw.normal(size=(width, width)))[0]
+    for metric in (fid, lambda a, b: kid(a, b).value):
+        value = metric(x, y)
+        size = max(1.0, abs(value))
+        assert metric(x[::-1], y[draw.permutation(m)]) == pytest.approx(value, abs=1e-9 * size)
+        assert metric(y, x) == pytest.approx(value, abs=1e-9 * size)
+        assert metric(x @ turn, y @ turn) == pytest.approx(value, abs=1e-7 * size)
+    assert fid(x, y) >= -1e-7
+    assert fid(x, x) == pytest.approx(0, abs=1e-6)
+    shift = draw.normal(size=width)
+    assert fid(x + shift, y + shift) == pytest.approx(fid(x, y), abs=1e-6)

@@ -76,6 +76,11 @@ def test_scores_of_images_are_the_largest_pixel_or_the_largest_padded_window_mea
     assert not np.allclose(image_scores(maps), image_scores(maps, "pool21"))
 
 
+def test_a_window_whose_sum_overflows_is_refused():
+    with pytest.raises(MetricInputError, match="overflows"):
+        image_scores(np.full((1, 30, 30), 1.7e308), "pool21")
+
+
 @pytest.mark.parametrize(
     ("scores", "labels", "words"),
     [

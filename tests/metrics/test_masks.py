@@ -95,6 +95,7 @@ def test_stacks_lists_and_one_mask_agree():
     assert stack.shape == (3, 10, 12)
     assert (prepare_masks(list(raw), (10, 12)) == stack).all()
     assert (prepare_masks(raw[1], (10, 12)) == stack[1]).all()
+    assert prepare_masks(raw, np.int64(8)).shape == (3, 8, 8)
     assert prepare_masks([np.ones((4, 4), bool), np.ones((9, 5), bool)], 8).all()
 
 
@@ -107,5 +108,8 @@ def test_bad_masks_are_refused():
         prepare_masks(np.ones((4, 4), bool), (0, 2))
     with pytest.raises(MetricInputError, match="empty"):
         prepare_masks([], 2)
+    for size in (4.0, (4, 4, 4), "8"):
+        with pytest.raises(MetricInputError, match="one whole number"):
+            prepare_masks(np.ones((4, 4), bool), size)
     with pytest.raises(MetricInputError, match="NaN"):
         prepare_masks(np.array([[np.nan]]), 2)

@@ -272,6 +272,10 @@ def test_mask_dialects_move_the_numbers():
         (lambda a, m: (iter([]), None), "stream of maps is empty"),
         (lambda a, m: (iter(a), iter(m[:2])), "differ in their number"),
         (lambda a, m: (3, m), "array"),
+        (lambda a, m: (a, None), "masks must be one too, but they are missing"),
+        (lambda a, m: (a, iter(m)), "masks must be one too, but they are an iterator"),
+        (lambda a, m: ("maps.npy", m), r"first has shape \(\)"),
+        (lambda a, m: ([[[0.1, 0.2], [0.3]]], m[:1]), "differ in length"),
         (lambda a, m: (a.astype(complex), m), "real numbers"),
     ],
 )
@@ -287,3 +291,11 @@ def test_a_dialect_that_reads_twice_refuses_an_iterator_and_unknown_names_list_t
         pixel_metrics(iter(maps), iter(masks), dialect="grid21")
     with pytest.raises(MetricInputError, match=", ".join(PIXEL_DIALECTS)):
         pixel_metrics(maps, masks, dialect="grid22")
+
+
+def test_scores_at_the_ends_of_their_type_are_ranked_but_not_scaled(case):
+    _, masks = case(0)
+    ends = np.where(masks, np.finfo(np.float32).max, np.finfo(np.float32).min)
+    assert pixel_metrics(ends, masks)["auroc"] == 1.0
+    with pytest.raises(MetricInputError, match="range of the maps overflows float32"):
+        pixel_metrics(ends, masks, dialect="grid21-minmax")
