@@ -8,6 +8,7 @@ Members: `image/000.png` (RGB), `mask/000.png` (0 or 255; not for normal images)
 
 import io
 import json
+import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from bench.adapters import Request, Sample
-from bench.data.images import cell_sums, resize_depth, resize_image, resize_mask
+from bench.data.images import MAX_PIXELS, cell_sums, resize_depth, resize_image, resize_mask
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
 
@@ -104,7 +105,7 @@ def read_index(path: Path) -> SampleIndex:
     """What the set holds. Raises BenchError where the file is not a sample set."""
     try:
         with zipfile.ZipFile(path) as archive:
-            raw = json.loads(archive.read("index.json"))
+            raw = json.loads(_member(archive, "index.json"))
         return SampleIndex(
             _plain(raw["category"]),
             _plain(raw["defect"]),
@@ -125,16 +126,25 @@ def read_samples(path: Path) -> Iterator[Sample]:
             try:
                 values = {name: _read(archive, name, index) for name in index_file.fields}
             except Exception as error:  # a damaged member may raise nearly anything inside a decoder
-                raise BenchError(
-                    f"sample {index} of {path} cannot be read ({type(error).__name__}); make the set again"
-                ) from None
+                raise _unreadable(path, index, error) from None
             yield Sample(**values)
+
+
+def _unreadable(path: Path, index: int, error: Exception) -> BenchError:
+    return BenchError(f"sample {index} of {path} cannot be read ({type(error).__name__}); make the set again")
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A member as `_add` wrote it: what is compressed was not, and may unfold to any size."""
+    if archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
+        raise ValueError(f"{name} is compressed")
+    return archive.read(name)
 
 
 def _plain(name: Any) -> str:
     """A name that is one folder and no other place. Raises ValueError where it is not."""
     text = str(name)
-    if not text or text in (".", "..") or any(sign in text for sign in "/\\\0"):
+    if not text or text in (".", "..") or any(sign in text for sign in ("/", os.sep, "\0")):
         raise ValueError(f"'{text}' is no name of a folder")
     return text
 
@@ -155,10 +165,15 @@ def extract(paths: Sequence[Path], out: Path) -> int:
         images.mkdir(parents=True, exist_ok=True)
         with zipfile.ZipFile(path) as archive:
             for index in index_file.indices:
-                (images / f"{index:03d}.png").write_bytes(archive.read(f"image/{index:03d}.png"))
-                if "mask" in index_file.fields:
-                    masks.mkdir(parents=True, exist_ok=True)
-                    (masks / f"{index:03d}_mask.png").write_bytes(archive.read(f"mask/{index:03d}.png"))
+                try:
+                    (images / f"{index:03d}.png").write_bytes(_member(archive, f"image/{index:03d}.png"))
+                    if "mask" in index_file.fields:
+                        masks.mkdir(parents=True, exist_ok=True)
+                        (masks / f"{index:03d}_mask.png").write_bytes(
+                            _member(archive, f"mask/{index:03d}.png")
+                        )
+                except (ValueError, LookupError, zipfile.BadZipFile) as error:
+                    raise _unreadable(path, index, error) from None
                 count += 1
     return count
 
@@ -256,8 +271,10 @@ def _npy(values: np.ndarray) -> bytes:
 
 def _read(archive: zipfile.ZipFile, name: str, index: int) -> np.ndarray:
     if name == "depth":
-        return np.load(io.BytesIO(archive.read(f"depth/{index:03d}.npy")), allow_pickle=False)
-    with Image.open(io.BytesIO(archive.read(f"{name}/{index:03d}.png"))) as image:
+        return np.load(io.BytesIO(_member(archive, f"depth/{index:03d}.npy")), allow_pickle=False)
+    with Image.open(io.BytesIO(_member(archive, f"{name}/{index:03d}.png")), formats=("PNG",)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise ValueError(f"it claims {image.width} x {image.height} pixels")
         return np.array(image.convert("L")) > 127 if name == "mask" else np.array(image.convert("RGB"))
 
 

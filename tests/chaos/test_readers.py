@@ -10,6 +10,7 @@ import os
 import random
 import signal
 import struct
+import tracemalloc
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -230,6 +231,29 @@ def test_an_archive_whose_names_climb_out_writes_nothing_outside(tmp_path: Path)
     with pytest.raises(BenchError):
         extract([path], tmp_path / "out" / "deep")
     assert {entry.name for entry in tmp_path.iterdir()} == {"s.zip", "out"}
+
+
+@pytest.mark.parametrize("name", ["index.json", "image/000.png"])
+def test_an_archive_that_would_unfold_is_refused_unread(tmp_path: Path, name: str) -> None:
+    from bench.samples import extract
+
+    whole, path = tmp_path / "whole.zip", tmp_path / "bomb.zip"
+    sample = Sample(np.zeros((8, 8, 3), np.uint8))
+    write_samples(whole, Request("c", "good", range(1)), iter([sample]), generator="g")
+    with zipfile.ZipFile(whole) as held, zipfile.ZipFile(path, "w") as bomb:
+        for member in held.namelist():
+            if member == name:
+                bomb.writestr(name, bytes(1 << 26), zipfile.ZIP_DEFLATED)
+            else:
+                bomb.writestr(member, held.read(member))
+    assert path.stat().st_size < 1 << 17
+    tracemalloc.start()
+    for read in (lambda: list(read_samples(path)), lambda: extract([path], tmp_path / "out")):
+        with pytest.raises(BenchError, match=r"make (it|the set) again"):
+            read()
+    assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    tracemalloc.stop()
+    assert not list((tmp_path / "out").rglob("*.png"))
 
 
 def test_an_image_of_fifty_thousand_pixels_a_side_is_refused_unread(tmp_path: Path) -> None:
