@@ -70,7 +70,7 @@ STAGES: Mapping[str, Stage] = {
     "features.perceptual": Stage("bench.stages.features:perceptual", 1, _FEATURES),
     "generation.nearest": Stage("bench.stages.honesty:nearest", 1, _FEATURES),
     "generation.agreement": Stage("bench.stages.honesty:agreement", 1, ("scipy.ndimage",)),
-    "score.generation": Stage("bench.stages.score_generation:score", 1, _METRICS),
+    "score.generation": Stage("bench.stages.score_generation:score", 2, _METRICS),
     "score.normals": Stage("bench.stages.score_generation:score_normals", 1, _METRICS),
     "detector.fit": Stage("bench.stages.detector:fit", 2),
     "data.depth_images": Stage("bench.stages.depth:images", 1),
@@ -78,7 +78,7 @@ STAGES: Mapping[str, Stage] = {
     "detector.predict": Stage("bench.stages.detector:predict", 1),
     "detector.ingest": Stage("bench.stages.ingest:detector", 1),
     "detector.maps": Stage("bench.stages.ingest:maps", 1),
-    "score.detection": Stage("bench.stages.score_detection:score", 1, _METRICS),
+    "score.detection": Stage("bench.stages.score_detection:score", 2, _METRICS),
     "score.dialects": Stage("bench.stages.dialects:score", 2, ("bench.metrics", "bench.data.images")),
     "score.classification": Stage("bench.stages.score_classification:score", 1, _METRICS),
 }

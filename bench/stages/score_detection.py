@@ -52,7 +52,9 @@ def score(run: StageRun) -> None:
             for name in PIXEL:
                 resampled_name = bootstrap.replicates[name]
                 replicates[f"pixel.{name}"] = resampled_name
-                records.append(_record(template, "pixel", name, bootstrap.point[name], resampled_name, note))
+                record = _record(template, "pixel", name, bootstrap.point[name], resampled_name, note)
+                moved = f"binning the scores moves the value by {bootstrap.bin_error[name]:.0e}"
+                records.append(replace(record, ci_method=f"{record.ci_method}; {moved}"))
         except UndefinedMetricError as error:
             records += [_undefined(template, "pixel", name, str(error)) for name in PIXEL]
     save_replicates(run.out, replicates)

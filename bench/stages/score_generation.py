@@ -160,9 +160,21 @@ def _honesty_records(template: Record, nearest: Path, agreement: Path) -> Iterat
                 continue
             value, n = found[field], found["images"]
             error = found["error"] if field == "score" else float(np.sqrt(value * (1 - value) / n))
-            rows.append(_with_error(replace(record, value=value, n=n), error, "the spread over images"))
+            note = _fit_note(found) if field == "score" else ""
+            record = replace(record, value=value, n=n, note=note)
+            rows.append(_with_error(record, error, "the spread over images"))
         yield from rows
         yield from _mean_of(rows)
+
+
+def _fit_note(found: dict[str, Any]) -> str:
+    ratio = found["ratio"]
+    change = (
+        "nothing changed outside the masks"
+        if ratio is None
+        else f"inside changed {ratio:.3g} times as outside"
+    )
+    return f"{change}; boundary {found['boundary']:.2f}, where 0.5 is like its surroundings"
 
 
 def _mean_of(rows: list[Record]) -> Iterator[Record]:

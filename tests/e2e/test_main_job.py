@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 from collections import Counter
 from dataclasses import fields
@@ -117,6 +118,30 @@ def test_export_writes_every_format(ran, ending):
     out = ran.folder / f"table.{ending}"
     assert ran.bench("export", str(out)).code == 0
     assert out.stat().st_size > 500
+
+
+def test_every_generator_is_asked_whether_it_copies_and_its_closest_pairs_are_shown(ran):
+    rows = [record for record in ran.records() if record["level"] == "generation"]
+    asked = {(row["generator"], row["category"]) for row in rows if row["metric"] == "kid"}
+    assert {generator for generator, _ in asked} >= {"crop_paste", "perlin"}
+    for metric in ("copies", "leaks", "mask_agreement"):
+        told = {(row["generator"], row["category"]) for row in rows if row["metric"] == metric}
+        assert told == asked, metric
+    (page,) = (ran.store / "report").glob("mvtec_supervised-*/gallery.html")
+    gallery = page.read_text()
+    for generator, _ in asked:
+        assert f"an image of {generator} beside the " in gallery
+
+
+def test_intervals_tell_what_bins_cost_and_mask_fits_what_changed_where(ran):
+    valued = [record for record in ran.records() if record["status"] == "ok"]
+    pixel = [record for record in valued if record["level"] == "pixel" and record["dialect"] == "default"]
+    moved = [re.search(r"moves the value by (\S+)$", record["ci_method"]) for record in pixel]
+    assert moved
+    assert all(found is not None and float(found[1]) < 1e-3 for found in moved)
+    fits = [r for r in valued if r["metric"] == "mask_agreement" and r["defect"] != "all"]
+    assert fits
+    assert all("outside" in record["note"] and "boundary" in record["note"] for record in fits)
 
 
 def test_a_csv_row_has_every_key(ran):
