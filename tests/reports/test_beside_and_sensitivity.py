@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import pytest
 
+from bench.metrics import AUPRO_DIALECTS, IC_LPIPS_DIALECTS, IMAGE_DIALECTS, MASK_DIALECTS, PIXEL_DIALECTS
 from bench.records import UNKNOWN, Record
 from reports.addresses import slugs
 from reports.beside import gap_lines, published_lines
 from reports.costs import per_image, published_costs
+from reports.glossary import DIALECTS
 from reports.heat import STEPS, heat_map
 from reports.operating import plots, rows_of
 from reports.reproduce import narrow, recipes
@@ -22,6 +24,11 @@ def both(results):
 
 def accuracy(board):
     return next(column for column in board.columns if column.metric == "accuracy")
+
+
+def test_every_dialect_that_can_be_asked_for_is_explained():
+    asked = {*AUPRO_DIALECTS, *IC_LPIPS_DIALECTS, *IMAGE_DIALECTS, *MASK_DIALECTS, *PIXEL_DIALECTS}
+    assert asked <= set(DIALECTS)
 
 
 def test_a_published_row_is_never_best_nor_ranked_and_names_its_paper_and_data_set(results):
