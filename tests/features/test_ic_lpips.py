@@ -8,6 +8,8 @@ import lpips
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bench.features import profile
 from bench.metrics import (
@@ -161,6 +163,24 @@ def test_batches_do_not_change_the_result(many):
     assert stream(many, "default", batch=1).value == pytest.approx(
         stream(many, "default", batch=320).value, rel=1e-9
     )
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(0, 10**6), st.integers(2, 25), st.integers(1, 5), st.integers(1, 30))
+def test_without_a_cap_it_is_the_rule_at_any_points_and_does_not_see_their_order(seed, count, centres, batch):
+    draw = np.random.default_rng(seed)
+    points = draw.normal(size=(count, 4)).astype(np.float32)[draw.integers(0, count, count)]
+    sets = [torch.from_numpy(points)], [torch.from_numpy(draw.normal(size=(centres, 4)).astype(np.float32))]
+    rule, order = IC_LPIPS_DIALECTS["default"], range(count)
+    if len(np.unique(table(*sets).argmin(axis=1))) == count:  # each alone
+        with pytest.raises(UndefinedMetricError):
+            stream(sets, "default", batch=batch)
+        return
+    value = stream(sets, "default", batch=batch).value
+    reference = loop(table(*sets), table(sets[0], sets[0]), rule, order)
+    assert value == pytest.approx(reference, rel=1e-5, abs=1e-6)
+    turned = [sets[0][0].flip(0)], sets[1]
+    assert stream(turned, "default").value == pytest.approx(value, rel=1e-6, abs=1e-9)
 
 
 def test_anomalyhybrid_takes_at_most_a_hundred_centres(embedded, images):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -63,17 +65,23 @@ def test_the_score_falls_step_by_step_as_masks_leave_their_defects(scene, source
     assert results[0].boundary > max(result.boundary for result in results[2:])
 
 
+@pytest.mark.parametrize("against", ["bases", "normals"])
 @pytest.mark.parametrize("category", ["chip", "leather", "washer", "weave"])
-def test_it_falls_on_the_sample_data_whose_truth_is_known(category):
+def test_it_falls_on_the_sample_data_whose_truth_is_known(category, against):
     spec = SampleSpec(size=128)
-    shots = [Item(category, "test", defect, i) for defect in CATEGORIES[category] for i in range(2)]
-    pairs = [(photograph(spec, shot, damaged=True), photograph(spec, shot, damaged=False)) for shot in shots]
-    images, bases = (np.stack([pair[side].image for pair in pairs]) for side in (0, 1))
-    masks = np.stack([damaged.mask for damaged, _ in pairs])
-    for worse in (shifted, dilated):
-        scores = [mask_agreement(images, worse(masks, pixels), bases=bases).score for pixels in (0, 1, 3, 6)]
-        assert scores == sorted(scores, reverse=True), scores
-    assert mask_agreement(images, np.roll(masks, 2, axis=0), bases=bases).score < 0.2 * scores[0] + 0.02
+    shots = [Item(category, "test", defect, i) for defect in CATEGORIES[category] for i in range(3)]
+    damaged = [photograph(spec, shot, damaged=True) for shot in shots]
+    images, masks = (np.stack([getattr(shot, name) for shot in damaged]) for name in ("image", "mask"))
+    good = shots if against == "bases" else [Item(category, "train", "good", i) for i in range(24)]
+    source = {against: np.stack([photograph(spec, shot, damaged=False).image for shot in good])}
+
+    def shuffled(masks, count):
+        return np.concatenate([np.roll(masks[:count], 3, axis=0), masks[count:]])
+
+    half, every = len(masks) // 2, len(masks)
+    for worse, steps in ((shifted, (0, 1, 3, 6)), (dilated, (0, 1, 3, 6)), (shuffled, (0, half, every))):
+        scores = [mask_agreement(images, worse(masks, step), **source).score for step in steps]
+        assert all(before > after for before, after in itertools.pairwise(scores)), (worse, scores)
 
 
 def test_masks_of_other_images_score_near_nothing(scene, source):
