@@ -12,6 +12,8 @@ with one sentence.
 """
 
 import io
+import os
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_PIXELS = 150_000_000
 """Larger images are refused; a 16k line-scan image of 8,192 lines has 134 million pixels."""
+
+MAX_BYTES = 1 << 31
+"""Larger files are refused unread; coordinates of so many pixels, float32 and not compressed, have 1.8 GB."""
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 """Pillow reads more, and more of what nobody photographs with can go wrong in more decoders."""
@@ -51,9 +56,16 @@ def read_depth(path: Path) -> np.ndarray:
 
 
 def file_bytes(path: Path) -> bytes:
-    """What is in a file. Raises BenchError."""
+    """What is in a file. Raises BenchError, also for what would never end: pipes, devices, huge files."""
     try:
-        return path.read_bytes()
+        # to open a pipe would wait for who writes to it
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            told = os.fstat(file.fileno())
+            if not stat.S_ISREG(told.st_mode):
+                raise BenchError(f"cannot read {path}: it is no regular file")
+            if told.st_size > MAX_BYTES:
+                raise BenchError(f"cannot read {path}: it has {told.st_size / 1e9:.1f} GB, 2.1 are allowed")
+            return file.read()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror}") from None
 

@@ -11,7 +11,6 @@ JSON with the same keys is read as well.
 
 import hashlib
 import json
-import tomllib
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from typing import Any
 from bench.data.layout import Category, Dataset, Item
 from bench.data.split import CategorySplit, Split
 from bench.errors import BenchError, did_you_mean
+from bench.toml import parse_toml
 
 
 def load_split(dataset: Dataset, path: Path) -> Split:
@@ -82,10 +82,10 @@ def read_split_file(path: Path) -> dict[str, Any]:
     """What a split file holds, not yet compared with a data set. Raises BenchError if it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix.lower() == ".json" else tomllib.loads(text)
+        content = json.loads(text) if path.suffix.lower() == ".json" else parse_toml(text)
     except OSError as error:
         raise BenchError(f"cannot read the split file {path}: {error.strerror}; check the path") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BenchError(f"the split file {path} is not valid: {error}") from None
     if not isinstance(content, dict):
         raise BenchError(f"the split file {path} must be a table with a key 'base'")

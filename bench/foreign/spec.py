@@ -1,13 +1,13 @@
 """What the TOML file of a foreign method says."""
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import BenchError
+from bench.toml import parse_toml
 
 PLACES = frozenset(
     {"data", "out", "model", "images", "category", "defect", "count", "start", "stop"}
@@ -77,7 +77,7 @@ class ForeignSpec(_Part):
 def load_foreign(path: Path) -> ForeignSpec:
     """Read a TOML file. Raises BenchError, in one sentence, where it is no such file."""
     try:
-        return ForeignSpec(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return ForeignSpec(**parse_toml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -1,7 +1,6 @@
 """Baselines as TOML: what all metrics share stands once, what a cell shares stands in its head, and each
 metric is one line, so that a diff shows what moved and nothing else."""
 
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from itertools import groupby
@@ -16,6 +15,7 @@ from bench.gate.key import CELL, CONTEXT, Key, by_name
 from bench.gate.rules import Policy, Rule, written
 from bench.gate.toml_text import line, table
 from bench.records import Record
+from bench.toml import TOMLDecodeError, parse_toml
 
 _HEAD = """\
 # A baseline of `bench gate`. Policy and rules are yours to edit. All else moves by
@@ -48,8 +48,8 @@ def render(baseline: Baseline) -> str:
 def parse(text: str, name: str) -> Baseline:
     """Read a baseline. Raises BenchError that names the file `name` and what is wrong in it."""
     try:
-        held = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        held = parse_toml(text)
+    except TOMLDecodeError as error:
         raise BenchError(f"the baseline {name} is not valid TOML: {error}") from None
     if held.get("format") != FORMAT:
         raise BenchError(

@@ -1,6 +1,5 @@
 """Protocol specs: the numbers of a protocol, in TOML, checked as they are read."""
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -8,6 +7,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import BenchError, did_you_mean
+from bench.toml import TOMLDecodeError, parse_toml
 
 Shares = dict[Literal["normal", "pseudo", "real", "generated"], float]
 Selection = Literal["last", "test-oracle"]
@@ -107,7 +107,7 @@ class ProtocolSpec(_Spec):
 def load_spec(path: Path) -> ProtocolSpec:
     """Read and check a spec; BenchError names the file, the place and what is wrong."""
     try:
-        return ProtocolSpec(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return ProtocolSpec(**parse_toml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         raise BenchError(f"{path}: {_first(error)}") from None
     except ValueError as error:  # not UTF-8, or not TOML
@@ -122,8 +122,8 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
         if not equals or not name.strip():
             raise BenchError(f"--set {pair!r} is not of the form key=value, such as unet.epochs=3")
         try:
-            value = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            value = parse_toml(f"value = {text}")["value"]
+        except TOMLDecodeError:
             value = None if text.strip() in ("none", "null") else text
         settings[name.strip()] = value
     return settings

@@ -2,7 +2,6 @@
 
 import csv
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from bench.data.published_counts import PublishedCounts, load_counts
 from bench.errors import BenchError
 from bench.published.facts import COLUMNS, REQUIRED, Rule, resolver, unmatched
+from bench.toml import parse_toml
 
 
 class TableFacts(BaseModel):
@@ -128,7 +128,7 @@ def _counts(path: Path) -> PublishedCounts:
 
 def _facts(path: Path) -> PaperFacts:
     try:
-        return PaperFacts(**tomllib.loads(path.read_text(encoding="utf-8")))
+        return PaperFacts(**parse_toml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -24,7 +24,7 @@ import torch
 from PIL import Image
 
 from bench.adapters import Request, Sample
-from bench.data.images import decode_depth, decode_image, decode_mask_values
+from bench.data.images import decode_depth, decode_image, decode_mask_values, read_image
 from bench.data.split_file import read_split_file
 from bench.errors import BenchError
 from bench.features.weights import WeightsMissingError, load_state
@@ -254,6 +254,46 @@ def test_an_archive_that_would_unfold_is_refused_unread(tmp_path: Path, name: st
     assert tracemalloc.get_traced_memory()[1] < 1 << 24
     tracemalloc.stop()
     assert not list((tmp_path / "out").rglob("*.png"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 100_000,
+        "a = {" + "a." * 50_000 + "a = 1}",
+        "[" + "'a' . " * 50_000 + "a]",
+        "a = " + "9" * 5_000,
+        "a = 2026-02-30",
+    ],
+    ids=["deep", "a long key", "a long header", "a long number", "no date"],
+)
+def test_toml_that_would_end_its_reader_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "a.toml"
+    path.write_text(text)
+    with within(SECONDS):
+        for read in (load_spec, load_foreign, read_split_file):
+            with pytest.raises(BenchError, match=r"a\.toml"):
+                read(path)
+        with pytest.raises(BenchError, match=r"a\.toml"):
+            parse(text, path.name)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "huge"])
+def test_a_file_that_would_never_end_is_refused(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.png"
+    match kind:
+        case "pipe":
+            os.mkfifo(path)
+        case "device":
+            path.symlink_to("/dev/zero")
+        case "folder":
+            path.mkdir()
+        case "huge":
+            with path.open("wb") as file:
+                file.truncate(1 << 40)  # takes no room on the disk
+    with within(SECONDS), pytest.raises(BenchError, match=r"a\.png") as told:
+        read_image(path)
+    assert "\n" not in str(told.value)
 
 
 def test_an_image_of_fifty_thousand_pixels_a_side_is_refused_unread(tmp_path: Path) -> None:
