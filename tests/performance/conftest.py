@@ -17,7 +17,8 @@ from scipy import ndimage
 
 
 class Run(NamedTuple):
-    """result; seconds, the least of the repeats; extra: peak resident bytes beyond those before (Linux)."""
+    """result; seconds, the least of the repeats; extra: peak resident bytes beyond those before (Linux),
+    without mapped files, whose pages are the system's cache."""
 
     result: Any
     seconds: float
@@ -26,7 +27,8 @@ class Run(NamedTuple):
 
 def resident() -> int | None:
     try:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+        _, whole, of_files, *_ = Path("/proc/self/statm").read_text().split()
+        return (int(whole) - int(of_files)) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return None
 

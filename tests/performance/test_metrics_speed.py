@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from unittest import mock
 
@@ -182,9 +183,10 @@ class Table(list):
         def memory(run):
             return "" if run.extra is None else f"{run.extra / 2**20:.0f}"
 
+        ratio = theirs.seconds / ours.seconds
         self.append(
             f"| {metric} | {peer} | {ours.seconds:.3g} | {theirs.seconds:.3g}{note} "
-            f"| {theirs.seconds / ours.seconds:.0f} | {memory(ours)} / {memory(theirs)} | {error:.1e} |"
+            f"| {ratio:.{0 if ratio >= 1 else 1}f} | {memory(ours)} / {memory(theirs)} | {error:.1e} |"
         )
 
     def write(self):
@@ -217,10 +219,18 @@ def test_pixel_metrics_of_whole_categories(table, pixel_maps, stopwatch, tmp_pat
     ours = stopwatch(lambda: pixel_metrics(maps, masks), repeats=3)
     peer = stopwatch(lambda: {**sklearn_pixels(maps, masks), "aupro": sorted_aupro(maps, masks)})
     table.add(label, "scikit-learn + MVTec's AUPRO", ours, peer, most_apart(ours.result, peer.result))
-    plain = stopwatch(lambda: gather(MapChunks(maps, masks), compiled=False))
-    table.add(label + ", numpy only", "scikit-learn + MVTec's AUPRO", plain, peer, 0.0)
-    approximate = stopwatch(lambda: adeval_pixels(maps, masks))
-    table.add(label, "adeval, 1,000 bins", ours, approximate, most_apart(ours.result, approximate.result))
+    with mock.patch.dict(os.environ, DEFECTBENCH_NUMBA="0"):
+        plain = stopwatch(lambda: pixel_metrics(maps, masks))
+    table.add(
+        label + ", numpy only",
+        "scikit-learn + MVTec's AUPRO",
+        plain,
+        peer,
+        most_apart(plain.result, peer.result),
+    )
+    if find_spec("adeval") is not None:
+        approximate = stopwatch(lambda: adeval_pixels(maps, masks))
+        table.add(label, "adeval, 1,000 bins", ours, approximate, most_apart(ours.result, approximate.result))
     if images < 1000:
         exact = stopwatch(lambda: torchmetrics_pixels(maps, masks))
         table.add(
@@ -230,11 +240,13 @@ def test_pixel_metrics_of_whole_categories(table, pixel_maps, stopwatch, tmp_pat
     mapped = np.load(tmp_path / "maps.npy", mmap_mode="r")
     from_file = stopwatch(lambda: pixel_metrics(mapped, masks))
     streamed = stopwatch(lambda: pixel_metrics(zip(mapped, masks, strict=True)))
-    assert from_file.result == streamed.result == ours.result
-    table.add(label + ", a stream", "the same from an array", streamed, ours, 0.0)
+    apart = [most_apart(run.result, ours.result) for run in (from_file, streamed)]
+    assert max(apart) == 0.0
+    table.add(label + ", a memory map", "the same from an array", from_file, ours, apart[0])
+    table.add(label + ", a stream", "the same from an array", streamed, ours, apart[1])
     assert ours.seconds < peer.seconds / 50
-    if ours.extra is not None:
-        assert ours.extra < 4 * maps.size + 2**26
+    for run in (ours, from_file, streamed):
+        assert run.extra is None or run.extra < 5 * maps.size + 2**26
 
 
 @pytest.mark.full
