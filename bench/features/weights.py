@@ -18,12 +18,12 @@ class Published:
     """A published weight file: its publisher puts the first eight hex digits of the sha256 into the name."""
 
     stem: str
-    sha256_start: str
+    sha256: str
     folder_url: str
 
     @property
     def file(self) -> str:
-        return f"{self.stem}-{self.sha256_start}.pth"
+        return f"{self.stem}-{self.sha256[:8]}.pth"
 
     @property
     def own_file(self) -> str:
@@ -34,10 +34,15 @@ class Published:
 PYTORCH = "https://download.pytorch.org/models/"
 FIDELITY = "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
 
-INCEPTION_2015 = Published("weights-inception-2015-12-05", "6726825d", FIDELITY)
-VGG16 = Published("vgg16", "397923af", PYTORCH)
-ALEXNET = Published("alexnet-owt", "7be5be79", PYTORCH)
-WIDE_RESNET50_2 = Published("wide_resnet50_2", "95faca4d", PYTORCH)
+INCEPTION_2015 = Published(
+    "weights-inception-2015-12-05",
+    "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2",
+    FIDELITY,
+)
+VGG16 = Published("vgg16", "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0", PYTORCH)
+ALEXNET = Published(
+    "alexnet-owt", "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02", PYTORCH
+)
 
 
 def find_weights(published: Published, weights_dir: Path | None) -> Path:
@@ -57,21 +62,21 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
         if folder is not None and (folder / published.file).is_file():
             path = folder / published.file
             found = file_sha256(path)
-            if not found.startswith(published.sha256_start):
+            if found != published.sha256:
                 raise WeightsMissingError(
-                    f"{path} is not the published file: its sha256 starts with {found[:8]}, not "
-                    f"{published.sha256_start}; replace it, or name your own weights {published.own_file}"
+                    f"{path} is not the published file: its sha256 is {found[:16]}..., not "
+                    f"{published.sha256[:16]}...; replace it, or name your own weights {published.own_file}"
                 )
             return path
     cache.mkdir(parents=True, exist_ok=True)
     target = cache / published.file
     url = published.folder_url + published.file
     try:
-        torch.hub.download_url_to_file(url, str(target), hash_prefix=published.sha256_start, progress=False)
+        torch.hub.download_url_to_file(url, str(target), hash_prefix=published.sha256, progress=False)
     except (OSError, RuntimeError) as error:
         place = weights_dir if weights_dir is not None else cache
         raise WeightsMissingError(
-            f"the weights {published.file} (sha256 {published.sha256_start}...) are not there and could not "
+            f"the weights {published.file} (sha256 {published.sha256[:16]}...) are not there and could not "
             f"be downloaded from {url}: put the file into {place}; --features embedded works without it"
         ) from error
     return target

@@ -12,6 +12,7 @@ import torch_fidelity
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from bench.features import WeightsMissingError, profile
+from bench.features.weights import ALEXNET, INCEPTION_2015, VGG16, Published, find_weights
 from bench.metrics import fid, inception_score, kid
 
 
@@ -129,6 +130,18 @@ def test_a_published_name_with_other_content_is_refused(tmp_path, random_weights
     (tmp_path / "vgg16-397923af.pth").write_bytes((random_weights / "vgg16.pth").read_bytes()[:100])
     with pytest.raises(WeightsMissingError, match="not the published file"):
         profile("canonical", tmp_path).perceptual(images(1, 64, seed=0))
+
+
+@pytest.mark.parametrize("published", [INCEPTION_2015, VGG16, ALEXNET])
+def test_a_file_that_shares_the_digits_of_its_name_alone_is_refused(
+    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Eight digits can be forged; the whole sha256 is pinned, and what is fetched comes over TLS."""
+    (tmp_path / published.file).write_bytes(b"forged")
+    monkeypatch.setattr("bench.features.weights.file_sha256", lambda path: published.sha256[:8] + "0" * 56)
+    with pytest.raises(WeightsMissingError, match="is not the published file"):
+        find_weights(published, tmp_path)
+    assert len(published.sha256) == 64 and published.folder_url.startswith("https://")
 
 
 def test_missing_weights_say_which_file_where_to_put_it_and_what_works_without(tmp_path, images, monkeypatch):
