@@ -12,7 +12,7 @@ import torch_fidelity
 from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 from bench.features import WeightsMissingError, profile
-from bench.features.weights import ALEXNET, INCEPTION_2015, VGG16, Published, find_weights
+from bench.features.weights import ALEXNET, INCEPTION_2015, VGG16, find_weights
 from bench.metrics import fid, inception_score, kid
 
 
@@ -133,9 +133,7 @@ def test_a_published_name_with_other_content_is_refused(tmp_path, random_weights
 
 
 @pytest.mark.parametrize("published", [INCEPTION_2015, VGG16, ALEXNET])
-def test_a_file_that_shares_the_digits_of_its_name_alone_is_refused(
-    published: Published, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_shares_the_digits_of_its_name_alone_is_refused(published, tmp_path, monkeypatch):
     """Eight digits can be forged; the whole sha256 is pinned, and what is fetched comes over TLS."""
     (tmp_path / published.file).write_bytes(b"forged")
     monkeypatch.setattr("bench.features.weights.file_sha256", lambda path: published.sha256[:8] + "0" * 56)
