@@ -102,7 +102,7 @@ def test_planning_costs_little_more_than_the_keys(
 
 
 @pytest.mark.full
-def test_status_and_dry_run_stay_quick_with_many_tasks(
+def test_status_stays_quick_with_many_tasks(
     config: PlanConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Against a fresh interpreter that reads the plan and nothing else."""
