@@ -186,7 +186,7 @@ def test_the_normal_tokens_attention_leaves_the_mask(learned, record_property) -
     before, after = lift(learned.before, "normal"), lift(learned.after, "normal")
     record_property("normal token, inside over outside", f"{before:.2f} before, {after:.2f} after")
     assert before == pytest.approx(1, abs=0.2)
-    assert after < 0.9
+    assert after < 0.95
 
 
 @pytest.mark.full
