@@ -219,12 +219,13 @@ def test_kid_and_fid_see_neither_order_nor_side_nor_a_turn_of_the_features(seed,
     if tied:  # images that are met twice
         x, y = x[draw.integers(0, n, n)], y[draw.integers(0, m, m)]
     turn = np.linalg.qr(draw.normal(size=(width, width)))[0]
-    for metric in (fid, lambda a, b: kid(a, b).value):
+    # of fewer images than features FID takes roots of zeros, which keep half their digits
+    for metric, apart in ((fid, 1e-7), (lambda a, b: kid(a, b).value, 1e-9)):
         value = metric(x, y)
-        size = max(1.0, abs(value))
-        assert metric(x[::-1], y[draw.permutation(m)]) == pytest.approx(value, abs=1e-9 * size)
-        assert metric(y, x) == pytest.approx(value, abs=1e-9 * size)
-        assert metric(x @ turn, y @ turn) == pytest.approx(value, abs=1e-7 * size)
+        apart *= max(1.0, abs(value))
+        assert metric(x[::-1], y[draw.permutation(m)]) == pytest.approx(value, abs=apart)
+        assert metric(y, x) == pytest.approx(value, abs=apart)
+        assert metric(x @ turn, y @ turn) == pytest.approx(value, abs=apart)
     assert fid(x, y) >= -1e-7
     assert fid(x, x) == pytest.approx(0, abs=1e-6)
     shift = draw.normal(size=width)
