@@ -48,15 +48,16 @@ def plans(store: Store) -> list[Plan]:
 
 def every_plan(store: Store) -> list[Plan]:
     """As `plans`. Raises BenchError where one cannot be read: what it needs is not known."""
-    files = plan_files(store)
-    found = {path: _readable(path) for path in files}
-    for path, plan in found.items():
+    found = []
+    for path in plan_files(store):
+        plan = _readable(path)
         if plan is None:
             raise BenchError(
                 f"the plan {path} cannot be read, so what it needs is not known; run its command again, "
                 "or delete the file"
             )
-    return [plan for plan in found.values() if plan is not None]
+        found.append(plan)
+    return found
 
 
 def plan_files(store: Store) -> list[Path]:
