@@ -1,10 +1,9 @@
 """One `bench run`: prepare, plan, bring the store to the desired state, render the page."""
 
 import errno
-import fcntl
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from bench.run.driver import Outcome, View, missing
 from bench.run.machine import Machine, run_tasks
 from bench.store import Store, open_store
 from bench.store.environment import code_commit, environment
+from bench.store.locks import locked
 from bench.store.store import check_writable, write_atomically
 from bench.tasks import Task, digest
 
@@ -93,18 +93,10 @@ def render(store: Store, *, rebuild: bool = False) -> Path:
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
-    with _alone(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
+    with locked(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
         page = registry.load_page("site")(collect_store(store), out)
         write_atomically(marker, state)
     return page
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("a") as lock:
-        with suppress(OSError):  # file systems without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def site_state(store: Store) -> str:

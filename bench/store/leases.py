@@ -3,7 +3,6 @@
 A lease only saves work: the store stays right without it, since the first publisher wins.
 """
 
-import fcntl
 import json
 import os
 import socket
@@ -12,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from bench.store.locks import locked
 
 STALE_AFTER = 60.0
 """Seconds without a heartbeat after which the lease of another host is taken over."""
@@ -94,9 +95,7 @@ class Leases:
     def _one_at_a_time(self) -> Iterator[None]:
         """Between the look at a lease and its end no other driver may take it: what is removed then would be
         the new one."""
-        with (self.folder / ".lock").open("a") as lock:
-            with suppress(OSError):  # file systems without locks: then two may make the same task
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.folder / ".lock"):  # where there are no locks two may make the same task
             yield
 
     def _read(self, key: str) -> Lease | None:

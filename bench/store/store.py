@@ -1,7 +1,6 @@
 """Tasks on disk: written aside, synced, then renamed into place. There is no status that can go stale."""
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.store.locks import locked
 from bench.tasks import digest, key_of
 
 FORMAT = 1
@@ -99,9 +99,7 @@ class Store:
         A run looks for what is missing when its plan is written: what was dropped before is made again, and
         what it finds is by then known to be needed.
         """
-        with (self.root / "runs" / ".planning").open("a") as lock:
-            with suppress(OSError):  # file systems without locks
-                fcntl.flock(lock, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        with locked(self.root / "runs" / ".planning", shared=not alone):
             yield
 
     @contextmanager
