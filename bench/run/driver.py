@@ -236,8 +236,7 @@ class Driver:
         elif wanted_memory(event):
             why += ", as before: its method knows no way to the same result in less memory"
         self.journal.ended(key, again=why)
-        self.store.clear_attempts(key)
-        self.leases.release(key)
+        self._give_back(key)
         self.view.ended(task, None, again=True)
         self.view.say(f"{task.title}: {why}")
 
@@ -254,12 +253,17 @@ class Driver:
         self.outcome.ran += 1
         done = self.store.done(event.key)  # also where the process was killed just after it had published
         error = None if done else self._reason(task, event)
-        self.store.clear_attempts(event.key)
-        self.leases.release(event.key)
+        self._give_back(event.key)
         self.view.ended(task, error)
         if error is not None:
             self.outcome.failed[event.key] = error
         return done
+
+    def _give_back(self, key: str) -> None:
+        """Clear what is left of a task and release it, unless another driver took it over and makes it."""
+        if self.leases.ours(key):
+            self.store.clear_attempts(key)
+        self.leases.release(key)
 
     def _reason(self, task: Task, event: Event) -> str:
         failure = self.store.failure(event.key)

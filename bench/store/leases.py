@@ -59,8 +59,12 @@ class Leases:
         """Give the lease back, unless another driver has taken it over: that one is not ours to remove."""
         self.held.discard(key)
         with self._one_at_a_time():
-            if self._read(key) == self.mine:
+            if self.ours(key):
                 (self.folder / f"{key}.json").unlink(missing_ok=True)
+
+    def ours(self, key: str) -> bool:
+        """Whether this driver has the task still: another takes it over where this one stood still."""
+        return self._read(key) == self.mine
 
     def beat(self) -> None:
         """Show that the leases of this driver are alive."""

@@ -5,7 +5,9 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,8 @@ from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
 from bench.run.driver import missing
 from bench.run.journal import newest_journal
-from bench.store import Store, open_store
+from bench.store import Lease, Store, open_store
+from bench.store.store import write_atomically
 from bench.tasks import Task, closure
 
 Drive = Callable[..., Any]
@@ -152,6 +155,28 @@ def test_a_task_over_its_time_limit_is_stopped(store: Store, fit: Fit, drive: Dr
     outcome, _ = drive(store, [slow], time_limit=0.5)
     assert outcome.failed == {slow.key: "it was stopped at its time limit of 0.5 s"}
     assert not store.done(slow.key)
+
+
+def test_a_driver_whose_task_another_took_over_leaves_what_that_one_makes(
+    store: Store, fit: Fit, drive: Drive
+) -> None:
+    slow = fit("hang")
+    lease = store.root / "leases" / f"{slow.key}.json"
+    theirs = store.root / "tmp" / f"{slow.key}.theirs" / "out"
+
+    def take_over() -> None:
+        while not lease.exists():
+            time.sleep(0.01)
+        write_atomically(lease, json.dumps(asdict(Lease("elsewhere", 1, 1.0, "theirs"))))
+        theirs.mkdir(parents=True)
+
+    other = threading.Thread(target=take_over)
+    other.start()
+    outcome, _ = drive(store, [slow], time_limit=1.0)
+    other.join()
+    assert slow.key in outcome.failed
+    assert theirs.is_dir()
+    assert json.loads(lease.read_text())["run"] == "theirs"
 
 
 def test_when_the_worker_dies_its_tasks_fail_and_the_rest_is_made_by_a_new_one(
