@@ -1,11 +1,14 @@
 """Sample grids: the real third beside what each generator made of it, a strip of a few images each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
 from bench.data.pool import open_pool
+from bench.records import Record
 from bench.results import Gallery
+from reports.glossary import metric_title, number
+from reports.identity import Column
 from reports.pictures import Album, Picture
 from reports.tiles import outlined, strip, tile
 
@@ -22,6 +25,8 @@ class Strip:
     shown: int
     of: int
     """Images of this defect that there are."""
+    fit: str
+    """How well the masks of all of them lie on what was changed; "" where that was not measured."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +36,16 @@ class SampleGrid:
     strips: tuple[Strip, ...]
 
 
-def sample_grids(galleries: Sequence[Gallery], album: Album) -> tuple[SampleGrid, ...]:
-    """One grid a category and defect, the real third first; the lowest seed of each generator."""
+def sample_grids(
+    galleries: Sequence[Gallery], album: Album, records: Iterable[Record] = ()
+) -> tuple[SampleGrid, ...]:
+    """One grid a category and defect, the real third first; the lowest seed of each generator. `records` tell
+    how well masks fit."""
+    fits = {
+        (each.category, each.defect, each.generator, each.seed): _fit(each)
+        for each in records
+        if each.metric == "mask_agreement" and each.value is not None
+    }
 
     def place(gallery: Gallery) -> tuple[str, str]:
         return gallery.category, gallery.defect
@@ -55,13 +68,17 @@ def sample_grids(galleries: Sequence[Gallery], album: Album) -> tuple[SampleGrid
         for gallery in members:
             if gallery.rows:
                 first.setdefault(gallery.generator, gallery)
-        strips = tuple(_strip(gallery, album) for gallery in first.values())
+        strips = tuple(_strip(gallery, fits, album) for gallery in first.values())
         if strips:
             grids.append(SampleGrid(category, defect, strips))
     return tuple(grids)
 
 
-def _strip(gallery: Gallery, album: Album) -> Strip:
+def _fit(record: Record) -> str:
+    return f"{metric_title(record.metric)} {number(Column.of(record), record.value or 0.0, 0)}%"
+
+
+def _strip(gallery: Gallery, fits: Mapping[tuple[str, str, str, int], str], album: Album) -> Strip:
     pool = open_pool(gallery.pool)
     rows = gallery.rows[:SHOWN]
     tiles = []
@@ -72,5 +89,10 @@ def _strip(gallery: Gallery, album: Album) -> Strip:
     maker = "the real third" if is_real else gallery.generator
     alt = f"{len(rows)} images of {gallery.category}, {gallery.defect}, from {maker}; defect outlined"
     return Strip(
-        gallery.generator, is_real, album.add(strip(tiles), alt), len(rows), len(pool.rows(gallery.defect))
+        gallery.generator,
+        is_real,
+        album.add(strip(tiles), alt),
+        len(rows),
+        len(pool.rows(gallery.defect)),
+        fits.get((gallery.category, gallery.defect, gallery.generator, gallery.seed), ""),
     )

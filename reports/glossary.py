@@ -15,6 +15,8 @@ TITLES = {
     "copies": "copies",
     "leaks": "test copies",
     "mask_agreement": "mask fit",
+    "mask_boundary": "mask edge",
+    "mask_spill": "change outside / inside",
     "auroc": "AUROC",
     "ap": "AP",
     "f1_max": "F1-max",
@@ -49,6 +51,11 @@ METRICS = {
     "mask_agreement": "How well the masks lie on what was changed in the image: contrast of the change "
     "inside and outside the mask, times its overlap with the changed pixels where the base image is known. "
     "Not in the papers.",
+    "mask_boundary": "How far the change begins and ends at the outline of the mask: its slope within a "
+    "pixel of the outline against that up to six pixels away; 50% where the outline is like its surroundings,"
+    " 100% where nothing changes beside it. Not in the papers.",
+    "mask_spill": "Mean change of a pixel outside the masks as a part of that of a pixel inside: 0 where the "
+    "defect stays within its mask, 1 where the mask does not tell where an image changed. Not in the papers.",
     "auroc": "Area under the ROC curve: the chance that a defective image (pixel) scores above a normal one.",
     "ap": "Average precision: area under the precision-recall curve, as a sum over recall steps.",
     "f1_max": "The largest F1 over all thresholds.",

@@ -32,6 +32,8 @@ from reports.views import TableView, detectors, gain_table, mean_table
 Choices = tuple[tuple[str, tuple[str, ...]], ...]
 """What a reader may filter by: (attribute, values)."""
 IMAGES = "generated images"
+HONESTY = ("copies", "leaks", "mask_agreement", "mask_boundary", "mask_spill")
+"""Metrics of the images that no paper prints; a table of their own, as one of all is wider than a page."""
 
 
 @dataclass(frozen=True)
@@ -178,8 +180,7 @@ class RunPages:
     def _leaderboard(self, category: str | None) -> dict[str, Any]:
         board = self.board
         main, gained = [], []
-        for name, columns, _ in self.groups:
-            title = "What the images look like" if name == IMAGES else f"What they are worth to {name}"
+        for name, title, columns in self._main_parts:
             view = mean_table(board, columns, title, category)
             view = self._with_recipes(view, columns)
             printed = published_lines(self.results.published, columns, view.heads, category)
@@ -188,6 +189,7 @@ class RunPages:
             here = [line for line in printed if line.dataset == self.results.dataset]
             elsewhere = [line for line in printed if line.dataset != self.results.dataset]
             main.append((replace(view, detector="" if name == IMAGES else name), here, elsewhere))
+        for name, columns, _ in self.groups:
             gain = gain_table(board, columns, name, category)
             if gain is not None:
                 gained.append(replace(gain, detector=name))
@@ -208,6 +210,20 @@ class RunPages:
                 dataset=[line.dataset for _, *printed in main for line in chain(*printed)],
             ),
         }
+
+    @cached_property
+    def _main_parts(self) -> tuple[tuple[str, str, tuple[Column, ...]], ...]:
+        """(group, title, columns) of each table of values."""
+        parts = []
+        for name, columns, _ in self.groups:
+            if name != IMAGES:
+                parts.append((name, f"What they are worth to {name}", columns))
+                continue
+            honest = tuple(column for column in columns if column.metric in HONESTY)
+            papers = tuple(column for column in columns if column not in honest)
+            parts.append((name, "What the images look like", papers))
+            parts.append((name, "Whether they copy, and whether their masks fit", honest))
+        return tuple(part for part in parts if part[2])
 
     def _with_recipes(self, view: TableView, columns: Sequence[Column]) -> TableView:
         """The table with a link to the recipe of each row, and its command."""
@@ -240,7 +256,7 @@ class RunPages:
     def _gallery(self) -> dict[str, Any]:
         results, album = self.results, self.album
         return {
-            "grids": sample_grids(results.galleries, album),
+            "grids": sample_grids(results.galleries, album, self.records),
             "closest": closest_pairs(results.near_pairs, album),
             "cases": map_cases(results.maps, album),
             "choices": _choices(

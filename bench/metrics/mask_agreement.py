@@ -5,7 +5,8 @@ defect: the generator's own base image where it gives one, else its nearest norm
 squared difference; smoothed by a 3 x 3 mean then, as two shots differ in noise). With d the change:
 
     contrast   (mean d inside - mean d outside) / (mean d inside + mean d outside), -1..1
-    ratio      mean d inside / mean d outside; None where nothing changed outside
+    spill      mean d outside / mean d inside, of the means over images; 0 (the ratio turned over would be
+               infinite) for a generator that pastes, which changes nothing outside its masks
     overlap    IoU of the mask with the changed pixels, 0..1: those with d above the image's own threshold
                (Otsu 1979). The threshold does not look at the mask, or a mask that takes in the faint rim
                of a defect would be met by a lower one
@@ -38,16 +39,18 @@ IMAGES_A_BLOCK = 64
 @dataclass(frozen=True)
 class MaskAgreement:
     """Means over the images whose mask is neither empty nor full (`images` of them); `scores` float64, one
-    each of those; ratio: of the means over images, None where nothing changed outside any mask."""
+    each of those; spill: None where nothing changed inside any mask; `errors`: the standard errors of score,
+    spill and boundary over images."""
 
     score: float
     contrast: float
-    ratio: float | None
+    spill: float | None
     overlap: float
     boundary: float
     images: int
     left_out: int
     scores: np.ndarray
+    errors: dict[str, float]
 
 
 def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any = None) -> MaskAgreement:
@@ -82,15 +85,20 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
         raise UndefinedMetricError("every mask is empty or full")
     within, without, contrast, overlap, boundary = np.array(rows).T
     scores = np.maximum(contrast, 0.0) * (overlap if normals is None else 1.0)
+    inner, outer = within.mean(), without.mean()
+    spread = {"score": scores, "boundary": boundary}
+    if inner > 0:  # a ratio of means varies as its residuals do
+        spread["spill"] = (without - outer / inner * within) / inner
     return MaskAgreement(
         score=float(scores.mean()),
         contrast=float(contrast.mean()),
-        ratio=float(within.mean() / without.mean()) if without.mean() > 0 else None,
+        spill=float(outer / inner) if inner > 0 else None,
         overlap=float(overlap.mean()),
         boundary=float(boundary.mean()),
         images=len(rows),
         left_out=len(made) - len(rows),
         scores=scores,
+        errors={name: float(each.std() / np.sqrt(len(rows))) for name, each in spread.items()},
     )
 
 

@@ -80,11 +80,11 @@ def agreement(run: StageRun) -> None:
             continue
         found[defect] = {
             "score": result.score,
-            "error": float(np.std(result.scores) / np.sqrt(len(result.scores))),
+            "spill": result.spill,
+            "boundary": result.boundary,
+            "errors": result.errors,
             "images": result.images,
             "left_out": result.left_out,
-            "ratio": result.ratio,
-            "boundary": result.boundary,
         }
     reference = "the generator's own base image" if generated.base is not None else "the nearest normal image"
     told = {"types": found, "reference": reference}

@@ -144,37 +144,29 @@ def _honesty_records(template: Record, nearest: Path, agreement: Path) -> Iterat
     """Shares of near-copies of training and of test defects, and how well masks lie on what was changed."""
     held = json.loads((nearest / "nearest.json").read_text())
     told = json.loads((agreement / "agreement.json").read_text())
+    template = replace(template, unit="fraction")
     seen = replace(template, weights_sha256=",".join(sorted(held["weights_sha256"].values())))
     fitted = replace(template, features="none", weights_sha256="", reference=told["reference"])
     metrics: tuple[tuple[str, Literal["higher", "lower"], Record, Any, str], ...] = (
         ("copies", "lower", replace(seen, reference="base third"), held["types"], "copies"),
         ("leaks", "lower", replace(seen, reference="test"), held["types"], "leaks"),
         ("mask_agreement", "higher", fitted, told["types"], "score"),
+        ("mask_boundary", "higher", fitted, told["types"], "boundary"),
+        ("mask_spill", "lower", replace(fitted, unit="1"), told["types"], "spill"),
     )
     for metric, direction, row, types, field in metrics:
         rows = []
         for defect, found in types.items():
-            record = replace(row, metric=metric, direction=direction, defect=defect, unit="fraction")
-            if "undefined" in found:
-                rows.append(replace(record, status="undefined", note=found["undefined"]))
+            record = replace(row, metric=metric, direction=direction, defect=defect)
+            value, n = found.get(field), found.get("images", 0)
+            if value is None:
+                note = found.get("undefined", "nothing changed inside the masks")
+                rows.append(replace(record, status="undefined", note=note))
                 continue
-            value, n = found[field], found["images"]
-            error = found["error"] if field == "score" else float(np.sqrt(value * (1 - value) / n))
-            note = _fit_note(found) if field == "score" else ""
-            record = replace(record, value=value, n=n, note=note)
-            rows.append(_with_error(record, error, "the spread over images"))
+            error = found["errors"][field] if "errors" in found else float(np.sqrt(value * (1 - value) / n))
+            rows.append(_with_error(replace(record, value=value, n=n), error, "the spread over images"))
         yield from rows
         yield from _mean_of(rows)
-
-
-def _fit_note(found: dict[str, Any]) -> str:
-    ratio = found["ratio"]
-    change = (
-        "nothing changed outside the masks"
-        if ratio is None
-        else f"inside changed {ratio:.3g} times as outside"
-    )
-    return f"{change}; boundary {found['boundary']:.2f}, where 0.5 is like its surroundings"
 
 
 def _mean_of(rows: list[Record]) -> Iterator[Record]:

@@ -94,17 +94,32 @@ def test_masks_of_other_images_score_near_nothing(scene, source):
     assert right.contrast > 0.5
 
 
-def test_a_base_that_differs_inside_the_mask_only_has_full_contrast_and_no_ratio():
+def test_a_base_that_differs_inside_the_mask_only_has_full_contrast_and_spills_nothing():
     images = np.full((1, 20, 20, 3), 100, np.uint8)
     masks = np.zeros((1, 20, 20), bool)
     masks[0, 5:12, 5:12] = True
     changed = images.copy()
     changed[0, 5:12, 5:12] = 200
     result = mask_agreement(changed, masks, bases=images)
-    assert (result.contrast, result.ratio) == (1.0, None)
+    assert (result.contrast, result.spill) == (1.0, 0.0)
     assert result.overlap == 1.0
     untouched = mask_agreement(images, masks, bases=images)
     assert (untouched.score, untouched.contrast, untouched.boundary) == (0.0, 0.0, 0.5)
+    assert (untouched.spill, untouched.errors) == (None, {"score": 0.0, "boundary": 0.0})
+
+
+def test_spill_is_the_change_outside_over_that_inside_and_its_error_shrinks_with_more_images():
+    rng = np.random.default_rng(2)
+    images, masks = np.zeros((400, 16, 16, 3), np.uint8), np.zeros((400, 16, 16), bool)
+    masks[:, 4:10, 4:10] = True
+    changed = images.copy()
+    changed[masks] = rng.integers(120, 180, (400, 1, 1)).repeat(36, axis=1).reshape(-1, 1)
+    changed[~masks] = rng.integers(10, 50, (400, 1, 1)).repeat(220, axis=1).reshape(-1, 1)
+    every = mask_agreement(changed, masks, bases=images)
+    assert every.spill == pytest.approx(changed[~masks].mean() / changed[masks].mean(), rel=1e-12)
+    parts = [mask_agreement(changed[i::20], masks[i::20], bases=images[i::20]) for i in range(20)]
+    assert np.std([part.spill for part in parts]) == pytest.approx(parts[0].errors["spill"], rel=0.5)
+    assert every.errors["spill"] == pytest.approx(parts[0].errors["spill"] / 20**0.5, rel=0.5)
 
 
 def test_empty_and_full_masks_are_left_out_and_counted(scene):

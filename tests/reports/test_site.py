@@ -108,6 +108,29 @@ def test_what_a_run_said_is_on_its_pages(results, tmp_path):
         assert words in site[f"{FOLDER}/{file}"].text
 
 
+def test_how_masks_fit_has_columns_of_its_own_a_glossary_and_a_word_in_the_gallery(results, board, tmp_path):
+    facts = {"mix": "", "generator": "strong", "detector": "none", "level": "generation", "stderr": 0.01}
+    for defect in ("hole", "all"):
+        board.add(**facts, defect=defect, metric="mask_agreement", value=0.623)
+        board.add(**facts, defect=defect, metric="mask_boundary", value=0.871)
+        board.add(**facts, defect=defect, metric="mask_spill", value=0.125, unit="1", direction="lower")
+    site = site_of(replace(results, records=tuple(board.records)), tmp_path / "site")
+    page = site[f"{FOLDER}/index.html"]
+    for words in (
+        "Whether they copy, and whether their masks fit",
+        "mask fit % ↑",
+        "mask edge % ↑",
+        "change outside / inside ↓",
+    ):
+        assert words in page.text
+    for value, interval in (("62.3", "60.3–64.3"), ("87.1", "85.1–89.1"), ("0.125", "0.105–0.145")):
+        assert f"{value}{interval}" in page.text
+    told = site[f"{FOLDER}/reproduce.html"].text
+    assert "a pixel outside the masks" in told
+    assert "at the outline of the mask" in told
+    assert "mask fit 62%" in site[f"{FOLDER}/gallery.html"].text
+
+
 def test_pictures_lie_beside_the_page_with_words_for_those_who_cannot_see_them(results, tmp_path):
     pictures = site_of(results, tmp_path / "site")[f"{FOLDER}/gallery.html"].all("img")
     assert pictures
