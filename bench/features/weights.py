@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bench.download import download
 from bench.store.store import file_sha256
 
 
@@ -68,16 +69,16 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
                     f"{published.sha256[:16]}...; replace it, or name your own weights {published.own_file}"
                 )
             return path
-    cache.mkdir(parents=True, exist_ok=True)
     target = cache / published.file
     url = published.folder_url + published.file
     try:
-        torch.hub.download_url_to_file(url, str(target), hash_prefix=published.sha256, progress=False)
-    except (OSError, RuntimeError) as error:
+        download(url, target, published.sha256)
+    except OSError as error:
         place = weights_dir if weights_dir is not None else cache
         raise WeightsMissingError(
             f"the weights {published.file} (sha256 {published.sha256[:16]}...) are not there and could not "
-            f"be downloaded from {url}: put the file into {place}; --features embedded works without it"
+            f"be downloaded from {url} ({error}): put the file into {place}; --features embedded works "
+            "without it"
         ) from error
     return target
 

@@ -5,9 +5,9 @@ Loads no torch: the planner asks before any work starts.
 
 import importlib.util
 import os
-import urllib.request
 from pathlib import Path
 
+from bench.download import download
 from bench.errors import BenchError
 from bench.store.store import file_sha256
 from bench.tasks import digest
@@ -96,17 +96,12 @@ def find_pidinet(weights: Path | None) -> Path:
             return _checked(folder / PIDINET)
     target = hub_folder() / PIDINET
     try:
-        with urllib.request.urlopen(PIDINET_URL, timeout=10) as answer:
-            content = answer.read()
-    except OSError:
+        download(PIDINET_URL, target, PIDINET_SHA256)
+    except OSError as error:
         raise BenchError(
-            f"the edge detector's weights {PIDINET} are not there and could not be fetched: "
+            f"the edge detector's weights {PIDINET} are not there and could not be fetched ({error}): "
             f"put {PIDINET_URL} into {weights or hub_folder()}"
         ) from None
-    target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(content)
-    _checked(part).replace(target)
     return target
 
 

@@ -1,7 +1,6 @@
 """Whatever a user can get wrong is one line that names the thing and the mend, before any work starts."""
 
 import shutil
-import urllib.error
 from collections.abc import Callable
 from pathlib import Path
 
@@ -246,12 +245,10 @@ def test_an_unknown_category_of_the_data_is_refused_by_its_nearest_name(
 def test_canonical_features_without_weights_and_network_are_refused_at_once(
     refused: Callable[..., str], store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import torch
-
     def cut(*_: object, **__: object) -> None:
-        raise urllib.error.URLError("network is unreachable")
+        raise OSError("network is unreachable")
 
-    monkeypatch.setattr(torch.hub, "download_url_to_file", cut)
+    monkeypatch.setattr("bench.features.weights.download", cut)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     line = refused(*RUN, "--features", "canonical", "--weights", tmp_path, "--store", store)
     for part in ("weights-inception-2015-12-05", f"put the file into {tmp_path}", "--features embedded"):

@@ -144,7 +144,7 @@ def test_a_file_that_shares_the_digits_of_its_name_alone_is_refused(published, t
 
 def test_missing_weights_say_which_file_where_to_put_it_and_what_works_without(tmp_path, images, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "cache"))
-    monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
+    monkeypatch.setattr("bench.features.weights.download", refuse)
     with pytest.raises(WeightsMissingError) as caught:
         profile("canonical", tmp_path).pool(images(1, 64, seed=0))
     message = str(caught.value)
