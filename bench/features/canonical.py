@@ -69,9 +69,9 @@ class Canonical(Profile):
         with torch.inference_mode():
             x = image_batch(images, self.device).float()
             if scaled:
-                x = x / 127.5 - 1.0
+                x.div_(127.5).sub_(1.0)
             shift, scale = (torch.tensor(v, device=self.device)[None, :, None, None] for v in (SHIFT, SCALE))
-            x = (x - shift) / scale
+            x.sub_(shift).div_(scale)
             for index, layer in enumerate(layers):
                 x = layer(x)
                 if index in taps:

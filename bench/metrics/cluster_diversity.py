@@ -111,13 +111,14 @@ class IcLpipsAccumulator:
         clusters = len(self.centres[0])
         # distances are taken about the centres' mean: far fewer digits cancel than about the origin
         self.middle = [stage.mean(dim=0) for stage in self.centres]
-        self.norms = sum(
-            (stage - mean).square().sum(dim=1, dtype=torch.float64)
+        self.norms = sum(  # an image at a time: differences of all would be as large as the centres
+            torch.stack([(row - mean).square().sum(dtype=torch.float64) for row in stage])
             for stage, mean in zip(self.centres, self.middle, strict=True)
         )
-        self.sums = [
-            torch.zeros(stage.shape, dtype=torch.float64, device=stage.device) for stage in self.centres
-        ]
+        # one block, which lies outside the heap: a block a stage would keep freed activations from reuse
+        widths = [stage.shape[1] for stage in self.centres]
+        sums = torch.zeros(clusters, sum(widths), dtype=torch.float64, device=self.centres[0].device)
+        self.sums = sums.split(widths, dim=1)
         self.distances = np.zeros(clusters)
         self.members = np.zeros(clusters, np.int64)
         self.assigned = np.zeros(clusters, np.int64)
