@@ -1,11 +1,10 @@
 """From maps and masks to a `Tally`: the positives are sorted, the negatives only counted.
 
-One pass keeps the positive scores (1 to 5 % of the pixels) with the weight 1/|region| of each, and the
+`radix` does that for float32 scores, by numba or by numpy alone. Here is how float64 scores are counted:
+one pass keeps the positive scores (1 to 5 % of the pixels) with the weight 1/|region| of each, and the
 best IoU of each anomalous image on its own. A second pass counts, for every distinct positive score, the
 negatives at or above it. Counts of chunks add up, so a memory map needs one chunk in memory at a time;
-an iterator that can be read only once needs its negatives kept (4 bytes a pixel here).
-
-This is the plain numpy path; `radix` does the same counts compiled, and gives the same integers.
+an iterator that can be read only once needs its negatives kept (8 bytes a pixel).
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ import importlib.util
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from importlib import import_module
 
 import numpy as np
 
@@ -41,16 +41,16 @@ class Gathered:
 def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
     """Reads the maps and tallies them.
 
-    compiled: None takes the numba path where numba is installed and the maps are float32; true and false ask
-    for one path.
+    compiled: whether numba counts, which is for float32 maps only; None: where it can.
     """
     if compiled is None:
         compiled = chunks.dtype == np.float32 and numba_is_there()
-    if not compiled:
-        return _gather_numpy(chunks, per_image)
-    from bench.metrics.radix import tally_compiled
+    if not compiled and chunks.dtype == np.float64:
+        return _gather_float64(chunks, per_image)
+    from bench.metrics.radix import tally_float32
 
-    return Gathered(*tally_compiled(chunks, per_image))
+    kernels = import_module("bench.metrics.kernels" if compiled else "bench.metrics.plain_kernels")
+    return Gathered(*tally_float32(chunks, per_image, kernels))
 
 
 def numba_is_there() -> bool:
@@ -58,7 +58,7 @@ def numba_is_there() -> bool:
     return os.environ.get("DEFECTBENCH_NUMBA", "1") != "0" and importlib.util.find_spec("numba") is not None
 
 
-def _gather_numpy(chunks: MapChunks, per_image: bool) -> Gathered:
+def _gather_float64(chunks: MapChunks, per_image: bool) -> Gathered:
     scores: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     best_iou: list[float] = []

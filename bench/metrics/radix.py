@@ -1,27 +1,28 @@
-"""The counts of `gather`, compiled: no sort of the negatives, no search, a thread a core.
+"""The counts of `gather` for float32 scores: no sort of the negatives by their scores, a thread a core.
 
 A float32 score becomes a uint32 key that orders alike. The negatives are partitioned by the upper 16 bits of
 their key; a partition that holds a positive keeps the lower 16 bits (2 bytes a pixel), of the others only
 the number matters. A partition's lower bits are then counted in 65,536 counters, which stay in the cache,
-and read off at every distinct positive score. Work is linear in the pixels and does not depend on the
-number of thresholds.
+and read off at every distinct positive score (numpy: radix-sorted and searched). Work is linear in the
+pixels.
 
 Arrays and memory maps are read twice (positives and partition sizes, lower bits); a stream that can be read
 once keeps the lower bits of all partitions.
 
-Needs numba; the counts are those of the plain numpy path (tests/metrics/test_compiled_path.py).
+The loops are `kernels`, compiled by numba, or `plain_kernels`, numpy alone; both give the same integers as
+the sort of `gather` (tests/metrics/test_compiled_path.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from bench.data.parallel import processors
-from bench.metrics import kernels
 from bench.metrics.chunks import PIXELS_A_CHUNK, MapChunks
 from bench.metrics.tally import Tally, require_both_classes
 
@@ -32,16 +33,17 @@ Result = TypeVar("Result")
 Flat = tuple[np.ndarray, np.ndarray]
 
 
-def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.ndarray]:
+def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tuple[Tally, int, np.ndarray]:
     """(tally with region overlap, regions, best IoU of each anomalous image) of float32 maps.
 
-    Raises TypeError where they are float64, which has no 32-bit key: take the numpy path then.
+    kernels: `kernels` (numba) or `plain_kernels` (numpy). Raises TypeError where maps are float64, which has
+    no 32-bit key.
     """
     if chunks.dtype != np.float32:
-        raise TypeError(f"the compiled path is for float32 maps, not {chunks.dtype}")
+        raise TypeError(f"the radix path is for float32 maps, not {chunks.dtype}")
     threads = min(MOST_THREADS, processors())
     with ThreadPoolExecutor(threads) as pool:
-        negatives = _Negatives(pool, threads)
+        negatives = _Negatives(pool, threads, kernels)
         keys, sizes, ious, regions, pixels = [], [], [], 0, 0
         for maps, masks in chunks.read(finite=not chunks.rereadable):
             bits, mask = _bits(maps), masks.view(np.uint8)
@@ -50,7 +52,9 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
                     _refuse(chunks)
             else:
                 negatives.keep(bits.ravel(), mask.ravel())
-            chunk_keys, chunk_sizes, chunk_regions, chunk_ious = _positives(pool, bits, mask, per_image)
+            chunk_keys, chunk_sizes, chunk_regions, chunk_ious = _positives(
+                pool, bits, mask, per_image, kernels
+            )
             keys.append(chunk_keys)
             sizes.append(chunk_sizes)
             ious += chunk_ious
@@ -59,7 +63,7 @@ def tally_compiled(chunks: MapChunks, per_image: bool) -> tuple[Tally, int, np.n
         negatives.flush()
         positives = sum(map(len, keys))
         require_both_classes(positives, pixels - positives, "masks")
-        ranked, sizes_ranked = _ranked(keys, sizes)
+        ranked, sizes_ranked = _ranked(keys, sizes, kernels)
         thresholds = ranked[_last_of_each(ranked)]
         if chunks.rereadable:
             again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks.read())
@@ -83,7 +87,9 @@ def _refuse(chunks: MapChunks) -> NoReturn:
     raise AssertionError("a value was not finite, and then it was")
 
 
-def _ranked(keys: list[np.ndarray], sizes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+def _ranked(
+    keys: list[np.ndarray], sizes: list[np.ndarray], kernels: ModuleType
+) -> tuple[np.ndarray, np.ndarray]:
     """(keys, descending; size of the region of each), uint32 [P]; empties its lists."""
     ranked, of_region = np.concatenate(keys), np.concatenate(sizes)
     keys.clear()
@@ -98,7 +104,7 @@ def _last_of_each(ranked: np.ndarray) -> np.ndarray:
 
 
 def _positives(
-    pool: ThreadPoolExecutor, bits: np.ndarray, mask: np.ndarray, per_image: bool
+    pool: ThreadPoolExecutor, bits: np.ndarray, mask: np.ndarray, per_image: bool, kernels: ModuleType
 ) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
     """(keys, sizes of their regions, regions, best IoU of each anomalous image) of one chunk."""
     counts = [int(np.count_nonzero(m)) for m in mask]
@@ -119,8 +125,8 @@ def _positives(
 class _Negatives:
     """The lower key bits of the negatives, grouped by partition."""
 
-    def __init__(self, pool: ThreadPoolExecutor, threads: int) -> None:
-        self.pool, self.threads = pool, threads
+    def __init__(self, pool: ThreadPoolExecutor, threads: int, kernels: ModuleType) -> None:
+        self.pool, self.threads, self.kernels = pool, threads, kernels
         self.waiting: list[Flat] = []
         self.parts: list[Flat] = []
         self.of_thread = np.zeros((threads, PARTITIONS), np.int64)
@@ -165,7 +171,7 @@ class _Negatives:
         self.low = np.empty(self.starts[-1], np.uint16)
         heads, partitions = self.starts[:-1].copy(), np.flatnonzero(kept)
         while self.parts:  # freed one by one, so that the lower bits are not held twice
-            kernels.move_partitions(*self.parts.pop(), partitions, heads, self.low)
+            self.kernels.move_partitions(*self.parts.pop(), partitions, heads, self.low)
 
     def count(self, thresholds: np.ndarray) -> Flat:
         """(negatives at or above, above) each key of `thresholds` (distinct, descending), integers [T]."""
@@ -179,7 +185,7 @@ class _Negatives:
         def of_partition(i: int) -> None:
             own = slice(firsts[i], firsts[i + 1])
             p = int(thresholds[own.start]) >> 16
-            kernels.count_at(
+            self.kernels.count_at(
                 self.low,
                 self.starts[p],
                 self.starts[p + 1],
@@ -193,7 +199,7 @@ class _Negatives:
         return at_least, above
 
     def _count(self, bits: np.ndarray, mask: np.ndarray, of_thread: np.ndarray) -> bool:
-        return all(self._each(kernels.count_partitions, bits, mask, lambda t: (of_thread[t],)))
+        return all(self._each(self.kernels.count_partitions, bits, mask, lambda t: (of_thread[t],)))
 
     def _grouped(self, flat: Iterable[Flat], of_thread: np.ndarray, kept: np.ndarray) -> Flat:
         """(lower bits by partition, start of each) of the negatives that `of_thread` counted."""
@@ -204,7 +210,7 @@ class _Negatives:
         heads[:, ~kept] = starts[-1] + 64 * np.arange(self.threads)[:, None]
         low, step = np.empty(starts[-1] + 64 * self.threads, np.uint16), kept.astype(np.int64)
         for bits, mask in flat:
-            self._each(kernels.scatter, bits, mask, lambda t: (heads[t], step, low))
+            self._each(self.kernels.scatter, bits, mask, lambda t: (heads[t], step, low))
         return low, starts
 
     def _each(

@@ -1,4 +1,4 @@
-"""The compiled counts against the plain numpy ones: the same integers, from arrays, lists and streams."""
+"""Three ways to count, by numba, by numpy and by a sort: the same integers from arrays, lists and streams."""
 
 from __future__ import annotations
 
@@ -16,21 +16,23 @@ from bench.metrics.gather import gather
 
 
 def assert_same(maps, masks, stream=False):
-    def source():
-        return MapChunks(iter(maps), iter(masks)) if stream else MapChunks(maps, masks, chunk=2)
+    def counted(maps, compiled):
+        source = MapChunks(iter(maps), iter(masks)) if stream else MapChunks(maps, masks, chunk=2)
+        return gather(source, compiled=compiled)
 
-    ours, plain = gather(source(), compiled=True), gather(source(), compiled=False)
-    for name in ("thresholds", "tp", "fp", "fp_above"):
-        np.testing.assert_array_equal(getattr(ours.tally, name), getattr(plain.tally, name), err_msg=name)
-    assert (ours.tally.positives, ours.tally.negatives) == (plain.tally.positives, plain.tally.negatives)
-    np.testing.assert_allclose(ours.tally.overlap, plain.tally.overlap, atol=1e-12)
-    np.testing.assert_array_equal(ours.best_iou, plain.best_iou)
-    assert ours.regions == plain.regions
+    sorts = counted(maps.astype(np.float64), compiled=False)
+    for ours in (counted(maps, compiled=True), counted(maps, compiled=False)):
+        for name in ("thresholds", "tp", "fp", "fp_above"):
+            np.testing.assert_array_equal(getattr(ours.tally, name), getattr(sorts.tally, name), err_msg=name)
+        assert (ours.tally.positives, ours.tally.negatives) == (sorts.tally.positives, sorts.tally.negatives)
+        np.testing.assert_allclose(ours.tally.overlap, sorts.tally.overlap, atol=1e-12)
+        np.testing.assert_array_equal(ours.best_iou, sorts.best_iou)
+        assert ours.regions == sorts.regions
 
 
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize("decimals", [0, 1, 3, None])
-def test_both_paths_count_alike(case, decimals, stream):
+def test_all_count_alike(case, decimals, stream):
     for seed in range(6):
         assert_same(*case(seed, decimals=decimals, side=30), stream=stream)
 
@@ -42,7 +44,7 @@ tricky = st.floats(width=32, allow_nan=False, allow_infinity=False) | st.sampled
 
 @settings(deadline=None, max_examples=200)
 @given(st.data(), st.booleans())
-def test_both_paths_count_alike_at_any_float32_scores_and_any_masks(data, stream):
+def test_all_count_alike_at_any_float32_scores_and_any_masks(data, stream):
     shape = data.draw(hnp.array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=9))
     maps = data.draw(hnp.arrays(np.float32, shape, elements=tricky))
     masks = data.draw(hnp.arrays(bool, shape))
@@ -58,6 +60,12 @@ def test_large_partitions_are_counted_by_counters_and_small_ones_by_a_sort(scale
     maps = (rng.beta(1, 6, masks.shape) + 0.4 * masks * rng.random(masks.shape)).astype(np.float32)
     assert_same(maps * np.float32(scale), masks)
     assert_same((maps * np.float32(scale) * 64).round() / 64, masks, stream=True)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_counts_of_blocks_add_up(case, stream, monkeypatch):
+    monkeypatch.setattr("bench.metrics.plain_kernels._BLOCK", 100)
+    assert_same(*case(1, side=30), stream=stream)
 
 
 def test_half_precision_maps_take_the_compiled_path_exactly(case):
