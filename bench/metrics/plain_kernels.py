@@ -40,9 +40,10 @@ def count_partitions(bits: np.ndarray, mask: np.ndarray, counts: np.ndarray) -> 
     finite = True
     for keys, positive in _blocks(bits, mask):
         upper = _upper(keys)
-        every = np.bincount(upper, minlength=PARTITIONS)
-        finite &= not every[:0x0080].any() and not every[0xFF80:].any()
-        counts += every
+        lowest = upper.min()
+        every = np.bincount(upper - lowest)
+        finite &= bool(0x0080 <= lowest and lowest + every.size <= 0xFF80)
+        counts[lowest : lowest + every.size] += every
         np.subtract.at(counts, upper[positive], 1)
     return finite
 
@@ -115,7 +116,7 @@ def best_iou(bits: np.ndarray, mask: np.ndarray, positive: np.ndarray) -> float:
     close &= positives > 0
     if not close.any():
         return best
-    near = keys[np.append(close, False)[place] & (mask == 0)]
+    near = keys[np.append(close, False).take(place) & (mask == 0)]
     near = np.sort(near[near >= lowest])
     chosen = np.flatnonzero(close[own])
     inside = np.searchsorted((near - lowest) >> shift, own[chosen], side="right")
