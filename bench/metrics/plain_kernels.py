@@ -40,9 +40,9 @@ def count_partitions(bits: np.ndarray, mask: np.ndarray, counts: np.ndarray) -> 
     finite = True
     for keys, positive in _blocks(bits, mask):
         upper = _upper(keys)
-        lowest = upper.min()
+        lowest = int(upper.min())
         every = np.bincount(upper - lowest)
-        finite &= bool(0x0080 <= lowest and lowest + every.size <= 0xFF80)
+        finite &= lowest >= 0x0080 and lowest + every.size <= 0xFF80
         counts[lowest : lowest + every.size] += every
         np.subtract.at(counts, upper[positive], 1)
     return finite
