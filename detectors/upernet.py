@@ -61,8 +61,8 @@ class UPerNet(Supervised):
         "quick": {
             "encoder_weights": "embedded",
             "decoder_channels": 64,
-            "iterations": 60,
-            "validation_interval": 30,
+            "iterations": 300,
+            "validation_interval": 100,
             "batch_size": 8,
             "optimizer": "adam",
             "learning_rate": 1e-3,
