@@ -49,6 +49,9 @@ class Generator(Adapter):
 
     derives: ClassVar[tuple[str, ...]] = ()
     """The parameters that decide what `derive` makes of images; empty where a generator makes nothing."""
+    sampling_params: ClassVar[frozenset[str]] = frozenset()
+    """The parameters that `sample` alone looks at. `fit` sees their defaults, and settings that differ in
+    nothing else share one model."""
 
     def derive(self, category: CategoryTrain, out: Path, ctx: Context) -> None:
         """Write into `out` what fitting and sampling need of a category beside its images: edges, depth.

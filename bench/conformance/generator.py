@@ -133,8 +133,9 @@ def declares_itself(trial: Trial) -> None:
     need(cls.needs <= NEEDS, f"needs has unknown {sorted(cls.needs - NEEDS)}")
     need(cls.yields <= YIELDS, f"yields has unknown {sorted(cls.yields - YIELDS)}")
     need(bool(cls.yields & {"anomaly", "normal"}), "yields neither anomaly nor normal")
-    unknown = [name for name in cls.derives if name not in cls.Params.model_fields]
-    need(not unknown, f"derives names {', '.join(unknown)}, which Params does not have")
+    for said in ("derives", "sampling_params"):
+        unknown = sorted(set(getattr(cls, said)) - set(cls.Params.model_fields))
+        need(not unknown, f"{said} names {', '.join(unknown)}, which Params does not have")
     need("tiny" in cls.presets, "there is no preset 'tiny', which the checks run")
 
 
@@ -198,6 +199,19 @@ def same_seed_same_bytes(trial: Trial) -> None:
         once, twice = trial.samples(request), trial.samples(request)
         same = all(_equal(a, b) for a, b in zip(once, twice, strict=True))
         need(same, f"sampling {_where(request)} twice with one seed gave other images")
+
+
+def learns_without_sampling_params(trial: Trial) -> None:
+    """A fit that sees the defaults of the parameters in `sampling_params` writes the same files."""
+    cls = trial.generator
+    if cls.sampling_params:
+        params = trial.configured().params.model_dump(exclude=set(cls.sampling_params))
+        for request in trial.requests(range(1)):
+            out = trial._new_folder("models")
+            context = trial.context("generator.fit", request.category, 0)
+            cls(cls.Params(**params)).fit(trial.data(request), out, context)
+            same = contents(out) == contents(trial.fitted(request))
+            need(same, f"a fit for {_where(request)} depends on {', '.join(sorted(cls.sampling_params))}")
 
 
 def another_seed_differs(trial: Trial) -> None:
@@ -289,6 +303,7 @@ CHECKS: tuple[Callable[[Trial], None], ...] = (
     depends_on_the_index_alone,
     samples_differ,
     same_seed_same_bytes,
+    learns_without_sampling_params,
     another_seed_differs,
     comes_to_the_same_in_less_memory,
     leaves_global_randomness,

@@ -94,6 +94,7 @@ def generated_pool(
         for start in range(0, count, config.chunk):
             params = {
                 **model.params,
+                "params": dict(generator.params),
                 "category": category.name,
                 "defect": defect,
                 "start": start,
@@ -115,8 +116,10 @@ def _generator_fit(
     defect: str,
     seed: int,
 ) -> Task:
+    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
+    later = generator.adapter.sampling_params
     params = {
-        "params": dict(generator.params),
+        "params": {name: value for name, value in generator.params.items() if name not in later},
         "category": "" if generator.scope == "dataset" else category.name,
         "defect": defect if generator.scope == "defect" else "",
         "resolution": config.resolution,

@@ -60,7 +60,7 @@ from typing import Any, ClassVar
 
 from bench.adapters import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
-from generators.anomalyhybrid.params import AnomalyHybridParams, StarParams
+from generators.anomalyhybrid.params import SAMPLING, AnomalyHybridParams, StarParams
 from generators.anomalyhybrid.sources import digest_of_sources, missing_sources
 
 NO_DOWNLOAD: dict[str, Any] = {"edges": "canny", "depth": "shading", "perceptual": "embedded"}
@@ -118,6 +118,7 @@ class AnomalyHybrid(Generator):
     presets = {"tiny": TINY, "quick": QUICK}
     imports = ("torch", "scipy.ndimage")
     derives = ("edges", "depth")
+    sampling_params = SAMPLING
     params: AnomalyHybridParams
     makes_depth: ClassVar[bool] = False
 

@@ -8,7 +8,7 @@ from bench.context import Context
 from bench.errors import BenchError
 from generators.anomalyhybrid.batches import TrainingSet
 from generators.anomalyhybrid.conditions import conditions_of, open_views, write_conditions
-from generators.anomalyhybrid.params import AnomalyHybridParams
+from generators.anomalyhybrid.params import SAMPLING, AnomalyHybridParams
 from generators.anomalyhybrid.training import train
 
 
@@ -19,7 +19,7 @@ def fit(
 
     And `conditions/`, where the categories come without them.
     """
-    (out / "params.json").write_text(params.model_dump_json(indent=1))
+    (out / "params.json").write_text(params.model_dump_json(indent=1, exclude=set(SAMPLING)))
     views, used = [], []
     for category in data.categories.values():
         conditions = conditions_of(category, out)

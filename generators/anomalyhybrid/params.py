@@ -115,6 +115,12 @@ class AnomalyHybridParams(Params):
         return self.steps or -(-images // self.batch_size) * self.epochs
 
 
+SAMPLING = frozenset(
+    {"decoders", "anomalies", "manipulations", "target", "colour", "fusion", "least_change", "normals"}
+)
+"""What a fit does not look at: the rows of an ablation of these have one model."""
+
+
 class StarParams(AnomalyHybridParams):
     """Measured depth for both generators: one manipulated map makes the colour and the depth of a pair."""
 

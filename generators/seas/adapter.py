@@ -7,7 +7,7 @@ from typing import ClassVar
 from bench.adapters import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
 from bench.context import Context
 from bench.errors import BenchError, did_you_mean
-from generators.seas.params import PRESETS, SeaSParams
+from generators.seas.params import PRESETS, SAMPLING, SeaSParams
 from generators.seas.weights import find_base, fingerprint, missing_base, missing_packages
 
 GOOD = "good"
@@ -25,6 +25,7 @@ class SeaS(Generator):
     Params: ClassVar[type[Params]] = SeaSParams
     presets = PRESETS
     imports = ("generators.seas.fitting", "generators.seas.sampling")
+    sampling_params = SAMPLING
     params: SeaSParams
 
     def missing(self, weights: Path | None = None) -> list[str]:

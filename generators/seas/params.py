@@ -141,6 +141,21 @@ class SeaSParams(Params):
         return self
 
 
+SAMPLING = frozenset(
+    {
+        "threshold",
+        "start_step",
+        "sampling_steps",
+        "mask_steps",
+        "guidance",
+        "start_images",
+        "scale_start",
+        "sampling_batch",
+        "compiled",
+    }
+)
+"""What a fit does not look at: the rows of Table 18 have one model."""
+
 TINY: dict[str, Any] = {
     "side": 64,
     "steps_per_type": 2,

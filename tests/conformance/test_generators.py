@@ -50,6 +50,7 @@ def test_crop_paste_conforms_with_every_placement_and_a_feather(tmp_path: Path, 
 
 class BrokenParams(Params):
     fault: str = Field("none", description="what to do wrong")
+    shade: int = Field(0, description="what sampling alone looks at")
 
 
 class Broken(Generator):
@@ -61,11 +62,12 @@ class Broken(Generator):
     needs = frozenset({"normal"})
     yields = frozenset({"anomaly", "mask"})
     Params = BrokenParams
-    presets = {"tiny": {}}
+    presets = {"tiny": {"shade": 255}}
+    sampling_params = frozenset({"shade"})
     params: BrokenParams
 
     def fit(self, data: TrainSplit, out: Path, ctx: Context) -> None:
-        content = str(out) if self.params.fault == "path" else "nothing"
+        content = {"path": str(out), "shade": str(self.params.shade)}.get(self.params.fault, "nothing")
         (out / "model.txt").write_text(content)
 
     def sample(self, model: Path, data: TrainSplit, request: Request, ctx: Context) -> Iterator[Sample]:
@@ -89,7 +91,7 @@ class Broken(Generator):
             top, left = rng.integers(40, size=2)
             if fault != "empty":
                 mask[top : top + 9, left : left + 9] = True
-            image[mask] = 255 - image[mask]
+            image[mask] = self.params.shade - image[mask]
             if fault == "outside":
                 image = 255 - image
             if fault == "dtype":
@@ -104,6 +106,7 @@ FAULTS = {
     "sequence": "depends_on_the_index_alone",
     "constant": "samples_differ",
     "path": "same_seed_same_bytes",
+    "shade": "learns_without_sampling_params",
     "seed": "another_seed_differs",
     "global": "leaves_global_randomness",
     "anything": "yields_what_it_says",

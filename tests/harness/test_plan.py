@@ -103,6 +103,15 @@ def test_the_size_of_a_chunk_does_not_reach_other_samples(store: Store, prepare:
     assert len(keys(parts, "generator.sample")) == 2 * len(keys(whole, "generator.sample"))
 
 
+def test_settings_of_sampling_alone_share_a_fit(store: Store, prepare: Prepare) -> None:
+    depth, edges = (
+        prepare(store, generators=("anomalyhybrid",), settings=(f"anomalyhybrid.decoders={decoders}",))
+        for decoders in ("ahd", "ahe")
+    )
+    assert keys(depth, "generator.fit") == keys(edges, "generator.fit") != set()
+    assert keys(depth, "generator.sample").isdisjoint(keys(edges, "generator.sample"))
+
+
 def test_each_row_trains_on_what_its_mix_names(store: Store, prepare: Prepare) -> None:
     found = {task.inputs and frozenset(roles(task)) for task in tasks(prepare(store), "detector.fit")}
     assert found == {
