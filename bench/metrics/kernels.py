@@ -14,9 +14,10 @@ BUCKETS = 4096
 
 @njit(cache=True, nogil=True, inline="always")
 def key(bits):  # type: ignore[no-untyped-def]
-    if bits >= np.uint32(0x80000000):
-        return np.uint32(0x80000000) if bits == np.uint32(0x80000000) else np.uint32(~bits)
-    return np.uint32(bits | np.uint32(0x80000000))
+    # without a branch: all bits turn below 0, the sign's alone otherwise; -0.0, now one too low, moves up
+    signs = np.uint32(np.int32(bits) >> np.int32(31))
+    turned = np.uint32(bits ^ (signs | np.uint32(0x80000000)))
+    return np.uint32(turned + np.uint32(turned == np.uint32(0x7FFFFFFF)))
 
 
 @njit(cache=True, nogil=True)
@@ -37,16 +38,17 @@ def count_partitions(bits, mask, counts):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def scatter(bits, mask, heads, step, low):  # type: ignore[no-untyped-def]
-    """Writes the lower key bits of the negatives to low uint16, at heads int64 [65536] of their partition.
+    """Writes the lower key bits of the negatives to low uint16, at heads [65536] of their partition.
 
-    step is 1 for partitions that are kept; the others write again and again to a spare place.
+    heads, step: uint32 or int64; step is 1 for partitions that are kept, the others write again and again to
+    a spare place.
     """
     for i in range(bits.size):
         if mask[i] == 0:
             k = key(bits[i])
             partition = k >> np.uint32(16)
             head = heads[partition]
-            low[head] = np.uint16(k & np.uint32(0xFFFF))
+            low[np.int64(head)] = np.uint16(k & np.uint32(0xFFFF))
             heads[partition] = head + step[partition]
 
 
@@ -67,7 +69,7 @@ def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore
     negatives of higher partitions; at_least, over: integers, filled.
     """
     size = stop - start
-    if size < 2048:  # clearing and walking 65,536 counters would take longer than a sort
+    if size < 512:  # clearing and walking 65,536 counters would take longer than a sort
         few = np.sort(low[start:stop])
         i = size - 1
         for t in range(positive.size):
@@ -80,9 +82,17 @@ def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore
                 j -= 1
             at_least[t] = above + size - 1 - j
         return
-    counters = np.zeros(65536, np.uint32)
-    for i in range(start, stop):
-        counters[low[i]] += np.uint32(1)
+    if size < 65536:
+        _count_in(np.zeros(65536, np.uint16), low[start:stop], positive, above, at_least, over)
+    else:
+        _count_in(np.zeros(65536, np.uint32), low[start:stop], positive, above, at_least, over)
+
+
+@njit(cache=True, nogil=True)
+def _count_in(counters, low, positive, above, at_least, over):  # type: ignore[no-untyped-def]
+    """`count_at` of all of low, in zeroed counters [65536] that are wide enough for its size."""
+    for lower in low:
+        counters[lower] += 1
     total = above
     value = np.int64(65535)
     for t in range(positive.size):

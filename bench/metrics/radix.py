@@ -16,7 +16,7 @@ the sort of `gather` (tests/metrics/test_compiled_path.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
 
@@ -41,16 +41,14 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
     """
     if chunks.dtype != np.float32:
         raise TypeError(f"the radix path is for float32 maps, not {chunks.dtype}")
-    threads = min(MOST_THREADS, processors())
-    with ThreadPoolExecutor(threads) as pool:
-        negatives = _Negatives(pool, threads, kernels)
+    with _Pool(min(MOST_THREADS, processors())) as pool:
+        negatives = _Negatives(pool, kernels)
         keys, sizes, ious, regions, pixels = [], [], [], 0, 0
         for maps, masks in chunks.read(finite=not chunks.rereadable):
             bits, mask = _bits(maps), masks.view(np.uint8)
-            if chunks.rereadable:
-                if not negatives.tally(bits.ravel(), mask.ravel()):
-                    _refuse(chunks)
-            else:
+            # the counts go on while the positives are looked at
+            counting = negatives.tally(bits.ravel(), mask.ravel()) if chunks.rereadable else []
+            if not chunks.rereadable:
                 negatives.keep(bits.ravel(), mask.ravel())
             chunk_keys, chunk_sizes, chunk_regions, chunk_ious = _positives(
                 pool, bits, mask, per_image, kernels
@@ -60,24 +58,40 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
             ious += chunk_ious
             regions += chunk_regions
             pixels += masks.size
+            if not all(run.result() for run in counting):
+                _refuse(chunks)
         negatives.flush()
         positives = sum(map(len, keys))
         require_both_classes(positives, pixels - positives, "masks")
-        ranked, sizes_ranked = _ranked(keys, sizes, kernels)
-        thresholds = ranked[_last_of_each(ranked)]
+        held = np.zeros(PARTITIONS, bool)
+        for each in keys:
+            held[each >> 16] = True
+        ranking = pool.submit(_ranked, keys, sizes, regions, kernels)
         if chunks.rereadable:
             again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks.read())
-            negatives.partition(again, thresholds)
+            negatives.partition(again, held)
         else:
-            negatives.merge(thresholds)
+            negatives.merge(held)
+        thresholds, tp, overlap = ranking.result()
         at_least, above = negatives.count(thresholds)
         del negatives  # and with it the lower bits
-    last = _last_of_each(ranked)
-    overlap = np.minimum(np.cumsum(1.0 / sizes_ranked)[last] / regions, 1.0)
-    overlap[-1] = 1.0
     fp, fp_above = at_least.astype(np.int64), above.astype(np.int64)
-    tally = Tally(_scores(thresholds), last + 1, fp, fp_above, positives, pixels - positives, overlap)
+    tally = Tally(_scores(thresholds), tp, fp, fp_above, positives, pixels - positives, overlap)
     return tally, regions, np.array(ious if per_image else [])
+
+
+class _Pool(ThreadPoolExecutor):
+    def __init__(self, threads: int) -> None:
+        super().__init__(threads)
+        self.threads = threads
+
+    def spread(self, call: Callable[[int], Result], items: Sequence[int]) -> list[Result]:
+        """`call` of every item, in order; a few dozen runs of many, as a run costs 50 microseconds."""
+        step = max(1, len(items) // 32)
+        runs = self.map(
+            lambda start: [call(i) for i in items[start : start + step]], range(0, len(items), step)
+        )
+        return [result for run in runs for result in run]
 
 
 def _refuse(chunks: MapChunks) -> NoReturn:
@@ -88,23 +102,25 @@ def _refuse(chunks: MapChunks) -> NoReturn:
 
 
 def _ranked(
-    keys: list[np.ndarray], sizes: list[np.ndarray], kernels: ModuleType
-) -> tuple[np.ndarray, np.ndarray]:
-    """(keys, descending; size of the region of each), uint32 [P]; empties its lists."""
+    keys: list[np.ndarray], sizes: list[np.ndarray], regions: int, kernels: ModuleType
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(distinct keys, descending; positives at or above each; mean region overlap down to each), all [T].
+
+    keys, sizes: uint32, of the positives and of their regions; both lists are emptied.
+    """
     ranked, of_region = np.concatenate(keys), np.concatenate(sizes)
     keys.clear()
     sizes.clear()
     ranked, of_region = kernels.sort_keys(ranked, of_region)
-    return ranked[::-1], of_region[::-1]
-
-
-def _last_of_each(ranked: np.ndarray) -> np.ndarray:
-    """int [T]: the last place of every distinct key."""
-    return np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    ranked, of_region = ranked[::-1], of_region[::-1]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    overlap = np.minimum(np.cumsum(1.0 / of_region)[last] / regions, 1.0)
+    overlap[-1] = 1.0
+    return ranked[last], last + 1, overlap
 
 
 def _positives(
-    pool: ThreadPoolExecutor, bits: np.ndarray, mask: np.ndarray, per_image: bool, kernels: ModuleType
+    pool: _Pool, bits: np.ndarray, mask: np.ndarray, per_image: bool, kernels: ModuleType
 ) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
     """(keys, sizes of their regions, regions, best IoU of each anomalous image) of one chunk."""
     counts = [int(np.count_nonzero(m)) for m in mask]
@@ -118,18 +134,18 @@ def _positives(
             return regions, 0.0
         return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), np.sort(keys[own]))
 
-    found = _spread(pool, of_image, [i for i, count in enumerate(counts) if count])
+    found = pool.spread(of_image, [i for i, count in enumerate(counts) if count])
     return keys, sizes, sum(regions for regions, _ in found), [best for _, best in found]
 
 
 class _Negatives:
     """The lower key bits of the negatives, grouped by partition."""
 
-    def __init__(self, pool: ThreadPoolExecutor, threads: int, kernels: ModuleType) -> None:
-        self.pool, self.threads, self.kernels = pool, threads, kernels
+    def __init__(self, pool: _Pool, kernels: ModuleType) -> None:
+        self.pool, self.threads, self.kernels = pool, pool.threads, kernels
         self.waiting: list[Flat] = []
         self.parts: list[Flat] = []
-        self.of_thread = np.zeros((threads, PARTITIONS), np.int64)
+        self.of_thread = np.zeros((self.threads, PARTITIONS), np.int64)
         self.low = np.zeros(0, np.uint16)
         self.starts = np.zeros(PARTITIONS + 1, np.int64)
 
@@ -146,30 +162,30 @@ class _Negatives:
         waiting, self.waiting = self.waiting, []
         of_thread = np.zeros_like(self.of_thread)
         for bits, mask in waiting:
-            self._count(bits, mask, of_thread)
+            for run in self._count(bits, mask, of_thread):
+                run.result()
         low, starts = self._grouped(waiting, of_thread, np.ones(PARTITIONS, bool))
         self.parts.append((low, starts))
         self.of_thread += of_thread
 
-    def tally(self, bits: np.ndarray, mask: np.ndarray) -> bool:
-        """Counts the partitions of a chunk that can be read again; whether all its scores are finite."""
+    def tally(self, bits: np.ndarray, mask: np.ndarray) -> list[Future[bool]]:
+        """Counts partitions of a chunk that can be read again; whether all scores of a part are finite."""
         return self._count(bits, mask, self.of_thread)
 
-    def partition(self, again: Iterable[Flat], thresholds: np.ndarray) -> None:
-        """The chunks that were tallied, read again: only partitions that hold a positive."""
-        self.low, self.starts = self._grouped(again, self.of_thread, _held(thresholds))
+    def partition(self, again: Iterable[Flat], held: np.ndarray) -> None:
+        """The chunks that were tallied, read again: only partitions that are held, bool [65536]."""
+        self.low, self.starts = self._grouped(again, self.of_thread, held)
 
     @property
     def counts(self) -> np.ndarray:
         """Negatives of each partition, int64 [65536]."""
         return self.of_thread.sum(axis=0)
 
-    def merge(self, thresholds: np.ndarray) -> None:
-        """The kept chunks in one, without the partitions that no positive is in."""
-        kept = _held(thresholds)
-        self.starts = _starts(np.where(kept, self.counts, 0))
+    def merge(self, held: np.ndarray) -> None:
+        """The kept chunks in one, without the partitions that are not held."""
+        self.starts = _starts(np.where(held, self.counts, 0))
         self.low = np.empty(self.starts[-1], np.uint16)
-        heads, partitions = self.starts[:-1].copy(), np.flatnonzero(kept)
+        heads, partitions = self.starts[:-1].copy(), np.flatnonzero(held)
         while self.parts:  # freed one by one, so that the lower bits are not held twice
             self.kernels.move_partitions(*self.parts.pop(), partitions, heads, self.low)
 
@@ -195,50 +211,40 @@ class _Negatives:
                 above[own],
             )
 
-        _spread(self.pool, of_partition, range(firsts.size - 1))
+        self.pool.spread(of_partition, range(firsts.size - 1))
         return at_least, above
 
-    def _count(self, bits: np.ndarray, mask: np.ndarray, of_thread: np.ndarray) -> bool:
-        return all(self._each(self.kernels.count_partitions, bits, mask, lambda t: (of_thread[t],)))
+    def _count(self, bits: np.ndarray, mask: np.ndarray, of_thread: np.ndarray) -> list[Future[bool]]:
+        return self._each(self.kernels.count_partitions, bits, mask, lambda t: (of_thread[t],))
 
     def _grouped(self, flat: Iterable[Flat], of_thread: np.ndarray, kept: np.ndarray) -> Flat:
         """(lower bits by partition, start of each) of the negatives that `of_thread` counted."""
         counts = of_thread.sum(axis=0)
         starts = _starts(np.where(kept, counts, 0))
+        low = np.empty(starts[-1] + 64 * self.threads, np.uint16)
+        kind = np.uint32 if low.size < 1 << 32 else np.int64  # narrow ones are a quarter faster
         # a thread writes behind the threads before it; what is not kept goes to a place of its own at the end
-        heads = starts[:-1] + np.cumsum(of_thread, axis=0) - of_thread
-        heads[:, ~kept] = starts[-1] + 64 * np.arange(self.threads)[:, None]
-        low, step = np.empty(starts[-1] + 64 * self.threads, np.uint16), kept.astype(np.int64)
+        before = np.cumsum(of_thread, axis=0) - of_thread
+        spare = starts[-1] + 64 * np.arange(self.threads)[:, None]
+        heads = np.where(kept, starts[:-1] + before, spare).astype(kind)
+        step = kept.astype(kind)
         for bits, mask in flat:
-            self._each(self.kernels.scatter, bits, mask, lambda t: (heads[t], step, low))
+            for run in self._each(self.kernels.scatter, bits, mask, lambda t: (heads[t], step, low)):
+                run.result()
         return low, starts
 
     def _each(
         self, kernel: Callable[..., Any], bits: np.ndarray, mask: np.ndarray, state: Callable[[int], tuple]
-    ) -> list[Any]:
+    ) -> list[Future[Any]]:
         cuts = np.linspace(0, bits.size, self.threads + 1).astype(int)
-        runs = [
+        return [
             self.pool.submit(kernel, bits[cuts[t] : cuts[t + 1]], mask[cuts[t] : cuts[t + 1]], *state(t))
             for t in range(self.threads)
         ]
-        return [run.result() for run in runs]
-
-
-def _spread(pool: ThreadPoolExecutor, call: Callable[[int], Result], items: Sequence[int]) -> list[Result]:
-    """`call` of every item, in order; a few dozen runs of many items each, as a run costs 50 microseconds."""
-    step = max(1, len(items) // 32)
-    runs = pool.map(lambda start: [call(i) for i in items[start : start + step]], range(0, len(items), step))
-    return [result for run in runs for result in run]
 
 
 def _bits(maps: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(maps).view(np.uint32)
-
-
-def _held(thresholds: np.ndarray) -> np.ndarray:
-    held = np.zeros(PARTITIONS, bool)
-    held[thresholds >> 16] = True
-    return held
 
 
 def _starts(counts: np.ndarray) -> np.ndarray:
@@ -246,4 +252,8 @@ def _starts(counts: np.ndarray) -> np.ndarray:
 
 
 def _scores(keys: np.ndarray) -> np.ndarray:
-    return np.where(keys >> 31, keys & np.uint32(0x7FFFFFFF), ~keys).astype(np.uint32).view(np.float32)
+    turned = keys >> np.uint32(31)  # in place from here on: 1 where only the sign was turned
+    turned -= np.uint32(1)
+    turned |= np.uint32(0x80000000)
+    turned ^= keys
+    return turned.view(np.float32)
