@@ -59,7 +59,7 @@ def scatter(bits: np.ndarray, mask: np.ndarray, heads: np.ndarray, step: np.ndar
         ends = np.cumsum(np.bincount(ranks, minlength=kept.size + 1))
         for head, start, end in zip(heads[kept].tolist(), ends.tolist(), ends[1:].tolist(), strict=False):
             low[head : head + end - start] = grouped[start:end]
-        heads[kept] += np.diff(ends)
+        heads[kept] += np.diff(ends).astype(heads.dtype)
 
 
 def move_partitions(
