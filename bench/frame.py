@@ -1,7 +1,7 @@
 """Records as a pandas DataFrame."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import get_args
@@ -36,7 +36,7 @@ def _printed(asked: Iterable[Plan]) -> Iterator[Record]:
 
 def frame_of(rows: Iterable[Record]) -> pd.DataFrame:
     """A DataFrame with a column for every field of a record, in their order."""
-    held = [asdict(row) for row in rows]
+    held = [vars(row) for row in rows]
     columns = {}
     for field in fields(Record):
         values = [row[field.name] for row in held]

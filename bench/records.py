@@ -6,8 +6,9 @@ task when records are loaded.
 """
 
 import json
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -160,14 +161,20 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
     """One JSON object a line, keys sorted, without the provenance that the manifest holds."""
     with path.open("w", encoding="utf-8") as out:
         for record in records:
-            row = {name: value for name, value in asdict(record).items() if name not in PROVENANCE}
+            row = {name: value for name, value in vars(record).items() if name not in PROVENANCE}
             out.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 
 
 def read_records(path: Path, **provenance: Any) -> Iterator[Record]:
     """The records of a file, with the provenance of the task that wrote them."""
-    known = {field.name for field in fields(Record)}
+    names = [field.name for field in fields(Record)]
     with path.open(encoding="utf-8") as lines:
         for line in lines:
             row = json.loads(line)
-            yield replace(Record(**{name: row[name] for name in row if name in known}), **provenance)
+            # a hundred thousand records hold few texts: each is kept once
+            held = {
+                name: sys.intern(value) if type(value := row[name]) is str else value
+                for name in names
+                if name in row
+            }
+            yield Record(**{**held, **provenance})

@@ -15,7 +15,7 @@ from bench.data.pool import Pool, open_pool
 from bench.results import Maps
 from reports.identity import MIX_ORDER
 from reports.pictures import Album, Picture
-from reports.tiles import heat, outlined, strip, tile
+from reports.tiles import heat, outline, strip, tile, with_outline
 
 TILE = 112
 BEST, WORST = 2, 2
@@ -66,36 +66,30 @@ def map_cases(maps: Sequence[Maps], album: Album) -> tuple[Cases, ...]:
 def _cases(detector: str, category: str, members: Sequence[Maps], album: Album) -> Cases | None:
     pool = open_pool(members[0].pool)
     arrays = [np.load(each.prediction / "amaps.npy", mmap_mode="r", allow_pickle=False) for each in members]
-    chosen = _choose(pool, arrays)
+    step = max(1, arrays[0].shape[1] // SIDE)
+    small = [np.asarray(amaps[:, ::step, ::step], dtype=np.float32) for amaps in arrays]
+    chosen = _choose(pool, small, step)
     if not chosen:
         return None
-    rows = [row for row, _ in chosen]
     names = tuple(name for _, name in chosen)
-    truth = album.add(
-        strip([outlined(tile(pool.images[row], TILE), pool.mask(row)) for row in rows], vertical=True),
-        f"{len(rows)} test images of {category}; defect outlined",
-    )
+    lines = {row: outline(pool.mask(row), TILE) for row, _ in chosen}
+    pictures = [with_outline(tile(pool.images[row], TILE), *lines[row]) for row in lines]
+    alt = f"{len(lines)} test images of {category}; defect outlined"
+    truth = album.add(strip(pictures, vertical=True), alt)
     columns = []
-    for each, amaps in zip(members, arrays, strict=True):
-        low, high = (float(value) for value in np.percentile(_small(amaps), [1, 99.9]))
-        tiles = [outlined(heat(np.asarray(amaps[row]), low, high, TILE), pool.mask(row)) for row in rows]
+    for each, amaps, seen in zip(members, arrays, small, strict=True):
+        low, high = (float(value) for value in np.percentile(seen, [1, 99.9]))
+        tiles = [with_outline(heat(np.asarray(amaps[row]), low, high, TILE), *lines[row]) for row in lines]
         alt = f"maps of {detector} trained on {each.generator} ({each.mix}) for the same images of {category}"
         columns.append(CaseColumn(each.generator, each.mix, album.add(strip(tiles, vertical=True), alt)))
     return Cases(detector, category, names, truth, tuple(columns))
 
 
-def _small(amaps: np.ndarray) -> np.ndarray:
-    step = max(1, amaps.shape[1] // SIDE)
-    return np.asarray(amaps[:, ::step, ::step], dtype=np.float32)
-
-
-def _choose(pool: Pool, arrays: Sequence[np.ndarray]) -> list[tuple[int, str]]:
-    """Rows of the pool and what each is, best first."""
-    step = max(1, arrays[0].shape[1] // SIDE)
+def _choose(pool: Pool, small: Sequence[np.ndarray], step: int) -> list[tuple[int, str]]:
+    """Rows of the pool and what each is, best first, from every `step`th pixel of the maps."""
     masks = [pool.mask(row) for row in range(len(pool))]
     # A thin defect can fall between the pixels that are read; such images are left out of the choice.
     truth = {row: mask[::step, ::step] for row, mask in enumerate(masks) if mask[::step, ::step].any()}
-    small = [_small(amaps) for amaps in arrays]
     precision = {
         row: float(np.mean([_average_precision(amaps[row], mask) for amaps in small]))
         for row, mask in truth.items()
@@ -118,7 +112,11 @@ def _choose(pool: Pool, arrays: Sequence[np.ndarray]) -> list[tuple[int, str]]:
 
 def _average_precision(amap: np.ndarray, mask: np.ndarray) -> float:
     """Average precision of one image's pixels; ties in the order of pixels: enough to choose cases."""
-    order = np.argsort(-amap.ravel(), kind="stable")
-    hits = mask.ravel()[order]
-    precision = np.cumsum(hits) / np.arange(1, hits.size + 1)
-    return float(precision[hits].mean())
+    ordered, inside = np.sort(amap, axis=None), amap[mask]
+    below, not_above = (np.searchsorted(ordered, inside, side) for side in ("left", "right"))
+    if (not_above - below == 1).all() and not np.isnan(ordered[-1]):
+        places = np.sort(ordered.size - below)
+    else:
+        order = np.argsort(-amap.ravel(), kind="stable")
+        places = np.flatnonzero(mask.ravel()[order]) + 1
+    return float((np.arange(1, places.size + 1) / places).mean())

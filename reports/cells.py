@@ -6,6 +6,7 @@ category and, where there are several seeds, a resample of the seeds that all ro
 two rows' draws is paired.
 """
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,9 +17,11 @@ import numpy as np
 from bench.records import Record, why_incomparable
 from bench.streams import stream
 from reports.comparable import incomparable
-from reports.identity import Row
+from reports.identity import Column, Row
 
 Replicates = Callable[[str], Mapping[str, np.ndarray]]
+Drawn = Callable[[str], np.ndarray | None]
+"""Scoring task to the draws that it kept of one column, float64 [R]."""
 CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
 
 SEEDS_ALONE = "bootstrap over seeds"
@@ -55,7 +58,8 @@ class Cell:
 class Grid:
     """The records of one column by row, category and seed, and what the data itself leaves undefined."""
 
-    records: Mapping[tuple[Row, str, int], Record]
+    records: Mapping[Row, Mapping[tuple[str, int], Record]]
+    """By row, and by category and seed."""
     categories: tuple[str, ...]
     seeds: tuple[int, ...]
     left_out: frozenset[tuple[str, int]]
@@ -64,16 +68,16 @@ class Grid:
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "Grid":
-        grid: dict[tuple[Row, str, int], Record] = {}
+        grid: dict[Row, dict[tuple[str, int], Record]] = {}
         rivals: dict[Record, tuple[str, ...]] = {}
         for record in records:
-            place = (Row.of(record), record.category, record.seed)
-            first = grid.setdefault(place, record)
-            if first != record and (reasons := _why_rivals(first, record)):
+            first = grid.setdefault(Row.of(record), {}).setdefault((record.category, record.seed), record)
+            if first is not record and first != record and (reasons := _why_rivals(first, record)):
                 rivals[first] = (*rivals.get(first, ()), *reasons)
         places: dict[tuple[str, int], set[str]] = {}
-        for (_, category, seed), record in grid.items():
-            places.setdefault((category, seed), set()).add(record.status)
+        for line in grid.values():
+            for place, record in line.items():
+                places.setdefault(place, set()).add(record.status)
         return cls(
             records=grid,
             categories=tuple(sorted({category for category, _ in places})),
@@ -81,11 +85,11 @@ class Grid:
             left_out=frozenset(
                 place for place, found in places.items() if "undefined" in found and "ok" not in found
             ),
-            odd={**incomparable(grid.values()), **rivals},
+            odd={**incomparable(record for line in grid.values() for record in line.values()), **rivals},
         )
 
     def status(self, row: Row, category: str, seed: int) -> tuple[CellStatus, str]:
-        record = self.records.get((row, category, seed))
+        record = self.records[row].get((category, seed))
         if record is None:
             return "missing", "not run"
         if self.odd and record in self.odd:
@@ -125,8 +129,11 @@ def central(ordered: np.ndarray) -> tuple[float, float]:
     return quantile(LEVELS[0]), quantile(LEVELS[1])
 
 
-def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replicates) -> Cell:
-    """The cell of a row over these categories; void if any of its values is missing for any reason."""
+def row_cell(grid: Grid, row: Row, categories: Sequence[str], drawn: Drawn | None) -> Cell:
+    """The cell of a row over these categories; void if any of its values is missing for any reason.
+
+    Without `drawn` the value stands alone, with neither interval nor error.
+    """
     needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
     used = tuple(dict.fromkeys(category for category, _ in needed))
     blank = Cell("undefined", categories=len(used), of_categories=len(categories))
@@ -150,7 +157,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
     if not needed:
         notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
         return replace(blank, reasons=tuple(sorted({note for note in notes if note})))
-    members = [[grid.records.get((row, c, s)) for s in grid.seeds] for c in used]
+    members = [[grid.records[row].get((c, s)) for s in grid.seeds] for c in used]
     present = np.array([[(c, s) not in grid.left_out for s in grid.seeds] for c in used])  # (C, S)
     values = np.array(
         [
@@ -163,7 +170,9 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], replicates: Replic
         dtype=np.float64,
     )
     value = float(np.mean((values * present).sum(1) / present.sum(1)))
-    draws, how = _draws(members, values, present, grid.seeds, replicates)
+    if drawn is None:
+        return Cell("ok", value, categories=len(used), of_categories=len(categories))
+    draws, how = _draws(members, values, present, grid.seeds, drawn)
     bounds = percentiles(draws) if draws is not None else None
     error = None
     if bounds is None:
@@ -182,12 +191,12 @@ def _draws(
     values: np.ndarray,
     present: np.ndarray,
     seeds: tuple[int, ...],
-    replicates: Replicates,
+    drawn: Drawn,
 ) -> tuple[np.ndarray | None, str]:
     """Draws of the mean, float64 [R], and what was resampled; None where nothing can be."""
     several = len(seeds) > 1
     found = {
-        (i, j): _stored(record, replicates)
+        (i, j): drawn(record.task)
         for i, line in enumerate(members)
         for j, record in enumerate(line)
         if record is not None and present[i, j]
@@ -209,24 +218,33 @@ def _draws(
     if not several and count and present.all():
         return np.mean(table[:, 0, :], axis=0), how
     if several:
-        picks = stream("report", "seeds", *seeds).integers(len(seeds), size=(count, len(seeds)))
-        weights = np.stack([(picks == j).sum(1) for j in range(len(seeds))])  # (S, R)
+        weights = _resamples(seeds, count)
     else:
         weights = np.ones((1, count), dtype=np.int64)
     total = np.einsum("csr,cs,sr->cr", table, present.astype(np.float64), weights.astype(np.float64))
-    drawn = present.astype(np.int64) @ weights  # (C, R)
+    times = present.astype(np.int64) @ weights  # (C, R)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.mean(total / drawn, axis=0), how
+        return np.mean(total / times, axis=0), how
 
 
-def _stored(record: Record, replicates: Replicates) -> np.ndarray | None:
-    """The replicates that the scoring task kept for this metric: float64 [R], or None."""
-    if not record.task:
-        return None
-    name = f"{record.level}.{record.metric}"
-    key = name if record.dialect == "default" else f"{name}@{record.dialect}"
-    stored = replicates(record.task).get(key)
-    return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
+@functools.cache
+def _resamples(seeds: tuple[int, ...], count: int) -> np.ndarray:
+    """How often each seed is in each resample of the seeds, int64 [S, R]."""
+    picks = stream("report", "seeds", *seeds).integers(len(seeds), size=(count, len(seeds)))
+    return np.stack([(picks == j).sum(1) for j in range(len(seeds))])
+
+
+def drawn_of(column: Column, replicates: Replicates) -> Drawn:
+    """The draws that scoring tasks kept of a column; those of a task are read once."""
+    name = f"{column.level}.{column.metric}"
+    key = name if column.dialect == "default" else f"{name}@{column.dialect}"
+
+    @functools.cache
+    def drawn(task: str) -> np.ndarray | None:
+        stored = replicates(task).get(key) if task else None
+        return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
+
+    return drawn
 
 
 def _stated_error(members: Sequence[Sequence[Record | None]]) -> float | None:

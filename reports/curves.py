@@ -1,7 +1,7 @@
 """Training curves as geometry for inline SVG: one panel a detector, category and column of its trace."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,6 @@ COLOURS = 8
 """How many line colours the page's style defines."""
 
 
-Curve = tuple[Trace, np.ndarray, np.ndarray]
-"""A trace with the steps and values of one of its columns, finite ones only."""
-
-
 @dataclass(frozen=True)
 class Line:
     generator: str
@@ -31,6 +27,21 @@ class Line:
     """SVG polyline points."""
     last: str
     """The last value, as text."""
+
+
+@dataclass(frozen=True)
+class _Curve:
+    """One column of a trace, finite values only."""
+
+    trace: Trace
+    steps: np.ndarray
+    """At most POINTS, as `values`."""
+    values: np.ndarray
+    ends: tuple[float, float]
+    """The first and the last step."""
+    range: tuple[float, float]
+    """The lowest and the highest value."""
+    last: float
 
 
 @dataclass(frozen=True)
@@ -73,33 +84,45 @@ def key(traces: Sequence[Trace]) -> tuple[Key, ...]:
 def panels(traces: Sequence[Trace]) -> tuple[Panel, ...]:
     """Panels in order of detector, category and column; a colour means the same row in all of them."""
 
-    def place(entry: tuple[Trace, str]) -> tuple[str, str, str]:
-        trace, column = entry
-        return trace.detector, trace.category, column
+    def place(entry: tuple[str, _Curve]) -> tuple[str, str, str]:
+        column, curve = entry
+        return curve.trace.detector, curve.trace.category, column
 
     colour = {(each.generator, each.mix): each.colour for each in key(traces)}
-    entries = [(trace, column) for trace in traces for column in trace.columns if column != "step"]
-    entries.sort(key=lambda entry: (place(entry), _row(entry[0]), entry[0].seed))
-    curves: dict[tuple[str, str, str], list[Curve]] = {}
-    for trace, column in entries:
-        values = np.asarray(trace.columns[column], dtype=np.float64)
-        steps = np.asarray(trace.columns.get("step", np.arange(len(values))), dtype=np.float64)
-        keep = np.isfinite(values) & np.isfinite(steps)
-        if keep.any():
-            curves.setdefault(place((trace, column)), []).append((trace, steps[keep], values[keep]))
-    spans: dict[str, list[np.ndarray]] = {}
-    for (_, _, column), members in curves.items():
-        spans.setdefault(column, []).extend(values for _, _, values in members)
+    entries = [(column, curve) for trace in traces for column, curve in _curves(trace)]
+    entries.sort(key=lambda entry: (place(entry), _row(entry[1].trace), entry[1].trace.seed))
+    curves: dict[tuple[str, str, str], list[_Curve]] = {}
+    spans: dict[str, list[float]] = {}
+    for column, curve in entries:
+        curves.setdefault(place((column, curve)), []).append(curve)
+        spans.setdefault(column, []).extend(curve.range)
     # One kind of axis for a column everywhere, so that panels can be compared.
-    wide = {column: _spans_decades(np.concatenate(values)) for column, values in spans.items()}
+    wide = {column: min(ends) > 0 and max(ends) / min(ends) > 30 for column, ends in spans.items()}
     return tuple(
-        _panel(names, wide[names[2]], members, [colour[each.generator, each.mix] for each, _, _ in members])
+        _panel(names, wide[names[2]], members, [colour[c.trace.generator, c.trace.mix] for c in members])
         for names, members in curves.items()
     )
 
 
-def _spans_decades(values: np.ndarray) -> bool:
-    return bool(values.min() > 0 and values.max() / values.min() > 30)
+def _curves(trace: Trace) -> Iterator[tuple[str, _Curve]]:
+    """The columns of a trace with what a panel needs of each: one may be longer than all that is drawn."""
+    columns = dict(trace.columns)
+    for column, held in columns.items():
+        values = np.asarray(held, dtype=np.float64)
+        steps = np.asarray(columns.get("step", np.arange(len(values))), dtype=np.float64)
+        keep = np.isfinite(values) & np.isfinite(steps)
+        if column != "step" and keep.any():
+            steps, values = steps[keep], values[keep]
+            yield (
+                column,
+                _Curve(
+                    trace, _thinned(steps), _thinned(values), _ends(steps), _ends(values), float(values[-1])
+                ),
+            )
+
+
+def _ends(values: np.ndarray) -> tuple[float, float]:
+    return float(values.min()), float(values.max())
 
 
 def _thinned(values: np.ndarray) -> np.ndarray:
@@ -111,11 +134,10 @@ def _thinned(values: np.ndarray) -> np.ndarray:
 
 
 def _panel(
-    names: tuple[str, str, str], logarithmic: bool, curves: Sequence[Curve], colours: Sequence[int]
+    names: tuple[str, str, str], logarithmic: bool, curves: Sequence[_Curve], colours: Sequence[int]
 ) -> Panel:
-    first, last = _range(np.concatenate([steps for _, steps, _ in curves]))
-    drawn = [(_thinned(steps), _thinned(values)) for _, steps, values in curves]
-    heights = np.concatenate([values for _, values in drawn])
+    first, last = _range(np.array([curve.ends for curve in curves]))
+    heights = np.concatenate([curve.values for curve in curves])
     lowest, highest = _range(np.log10(heights) if logarithmic else heights)
 
     def x(step: Any) -> Any:
@@ -129,8 +151,12 @@ def _panel(
         return " ".join(f"{px:.1f},{py:.1f}" for px, py in places)
 
     lines = tuple(
-        Line(trace.generator, trace.mix, trace.seed, colour, points(*line), f"{values[-1]:.3g}")
-        for (trace, _, values), line, colour in zip(curves, drawn, colours, strict=True)
+        Line(
+            *(curve.trace.generator, curve.trace.mix, curve.trace.seed, colour),
+            points(curve.steps, curve.values),
+            f"{curve.last:.3g}",
+        )
+        for curve, colour in zip(curves, colours, strict=True)
     )
     y_ticks = tuple(
         Tick(round(float(y(mark)), 1), f"{10**mark if logarithmic else mark:.3g}")

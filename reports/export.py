@@ -10,7 +10,7 @@ import io
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -77,7 +77,7 @@ def read_json(path: Path) -> list[Record]:
 
 
 def _json(rows: Sequence[Any], kind: type) -> bytes:
-    text = json.dumps([asdict(row) for row in rows], indent=1, sort_keys=True, allow_nan=False)
+    text = json.dumps([vars(row) for row in rows], indent=1, sort_keys=True, allow_nan=False)
     return f"{text}\n".encode()
 
 
@@ -86,7 +86,7 @@ def _csv(rows: Sequence[Any], kind: type) -> bytes:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(row) for row in rows)
+    writer.writerows(map(vars, rows))
     return out.getvalue().encode()
 
 
@@ -98,7 +98,7 @@ def _parquet(rows: Sequence[Any], kind: type) -> bytes:
     schema = pyarrow.schema(
         [(field.name, kinds.get(_base(field.type), pyarrow.string())) for field in fields(kind)]
     )
-    table = pyarrow.Table.from_pylist([asdict(row) for row in rows], schema=schema)
+    table = pyarrow.Table.from_pylist([vars(row) for row in rows], schema=schema)
     sink = pyarrow.BufferOutputStream()
     pyarrow.parquet.write_table(table, sink)
     return bytes(sink.getvalue().to_pybytes())

@@ -1,10 +1,11 @@
 """Sample grids: the real third beside what each generator made of it, a strip of a few images each."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from bench.data.pool import open_pool
+from bench.data.pool import Pool, open_pool
 from bench.records import Record
 from bench.results import Gallery
 from reports.glossary import metric_title, number
@@ -62,13 +63,14 @@ def sample_grids(
             each.seed,
         ),
     )
+    opened = functools.lru_cache(maxsize=64)(open_pool)  # one holds all types of a category
     grids = []
     for (category, defect), members in groupby(ordered, key=place):
         first: dict[str, Gallery] = {}
         for gallery in members:
             if gallery.rows:
                 first.setdefault(gallery.generator, gallery)
-        strips = tuple(_strip(gallery, fits, album) for gallery in first.values())
+        strips = tuple(_strip(gallery, opened(gallery.pool), fits, album) for gallery in first.values())
         if strips:
             grids.append(SampleGrid(category, defect, strips))
     return tuple(grids)
@@ -78,8 +80,9 @@ def _fit(record: Record) -> str:
     return f"{metric_title(record.metric)} {number(Column.of(record), record.value or 0.0, 0)}%"
 
 
-def _strip(gallery: Gallery, fits: Mapping[tuple[str, str, str, int], str], album: Album) -> Strip:
-    pool = open_pool(gallery.pool)
+def _strip(
+    gallery: Gallery, pool: Pool, fits: Mapping[tuple[str, str, str, int], str], album: Album
+) -> Strip:
     rows = gallery.rows[:SHOWN]
     tiles = []
     for row in rows:

@@ -4,11 +4,11 @@ A row is one way to train: without a generator (the real third only, say), or wi
 one measurement: a metric in a dialect, taken with one detector (or with none, for the images themselves).
 """
 
+import functools
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from bench.records import Record, detector_on
 
@@ -83,7 +83,7 @@ class Method:
         return f"{self.name}[{self.variant}]" if self.variant else self.name
 
     # The keys of every cell of a leaderboard hold methods: their hashes are kept.
-    @cached_property
+    @functools.cached_property
     def _hash(self) -> int:
         return hash((self.name, self.variant, self.params, self.version))
 
@@ -100,7 +100,7 @@ class Row:
     kind: str = "measured"
     source: str = ""
 
-    @cached_property
+    @functools.cached_property
     def _hash(self) -> int:
         return hash((self.mix, self.generator, self.kind, self.source))
 
@@ -109,10 +109,16 @@ class Row:
 
     @classmethod
     def of(cls, record: Record) -> "Row":
-        generator = Method(
-            record.generator, record.generator_variant, record.generator_params, record.generator_version
+        source = record.source if record.kind == "published" else ""
+        return _row(
+            record.mix,
+            record.generator,
+            record.generator_variant,
+            record.generator_params,
+            record.generator_version,
+            record.kind,
+            source,
         )
-        return cls(record.mix, generator, record.kind, record.source if record.kind == "published" else "")
 
     def order(self) -> tuple[object, ...]:
         return (
@@ -138,7 +144,7 @@ class Column:
     direction: str = field(default="higher", compare=False)
     # Not part of the identity: a cell that failed need not know the unit of the metric it has not computed.
 
-    @cached_property
+    @functools.cached_property
     def _hash(self) -> int:
         return hash((self.level, self.metric, self.dialect, self.detector))
 
@@ -147,13 +153,16 @@ class Column:
 
     @classmethod
     def of(cls, record: Record) -> "Column":
-        detector = Method(
-            detector_on(record.detector, record.modality),
+        return _column(
+            (record.level, record.metric, record.dialect),
+            record.detector,
+            record.modality,
             record.detector_variant,
             record.detector_params,
             record.detector_version,
+            record.unit,
+            record.direction,
         )
-        return cls(record.level, record.metric, record.dialect, detector, record.unit, record.direction)
 
     @property
     def sign(self) -> int:
@@ -176,6 +185,25 @@ class Column:
             self.dialect != "default",
             self.dialect,
         )
+
+
+# Of a hundred thousand records a few dozen rows and columns are made, once each.
+@functools.cache
+def _row(mix: str, name: str, variant: str, params: str, version: int, kind: str, source: str) -> Row:
+    return Row(mix, Method(name, variant, params, version), kind, source)
+
+
+@functools.cache
+def _column(
+    measured: tuple[str, str, str],
+    name: str,
+    modality: str,
+    variant: str,
+    params: str,
+    version: int,
+    *unit: str,
+) -> Column:
+    return Column(*measured, Method(detector_on(name, modality), variant, params, version), *unit)
 
 
 def method_labels(methods: Iterable[Method]) -> dict[Method, str]:

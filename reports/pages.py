@@ -68,8 +68,8 @@ class RunPages:
 
     @cached_property
     def every(self) -> Leaderboard:
-        """The board with all dialects, without intervals."""
-        return leaderboard(self._scored, None, self.results.baseline)
+        """The board with all dialects, of values alone."""
+        return leaderboard(self._scored, baseline=self.results.baseline, bare=True)
 
     @cached_property
     def _scored(self) -> tuple[Record, ...]:

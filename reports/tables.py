@@ -3,10 +3,8 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from bench.records import Record
-from reports.cells import Cell, Grid, Replicates, row_cell
+from reports.cells import Cell, Grid, Replicates, drawn_of, row_cell
 from reports.glossary import decimals
 from reports.identity import Column, Method, Row, baseline_name, method_labels, row_labels
 from reports.ranks import Gain, gains, ranks
@@ -47,13 +45,17 @@ class Leaderboard:
 
 
 def leaderboard(
-    records: Iterable[Record], replicates: Replicates | None = None, baseline: str = "real"
+    records: Iterable[Record],
+    replicates: Replicates | None = None,
+    baseline: str = "real",
+    *,
+    bare: bool = False,
 ) -> Leaderboard:
     """Every cell of these records. Costs, and values of single defect types, have tables of their own.
 
     `replicates(task)` gives the bootstrap replicates of a scoring task, "<level>.<metric>" to float64 [R];
     without it there are no intervals but those that records state, and no ranks. `baseline` is the mix of the
-    row that gains are counted from.
+    row that gains are counted from. With `bare` there are values alone.
     """
     kept = [each for each in records if each.level != "cost" and each.metric and each.defect == "all"]
     by_column: dict[Column, list[Record]] = {}
@@ -62,13 +64,13 @@ def leaderboard(
     columns = sorted((_in_unit(members, kept) for members in by_column.values()), key=Column.order)
     cells: dict[Key, Cell] = {}
     gained: dict[Key, Gain] = {}
-    remembered = _remember(replicates or (lambda task: {}))
     for column in columns:
         grid = Grid.of(by_column[column])
-        rows = sorted({row for row, _, _ in grid.records}, key=Row.order)
+        rows = sorted(grid.records, key=Row.order)
+        drawn = None if bare else drawn_of(column, replicates or (lambda task: {}))
         for category in (MEAN, *grid.categories):
             over = grid.categories if category is MEAN else (category,)
-            line = {row: row_cell(grid, row, over, remembered) for row in rows}
+            line = {row: row_cell(grid, row, over, drawn) for row in rows}
             places = ranks(line, column.sign)
             for row, cell in line.items():
                 cells[row, column, category] = replace(cell, rank=places[row]) if row in places else cell
@@ -106,15 +108,3 @@ def _in_unit(members: list[Record], every: list[Record]) -> Column:
         return replace(column, unit="", direction="")
     found = min(valued, key=lambda each: (each.unit, each.direction))
     return replace(column, unit=found.unit, direction=found.direction)
-
-
-def _remember(replicates: Replicates) -> Replicates:
-    """The same replicates, each task's read once."""
-    known: dict[str, Mapping[str, np.ndarray]] = {}
-
-    def remembered(task: str) -> Mapping[str, np.ndarray]:
-        if task not in known:
-            known[task] = replicates(task)
-        return known[task]
-
-    return remembered

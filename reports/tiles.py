@@ -1,5 +1,6 @@
 """Small pictures: an image with the outline of its mask, an anomaly map in colour, strips of such tiles."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,14 +19,23 @@ def tile(image: np.ndarray, size: int) -> np.ndarray:
 
 def outlined(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """A tile uint8 [S, S, 3] with the outline of a mask bool [H, W]: a bright line, a dark one outside it."""
-    size = picture.shape[0]
+    return with_outline(picture, *outline(mask, picture.shape[0]))
+
+
+def outline(mask: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Where the bright and the dark line of a mask bool [H, W] lie in a tile: bool [size, size] each."""
     coverage = Image.fromarray(mask.astype(np.uint8) * 255).resize((size, size), Image.Resampling.BOX)
     # Any coverage counts: a scratch one pixel wide must not vanish from a small tile.
     inside = np.asarray(coverage) > 0
     ring = _grown(inside) & ~inside
+    return ring, _grown(ring | inside) & ~ring & ~inside
+
+
+def with_outline(picture: np.ndarray, bright: np.ndarray, dark: np.ndarray) -> np.ndarray:
+    """A tile uint8 [S, S, 3] with the two lines of an outline."""
     out = picture.copy()
-    out[_grown(ring | inside) & ~ring & ~inside] = (0, 0, 0)
-    out[ring] = OUTLINE
+    out[dark] = (0, 0, 0)
+    out[bright] = OUTLINE
     return out
 
 
@@ -46,6 +56,7 @@ def heat(amap: np.ndarray, low: float, high: float, size: int) -> np.ndarray:
     return _colours()[np.round(np.asarray(small) * 255).astype(np.uint8)]
 
 
+@functools.cache
 def _colours() -> np.ndarray:
     """The inferno colour map, uint8 [256, 3]: even steps of lightness, readable without colour vision."""
     from matplotlib import colormaps

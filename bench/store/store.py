@@ -56,7 +56,7 @@ class Store:
         self.root = root
 
     def folder(self, key: str) -> Path:
-        return self.root / "tasks" / key[:2] / key
+        return Path(f"{self.root}/tasks/{key[:2]}/{key}")
 
     def out(self, key: str) -> Path:
         return self.folder(key) / "out"
@@ -196,12 +196,16 @@ class Store:
             key for key in self.failures() if not self.done(key) and (self.failure(key) or {}).get("damaged")
         }
 
+    def failed(self) -> set[str]:
+        """The keys of all failures that are kept."""
+        return {path.stem for path in (self.root / "failures").glob("*.json")}
+
     def failures(self) -> dict[str, str]:
         """Key to the text of every failure that is kept; another driver may take some away meanwhile."""
         found = {}
-        for path in sorted((self.root / "failures").glob("*.json")):
+        for key in sorted(self.failed()):
             with suppress(FileNotFoundError):
-                found[path.stem] = path.read_text(errors="replace")
+                found[key] = (self.root / "failures" / f"{key}.json").read_text(errors="replace")
         return found
 
     def clear_failure(self, key: str) -> None:

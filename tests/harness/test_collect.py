@@ -44,7 +44,7 @@ def test_of_a_plan_that_never_ran_only_what_cannot_be_has_a_record(
     plan, goals = planned(store, **asked)
     found = collect(plan, store)
     assert {record.status for record in found.records} == {"skipped"}
-    assert {why_missing(plan, store, goal.key) for goal in goals} == {""}
+    assert {why_missing(plan, store)(goal.key) for goal in goals} == {""}
     assert (found.galleries, found.maps, found.traces) == ((), (), ())
     assert found.dataset == "tiny"
 
@@ -115,7 +115,7 @@ def test_a_goal_whose_input_failed_says_which_and_why(
     rests_on_it = {goal.key for goal in goals if fit.key in closure([goal])}
     assert len(rests_on_it) == 2  # the score, and the same in the dialects of repositories
     for goal in goals:
-        told = why_missing(plan, store, goal.key)
+        told = why_missing(plan, store)(goal.key)
         assert told == (f"{fit.title}: MemoryError: too large" if goal.key in rests_on_it else "")
     failed = [record for record in records(plan, store) if "MemoryError" in record.note]
     assert {record.metric for record in failed} == {"auroc", "ap", "f1_max", "iou"}
@@ -127,7 +127,7 @@ def test_a_goal_that_failed_itself_tells_its_own_reason(
 ) -> None:
     plan, goals = planned(store, **asked)
     store.record_failure(goals[-1].key, {"error": "the disk ate it"})
-    assert why_missing(plan, store, goals[-1].key) == "the disk ate it"
+    assert why_missing(plan, store)(goals[-1].key) == "the disk ate it"
 
 
 def test_a_failure_of_an_input_that_is_done_since_is_no_reason(
@@ -137,4 +137,4 @@ def test_a_failure_of_an_input_that_is_done_since_is_no_reason(
     (base,) = [task for task in of_stage(goals, "data.cache") if task.params["part"] == "base"]
     publish(store, base)
     store.record_failure(base.key, {"error": "of another host, earlier"})
-    assert {why_missing(plan, store, goal.key) for goal in goals} == {""}
+    assert {why_missing(plan, store)(goal.key) for goal in goals} == {""}

@@ -108,7 +108,7 @@ def test_a_failure_blocks_what_rests_on_it_and_nothing_else(endings: Endings) ->
     assert outcome.ran == 9
     plan, _ = make_plan(endings.goals, {})
     assert (
-        why_missing(plan, endings.store, endings.goals[0].key) == f"{bad.title}: ValueError: no convergence"
+        why_missing(plan, endings.store)(endings.goals[0].key) == f"{bad.title}: ValueError: no convergence"
     )
 
 
