@@ -9,8 +9,9 @@ import numpy as np
 from bench import registry
 from bench.adapters import Detector, DetectorSplit, Prediction, batches
 from bench.data.pool import Pool, joined, open_pool
-from bench.metrics import image_metrics, image_scores, pixel_metrics
+from bench.metrics import image_metrics, pixel_metrics
 from bench.stages import StageRun
+from bench.stages.predicted import predicted
 from bench.store.store import write_atomically
 
 _BATCH = 16
@@ -119,9 +120,9 @@ class _Validation:
             truth = [classes.index((category, defect)) for defect in test.defects if defect != "good"]
             said = np.load(self.folder / "logits.npy")[anomalous].argmax(axis=1)
             return float(np.mean(said == np.array(truth)))
-        maps = np.load(self.folder / "amaps.npy", mmap_mode="r")
-        given = self.folder / "scores.npy"
-        image = image_metrics(np.load(given) if given.exists() else image_scores(maps, "max"), anomalous)
+        maps, scores, _ = predicted(self.folder)
+        assert maps is not None
+        image = image_metrics(scores, anomalous)
         pixel = pixel_metrics(maps, np.stack([test.mask(row) for row in range(len(test))]))
         return float(image["auroc"] + pixel["auroc"] + pixel["ap"])
 

@@ -13,12 +13,13 @@ import numpy as np
 
 from bench.data.images import decode_mask_values, file_bytes
 from bench.data.pool import open_pool
-from bench.metrics import MASK_DIALECTS, UndefinedMetricError, image_scores, prepare_masks
+from bench.metrics import MASK_DIALECTS, UndefinedMetricError, prepare_masks
 from bench.metrics.every_dialect import MASK_RULES, Named, image_dialects, pixel_dialects
 from bench.metrics.tally import Tally
 from bench.records import Record, write_records
 from bench.stages import StageRun
 from bench.stages.data import listed_files
+from bench.stages.predicted import predicted
 
 CURVE_POINTS = 100
 
@@ -47,12 +48,10 @@ def truth(run: StageRun) -> None:
 def score(run: StageRun) -> None:
     """Write records.jsonl, one record a metric and dialect, and curves.json."""
     test = open_pool(run.inputs.one("test"))
-    folder, truths = run.inputs.one("prediction"), run.inputs.one("truth")
+    truths = run.inputs.one("truth")
     template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
     anomalous = np.array([defect != "good" for defect in test.defects])
-    maps = np.load(folder / "amaps.npy") if (folder / "amaps.npy").exists() else None
-    given = folder / "scores.npy"
-    scores = np.load(given) if given.exists() else image_scores(maps, "max")
+    maps, scores, _ = predicted(run.inputs.one("prediction"))
     records: list[Record] = []
     curves: dict[str, Any] = {}
     try:

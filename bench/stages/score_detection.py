@@ -7,11 +7,12 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.pool import Pool, open_pool
-from bench.metrics import UndefinedMetricError, image_metrics, image_scores
+from bench.metrics import UndefinedMetricError, image_metrics
 from bench.metrics.bootstrap import bootstrap_image_metrics, percentile_interval, resample_counts
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
 from bench.records import Record, write_records
 from bench.stages import StageRun
+from bench.stages.predicted import predicted
 from bench.streams import stream
 
 IMAGE = ("auroc", "ap", "f1_max")
@@ -21,16 +22,12 @@ PIXEL = ("auroc", "ap", "f1_max", "iou")
 def score(run: StageRun) -> None:
     """Write records.jsonl, and the bootstrap replicates for paired comparisons."""
     test = open_pool(run.inputs.one("test"))
-    folder = run.inputs.one("prediction")
     anomalous = np.array([defect != "good" for defect in test.defects])
     content = run.inputs.definitions["test"][0]["params"]["content"]
     counts = test_resamples(content, anomalous, run.params["replicates"])
     template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
 
-    maps = np.load(folder / "amaps.npy", mmap_mode="r") if (folder / "amaps.npy").exists() else None
-    given = folder / "scores.npy"
-    scores = np.load(given) if given.exists() else image_scores(maps, "max")
-    rule = "the detector's own image score" if given.exists() else "image score: maximum of the map"
+    maps, scores, rule = predicted(run.inputs.one("prediction"))
     replicates: dict[str, np.ndarray] = {}
     records = []
     try:
