@@ -11,7 +11,7 @@ from bench.results import Trace
 from reports.identity import MIX_ORDER
 
 WIDTH, HEIGHT = 300, 150
-LEFT, RIGHT, TOP, BOTTOM = 44, 8, 8, 22
+LEFT, RIGHT, TOP, BOTTOM = 58, 8, 8, 22
 POINTS = 90
 COLOURS = 8
 """How many line colours the page's style defines."""
