@@ -350,7 +350,7 @@ def _curves(plan: Plan, store: Store) -> Iterator[Curves]:
 def _points(path: Path) -> Mapping[str, Mapping[str, np.ndarray]]:
     return {
         level: {kind: np.array(points, dtype=np.float64) for kind, points in found.items()}
-        for level, found in json.loads(path.read_text()).items()
+        for level, found in json.loads(path.read_bytes()).items()
     }
 
 

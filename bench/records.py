@@ -168,13 +168,12 @@ def write_records(path: Path, records: Iterable[Record]) -> None:
 def read_records(path: Path, **provenance: Any) -> Iterator[Record]:
     """The records of a file, with the provenance of the task that wrote them."""
     names = [field.name for field in fields(Record)]
-    with path.open(encoding="utf-8") as lines:
-        for line in lines:
-            row = json.loads(line)
-            # a hundred thousand records hold few texts: each is kept once
-            held = {
-                name: sys.intern(value) if type(value := row[name]) is str else value
-                for name in names
-                if name in row
-            }
-            yield Record(**{**held, **provenance})
+    for line in path.read_bytes().splitlines():
+        row = json.loads(line)
+        # a hundred thousand records hold few texts: each is kept once
+        held = {
+            name: sys.intern(value) if type(value := row[name]) is str else value
+            for name in names
+            if name in row
+        }
+        yield Record(**{**held, **provenance})

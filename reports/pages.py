@@ -173,7 +173,7 @@ class RunPages:
             "choices": (),
         }
 
-    @property
+    @cached_property
     def measured(self) -> int:
         return sum(record.status == "ok" for record in self.records)
 

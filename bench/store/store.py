@@ -76,14 +76,14 @@ class Store:
         """The manifest of a done task, or of one whose payload was dropped."""
         path = self.folder(key) / ("manifest.json" if self.done(key) else _DROPPED)
         try:
-            return Manifest(**json.loads(path.read_text()))
+            return Manifest(**json.loads(path.read_bytes()))
         except (ValueError, TypeError, FileNotFoundError) as error:
             raise BenchError(
                 f"{path} cannot be read ({error}); run `bench verify --store {self.root}`"
             ) from None
 
     def definition(self, key: str) -> dict[str, Any]:
-        return json.loads((self.folder(key) / "task.json").read_text())
+        return json.loads((self.folder(key) / "task.json").read_bytes())
 
     def keys(self, *, dropped: bool = False) -> Iterator[str]:
         """The keys of all done tasks, sorted; with `dropped` also of those whose payload is gone."""
