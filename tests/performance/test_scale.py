@@ -1,27 +1,38 @@
 """A protocol of the field's full size: 73 defect types, 8 generators, 10 detectors, 5 seeds."""
 
+import json
+import os
 import resource
 import subprocess
 import sys
 import time
 from dataclasses import asdict, replace
-from itertools import islice
+from itertools import islice, product
 from pathlib import Path
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from bench import registry
+from bench.data.pool import PoolWriter
 from bench.data.published_counts import load_counts
 from bench.data.split import third
+from bench.metrics.every_dialect import MASK_RULES
+from bench.metrics.pixel import GRIDS
 from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
-from bench.planning.plan import make_plan, save_plan
+from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.spec import load_spec
+from bench.records import Record, write_records
 from bench.run.journal import Journal
-from bench.store import Manifest, open_store
+from bench.stages.score_detection import PIXEL, save_replicates
+from bench.store import Manifest, Store, open_store
 from bench.tasks import Task, canonical_json, closure, digest
 
 GENERATORS = ("crop_paste", "cutpaste", "perlin")
+TASKS, SIDE = 50_000, 16
+DIALECTS = (*product(PIXEL, MASK_RULES), *product(("f1_max", "iou"), GRIDS), ("ap", "trapezoid"))
 DETECTORS = ("unet", "unet_draem", "bisenet_v2", "upernet", "lfd", "resnet34")
 
 
@@ -101,36 +112,132 @@ def test_planning_costs_little_more_than_the_keys(
     assert planning < 8 * keys  # 4.5 on a quiet machine, 6.1 on a busy one
 
 
-@pytest.mark.full
-def test_status_stays_quick_with_many_tasks(
-    config: PlanConfig, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Against a fresh interpreter that reads the plan and nothing else."""
+@pytest.fixture(scope="module")
+def store(config: PlanConfig, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """A store with 50,000 tasks of the plan, each with what reports read of it; numbers come from a seed."""
     module = registry.load("protocol", "mvtec_supervised")
-    plan, goals = make_plan(module.plan(config), {"protocol": "mvtec_supervised", "command": "bench run"})
-    store = open_store(tmp_path / "store", create=True)
+    about = {
+        **{"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "paper", "dataset": "mvtec_ad"},
+        **{"banner": "", "warnings": [], "provenance": {"command": "bench run"}},
+    }
+    plan, goals = make_plan(module.plan(config), about)
+    store = open_store(tmp_path_factory.mktemp("scale") / "store", create=True)
     path = save_plan(plan, store.root / "runs")
-    for key, task in islice(closure(goals).items(), 50_000):
-        _put(store.folder(key), key, task)
+    rng = np.random.default_rng(0)
+    for key, task in islice(closure(goals).items(), TASKS):
+        out = store.out(key)
+        out.mkdir(parents=True)
+        _fill(out, task, plan.nodes[key], store, rng)
+        (store.folder(key) / "task.json").write_text(canonical_json(task.definition))
+        manifest = Manifest(key, {}, {}, digest({"files": {}, "inputs": {}}), seconds=1.0, env="e", run="r")
+        (store.folder(key) / "manifest.json").write_text(canonical_json(asdict(manifest)))
     journal = Journal(store.root / "runs" / "run.json")
     journal.begin({"plan": path.name, "command": "bench run"}, list(plan.goals), len(plan.nodes))
     journal.end({}, {})
-    status = _seconds(sys.executable, "-m", "bench", "status", "--store", str(store.root))
-    peer = _seconds(sys.executable, "-c", f"import json; json.load(open({str(path)!r}))")
+    return store
+
+
+def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Generator) -> None:
+    """The files of a task, in the form of its stage; pictures are few and small."""
+    used = dict(task.inputs)
+    match task.stage:
+        case "data.cache" | "generator.cache":
+            items = [
+                {"defect": defect, "stem": f"{number:03d}"}
+                for defect, count in task.params["counts"].items()
+                for number in range(min(count, 4))
+            ]
+            writer = PoolWriter(out, len(items), SIDE, fields=("masks",))
+            for item in items:
+                image = rng.integers(256, size=(SIDE, SIDE, 3), dtype=np.uint8)
+                writer.add(item, image, masks=(image[..., 0] > 200) & (item["defect"] != "good"))
+            writer.close()
+        case "detector.fit":
+            steps = [f"{step},{loss:.6g},0.0001" for step, loss in enumerate(rng.random(100))]
+            (out / "trace.csv").write_text("\n".join(["step,loss,learning_rate", *steps]))
+        case "detector.predict":
+            masks = np.load(store.out(used["test"].key) / "masks.npy")
+            np.save(out / "amaps.npy", rng.random(masks.shape, dtype=np.float32))
+        case "generation.nearest":
+            pairs = [{"generated": 0, "side": side, "real": 0, "distance": 0.5} for side in ("train", "test")]
+            found = {
+                defect: {"copy_distance": 0.4, "pairs": pairs}
+                for defect in used["generated"].params["counts"]
+            }
+            (out / "nearest.json").write_text(json.dumps({"types": found}))
+        case "data.duplicates":
+            (out / "pairs.json").write_text("[]")
+        case "score.dialects":
+            write_records(
+                out / "records.jsonl",
+                [
+                    Record(**node.labels, level="pixel", metric=metric, dialect=dialect, value=rng.random())
+                    for metric, dialect in DIALECTS
+                ],
+            )
+            kinds = {kind: np.sort(rng.random((100, 2)), axis=0).round(5).tolist() for kind in ("roc", "pr")}
+            (out / "curves.json").write_text(json.dumps({"image": kinds, "pixel": kinds}))
+        case _ if node.metrics:
+            value = rng.random()
+            rows = [
+                Record(**node.labels, level=level, metric=metric, value=value, stderr=0.01, n=100)
+                for level, metric in node.metrics
+            ]
+            write_records(out / "records.jsonl", rows)
+            if task.stage != "score.generation":
+                draws = value + 0.01 * rng.standard_normal((len(rows), 1000))
+                save_replicates(
+                    out, {f"{row.level}.{row.metric}": drawn for row, drawn in zip(rows, draws, strict=True)}
+                )
+
+
+@pytest.mark.full
+def test_status_stays_quick_with_many_tasks(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """Against a fresh interpreter that reads the plan and nothing else."""
+    (path,) = (store.root / "runs").glob("*.plan")
+    status = _cost(sys.executable, "-m", "bench", "status", "--store", str(store.root))
+    peer = _cost(sys.executable, "-c", f"import json; json.load(open({str(path)!r}))")
     with capsys.disabled():
-        print(f"\nstatus with 50,000 tasks: {status:.2f} s; reading its plan alone {peer:.2f} s")
-    assert status < 5 * peer
+        print(f"\nstatus with {TASKS} tasks: {status}; reading its plan alone {peer}")
+    assert status.seconds < 5 * peer.seconds
 
 
-def _put(folder: Path, key: str, task: Task) -> None:
-    (folder / "out").mkdir(parents=True)
-    (folder / "task.json").write_text(canonical_json(task.definition))
-    manifest = Manifest(key, {}, {}, digest({"files": {}, "inputs": {}}), seconds=1.0, env="e", run="r")
-    (folder / "manifest.json").write_text(canonical_json(asdict(manifest)))
+@pytest.mark.full
+def test_a_report_stays_quick_with_many_tasks(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Against a fresh interpreter that reads the manifests and the records and nothing else."""
+    reading = (
+        "import json; from pathlib import Path\n"
+        f"for path in Path({str(store.root)!r}).glob('tasks/*/*'):\n"
+        "    json.loads((path / 'manifest.json').read_text())\n"
+        "    if (path / 'out' / 'records.jsonl').exists():\n"
+        "        held = [json.loads(line) for line in (path / 'out' / 'records.jsonl').open()]\n"
+    )
+    report = _cost(
+        sys.executable, "-m", "bench", "report", "--store", str(store.root), "--out", str(tmp_path)
+    )
+    peer = _cost(sys.executable, "-c", reading)
+    heaviest = max(path.stat().st_size for path in tmp_path.rglob("*.html")) / 1e6
+    with capsys.disabled():
+        print(f"\nreport of {TASKS} tasks: {report}, {heaviest:.2f} MB a page at most; reading alone {peer}")
+    assert report.seconds < 16 * peer.seconds  # 8 to 12 on a busy machine
 
 
-def _seconds(*command: str) -> float:
-    begun = time.perf_counter()
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return time.perf_counter() - begun
+class Cost(NamedTuple):
+    """What a command took: seconds of CPU, GB of memory at most."""
+
+    seconds: float
+    memory: float
+
+    def __str__(self) -> str:
+        return f"{self.seconds:.1f} s of a CPU and {self.memory:.2f} GB"
+
+
+def _cost(*command: str) -> Cost:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        said = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+    assert status == 0, said
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1e6)
