@@ -164,7 +164,7 @@ class _Negatives:
         for bits, mask in waiting:
             for run in self._count(bits, mask, of_thread):
                 run.result()
-        low, starts = self._grouped(waiting, of_thread, of_thread.any(axis=0))
+        low, starts = self._grouped(waiting, of_thread, of_thread.sum(axis=0) > 0)
         self.parts.append((low, starts))
         self.of_thread += of_thread
 
