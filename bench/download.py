@@ -1,4 +1,7 @@
-"""Files from the network: over TLS all the way, whole or not at all, and of the sha256 that is pinned."""
+"""Files from the network: over TLS all the way, whole or not at all, and of the sha256 that is pinned.
+
+Loads no torch: the planner asks where files lie.
+"""
 
 import hashlib
 import http.client
@@ -11,6 +14,12 @@ from typing import Any
 SILENCE = 30.0
 """Seconds without a byte after which a download is given up."""
 _CHUNK = 1 << 20
+
+
+def hub_checkpoints() -> Path:
+    """Torch hub's folder of downloaded weights, by the rules of `torch.hub.get_dir`."""
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
 
 
 class _TlsAlone(urllib.request.HTTPRedirectHandler):

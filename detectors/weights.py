@@ -1,8 +1,8 @@
 """Where pretrained weights are, and whether they are there. Loads no torch: the planner asks."""
 
-import os
 from pathlib import Path
 
+from bench.download import hub_checkpoints
 from bench.features import WeightsMissingError, embedded
 from bench.store.store import file_sha256
 
@@ -13,13 +13,6 @@ TORCHVISION = {
 }
 """ImageNet weights (IMAGENET1K_V1) of torchvision; the name ends in the first digits of the sha256."""
 SOURCE = "https://download.pytorch.org/models"
-
-
-def hub_checkpoints() -> Path:
-    """Torch hub's folder of downloaded weights, by the rules of `torch.hub.get_dir`."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    home = Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser()
-    return home / "hub" / "checkpoints"
 
 
 def torchvision_weights(network: str, weights: Path | None) -> Path | None:

@@ -206,11 +206,12 @@ def learns_without_sampling_params(trial: Trial) -> None:
     cls = trial.generator
     if cls.sampling_params:
         params = trial.configured().params.model_dump(exclude=set(cls.sampling_params))
-        for request in trial.requests(range(1)):
+        models = {trial.fitted(request): request for request in trial.requests(range(1))}
+        for model, request in models.items():
             out = trial._new_folder("models")
             context = trial.context("generator.fit", request.category, 0)
             cls(cls.Params(**params)).fit(trial.data(request), out, context)
-            same = contents(out) == contents(trial.fitted(request))
+            same = contents(out) == contents(model)
             need(same, f"a fit for {_where(request)} depends on {', '.join(sorted(cls.sampling_params))}")
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.download import download
+from bench.download import download, hub_checkpoints
 from bench.store.store import file_sha256
 
 
@@ -52,13 +52,11 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
     `weights_dir` may instead hold a file of the same name without the digits (`vgg16.pth`): other weights
     of the same shape, told apart in records by their sha256. Raises WeightsMissingError.
     """
-    import torch
-
     if weights_dir is not None:
         own = weights_dir / published.own_file
         if own.is_file():
             return own
-    cache = Path(torch.hub.get_dir()) / "checkpoints"
+    cache = hub_checkpoints()
     for folder in (weights_dir, cache):
         if folder is not None and (folder / published.file).is_file():
             path = folder / published.file

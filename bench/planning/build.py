@@ -116,8 +116,7 @@ def _generator_fit(
     defect: str,
     seed: int,
 ) -> Task:
-    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
-    later = generator.adapter.sampling_params
+    later = _class_of(generator).sampling_params
     params = {
         "params": {name: value for name, value in generator.params.items() if name not in later},
         "category": "" if generator.scope == "dataset" else category.name,
@@ -132,8 +131,7 @@ def _derived(
     config: PlanConfig, generator: Method, pools: Mapping[str, RealPools]
 ) -> Iterator[tuple[str, Task]]:
     """What the generator makes of the images of each category before it learns, one for all seeds."""
-    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
-    deciding = {name: generator.params[name] for name in generator.adapter.derives}
+    deciding = {name: generator.params[name] for name in _class_of(generator).derives}
     for name, real in pools.items() if deciding else ():
         params = {
             "params": deciding,
@@ -143,6 +141,11 @@ def _derived(
         }
         inputs = training_inputs({name: real})
         yield f"derived/{name}", _method_task("generator.derive", generator, params, inputs, 0)
+
+
+def _class_of(generator: Method) -> type[Generator]:
+    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
+    return generator.adapter
 
 
 def _weights(generator: Method) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from detectors.weights import SOURCE, TORCHVISION, embedded_weights, hub_checkpoints
+from bench.download import hub_checkpoints
+from detectors.weights import SOURCE, TORCHVISION, embedded_weights
 
 PUBLISHED = {
     **TORCHVISION,

@@ -7,7 +7,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from bench.download import download
+from bench.download import download, hub_checkpoints
 from bench.errors import BenchError
 from bench.store.store import file_sha256
 from bench.tasks import digest
@@ -47,7 +47,7 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
                 f"{weights or 'WEIGHTS'}/{DEPTH_ANYTHING} and --weights, or use --set {owner}.depth=shading"
             )
     if params.perceptual == "vgg" and find_vgg19(weights) is None:
-        place = weights or hub_folder()
+        place = weights or hub_checkpoints()
         problems.append(
             f"'{owner}' needs the VGG-19 weights {VGG19}: put {VGG19_URL} into {place}, "
             f"or use --set {owner}.perceptual=embedded"
@@ -63,14 +63,8 @@ def digest_of_sources(params: AnomalyHybridParams, weights: Path | None) -> str:
     return digest({p.name: file_sha256(p) for p in folder.iterdir() if p.suffix in (".json", ".safetensors")})
 
 
-def hub_folder() -> Path:
-    """Torch hub's folder of downloaded weights, by the rules of `torch.hub.get_dir`."""
-    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
-    return Path(os.environ.get("TORCH_HOME", f"{cache}/torch")).expanduser() / "hub" / "checkpoints"
-
-
 def find_vgg19(weights: Path | None) -> Path | None:
-    folders = [hub_folder()] if weights is None else [weights, hub_folder()]
+    folders = [hub_checkpoints()] if weights is None else [weights, hub_checkpoints()]
     return next((folder / VGG19 for folder in folders if (folder / VGG19).is_file()), None)
 
 
@@ -90,17 +84,17 @@ def find_pidinet(weights: Path | None) -> Path:
 
     `weights` and torch hub's folder are looked through; a file with another sha256 is refused.
     """
-    folders = [hub_folder()] if weights is None else [weights, weights / "pidinet", hub_folder()]
+    folders = [hub_checkpoints()] if weights is None else [weights, weights / "pidinet", hub_checkpoints()]
     for folder in folders:
         if (folder / PIDINET).is_file():
             return _checked(folder / PIDINET)
-    target = hub_folder() / PIDINET
+    target = hub_checkpoints() / PIDINET
     try:
         download(PIDINET_URL, target, PIDINET_SHA256)
     except OSError as error:
         raise BenchError(
             f"the edge detector's weights {PIDINET} are not there and could not be fetched ({error}): "
-            f"put {PIDINET_URL} into {weights or hub_folder()}"
+            f"put {PIDINET_URL} into {weights or hub_checkpoints()}"
         ) from None
     return target
 
