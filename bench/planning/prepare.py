@@ -10,6 +10,7 @@ from bench.data.check import WARNINGS, Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint, part_digest
 from bench.data.layout import Category, Dataset, Item, find_dataset
 from bench.data.published_counts import claims, difference, load_counts
+from bench.data.shift import brightness_shifts
 from bench.data.split import CategorySplit, Split, make_split
 from bench.data.split_file import load_split, read_split_file
 from bench.errors import BenchError, did_you_mean
@@ -77,16 +78,17 @@ def prepare(
             f" (and {len(errors) - 1} more; `bench data check {root}` lists all)" if len(errors) > 1 else ""
         )
         raise BenchError(f"{errors[0]}{more}")
-    warnings = tuple(_grouped(report))
+    warnings = list(_grouped(report))
     splits = {}
     made: dict[tuple[str, int | None], SplitPlan] = {}
     for seed in seeds:
         split, how = _split(dataset, rule, shots, seed)
         if how not in made:
             made[how] = _planned(split, dataset, shots, store, digests)
+            warnings += brightness_shifts(split, dataset.root, report.brightness)
         splits[seed] = made[how]
     digests.save()
-    return PreparedData(dataset, fingerprint, splits, warnings, is_published)
+    return PreparedData(dataset, fingerprint, splits, tuple(warnings), is_published)
 
 
 def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, progress: Progress) -> Report:
@@ -95,7 +97,7 @@ def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, 
     listed = sorted(str(item.path) for category in dataset.categories for item in category.items)
     if path.exists():
         kept = json.loads(path.read_text())
-        if kept["files"] == listed and kept["extra"] == _extra(dataset):
+        if kept["files"] == listed and kept["extra"] == _extra(dataset) and "brightness" in kept["report"]:
             return Report.from_dict(kept["report"])
     report = check_dataset(dataset, progress, resolution=resolution)
     if not report.errors:

@@ -1,32 +1,41 @@
 """LFD, the lightweight segmenter that SeaS released: a narrow look for context, a full one for detail.
 
-HUST-SLOW/LFD, models/net/LFD_core.py; SeaS (Dai et al., ICCV 2025), A.3. About 0.94 million parameters.
+HUST-SLOW/LFD, models/net/LFD_core.py; SeaS (Dai et al., ICCV 2025), A.3. About 0.94 million parameters. Not
+of the release: stages of EfficientNet-Lite0 in place of ResNet-18's, whose weights come with no package.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
+import timm
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from detectors.networks.smp_encoder import embedded_state
 from detectors.weights import torchvision_weights, verified
 
 CHANNELS = 128
 
 
 class LFDNetwork(nn.Module):
-    """Logits (B, 2, H, W) of images (B, 3, H, W)."""
+    """Logits (B, 2, H, W) of images (B, 3, H, W). lite: the branches are EfficientNet-Lite0's."""
 
-    def __init__(self, scale: int = 2) -> None:
+    def __init__(self, scale: int = 2, lite: bool = False) -> None:
         super().__init__()
         self.scale = scale
-        self.semantic = _trunk(2)
+        if lite:
+            self.semantic = nn.Sequential(_lite_trunk(3), nn.Conv2d(40, CHANNELS, 1), *_norm())
+            detail, width = _lite_trunk(2), 24
+        else:
+            self.semantic = _trunk(2)
+            detail, width = _trunk(1), 64
         self.context = nn.ModuleList(_context(dilation) for dilation in (2, 1))
-        self.detail = nn.Sequential(_trunk(1), nn.Conv2d(64, CHANNELS, 1), *_norm())
+        self.detail = nn.Sequential(detail, nn.Conv2d(width, CHANNELS, 1), *_norm())
         self.attention = nn.Sequential(
             nn.Conv2d(2 * CHANNELS, CHANNELS, 1), *_norm(), nn.Conv2d(CHANNELS, 1, 1), nn.Sigmoid()
         )
@@ -44,13 +53,13 @@ class LFDNetwork(nn.Module):
         return _resize(self.head(fused), height, width)
 
 
-def build(scale: int, weights: Path | None, imagenet: bool) -> nn.Module:
-    """LFD, both of whose ResNet-18 parts start from ImageNet weights if `imagenet`.
+def build(scale: int, start: str, weights: Path | None, pretrained: bool = True) -> nn.Module:
+    """LFD, whose two branches start as `start` says (LFDParams.init_weights), at random if not `pretrained`.
 
     FileNotFoundError where the weights are not there: `Adapter.missing` says so beforehand.
     """
-    network = LFDNetwork(scale)
-    if imagenet:
+    network = LFDNetwork(scale, lite=start == "embedded")
+    if pretrained and start == "imagenet":
         path = torchvision_weights("resnet18", weights)
         if path is None:
             raise FileNotFoundError("no ImageNet weights of resnet18")
@@ -59,6 +68,9 @@ def build(scale: int, weights: Path | None, imagenet: bool) -> nn.Module:
             trunk.load_state_dict(
                 {name: state[name] for name in trunk.state_dict() if name in state}, strict=False
             )
+    elif pretrained and start == "embedded":
+        for trunk in (network.semantic[0], network.detail[0]):
+            trunk.load_state_dict(embedded_state(trunk))
     return network
 
 
@@ -67,6 +79,13 @@ def _trunk(stages: int) -> nn.Sequential:
     whole = resnet18(weights=None)
     names = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2")[: 4 + stages]
     return nn.Sequential(OrderedDict((name, getattr(whole, name)) for name in names))
+
+
+def _lite_trunk(stages: int) -> nn.Sequential:
+    """EfficientNet-Lite0 up to its second stage (24 channels, H/4) or its third (40, H/8)."""
+    whole: Any = timm.create_model("tf_efficientnet_lite0", pretrained=False)
+    parts = OrderedDict(conv_stem=whole.conv_stem, bn1=whole.bn1, blocks=whole.blocks[:stages])
+    return nn.Sequential(parts)
 
 
 def _context(dilation: int) -> nn.Sequential:

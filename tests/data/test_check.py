@@ -9,6 +9,8 @@ from PIL import Image
 from bench.data.check import ERRORS, WARNINGS, Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint
 from bench.data.layout import find_dataset
+from bench.data.shift import brightness_shifts
+from bench.data.split import make_split
 
 
 @pytest.fixture
@@ -248,3 +250,16 @@ def test_a_name_that_is_no_utf8_can_be_printed(bolt, tmp_path):
     (problem,) = check_dataset(find_dataset(tmp_path)).problems
     assert problem.path == r"bolt/train/good/\xff.png"
     assert problem.message.encode("utf-8").startswith(b"bolt/train/good/")
+
+
+def test_what_brightness_tells_on_one_side_of_the_tiles_it_does_not_on_the_other(mtd):
+    brightness = check_dataset(mtd).brightness
+    assert len(brightness) == 674
+    (sentence,) = brightness_shifts(make_split(mtd), mtd.root, brightness)
+    assert sentence.startswith("magnetic_tile: ") and "AUROC of 20" in sentence and "with 68" in sentence
+    assert list(brightness_shifts(make_split(mtd, "random", 0), mtd.root, brightness)) == []
+
+
+def test_few_images_that_differ_in_brightness_by_chance_are_not_told(tmp_path, bolt):
+    dataset = find_dataset(tmp_path)
+    assert list(brightness_shifts(make_split(dataset), tmp_path, check_dataset(dataset).brightness)) == []

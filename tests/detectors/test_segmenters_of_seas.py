@@ -5,6 +5,7 @@ import math
 from pathlib import Path
 
 import pytest
+import timm
 import torch
 
 from bench.adapters import DetectorSplit
@@ -16,7 +17,7 @@ from detectors.networks.lfd import build as build_lfd
 from detectors.networks.smp_upernet import build as build_upernet
 from detectors.schedules import learning_rate
 from detectors.upernet import UPerNet
-from detectors.weights import TORCHVISION
+from detectors.weights import TORCHVISION, embedded_weights
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +59,28 @@ def test_both_parts_of_lfd_start_from_the_same_imagenet_weights(tmp_path: Path, 
     name = f"resnet18-{hashlib.sha256((tmp_path / 'weights').read_bytes()).hexdigest()[:8]}.pth"
     (tmp_path / "weights").rename(tmp_path / name)
     monkeypatch.setitem(TORCHVISION, "resnet18", name)
-    network = build_lfd(2, tmp_path, imagenet=True)
+    network = build_lfd(2, "imagenet", tmp_path)
     for trunk in (network.semantic, network.detail[0]):
         held = trunk.state_dict()
         assert len(held) in (30, 60)
         assert all(torch.equal(value, state[key]) for key, value in held.items())
+
+
+def test_both_parts_of_an_embedded_lfd_start_from_the_first_stages_of_efficientnet_lite0() -> None:
+    path = embedded_weights()
+    assert path is not None
+    theirs = torch.load(path, map_location="cpu", weights_only=True).values()
+    whole = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    whole.load_state_dict(dict(zip(whole.state_dict(), theirs, strict=True)))
+    network = build_lfd(2, "embedded", None).eval()
+    images = torch.rand(1, 3, 64, 128)
+    with torch.inference_mode():
+        x = whole.bn1(whole.conv_stem(images))
+        outputs = [x := block(x) for block in whole.blocks[:3]]
+        assert torch.equal(network.detail[0](images), outputs[1])
+        assert torch.equal(network.semantic[0](images), outputs[2])
+        assert network(images).shape == (1, 2, 64, 128)
+    assert [o.shape for o in outputs[1:]] == [(1, 24, 16, 32), (1, 40, 8, 16)]
 
 
 def test_lfd_stops_at_epoch_100_of_a_schedule_of_150(blobs: DetectorSplit) -> None:
@@ -107,7 +125,7 @@ def test_upernet_with_a_resnet50_gives_two_classes_at_the_size_of_the_image() ->
 @pytest.mark.parametrize(
     ("detector", "file", "instead"),
     [
-        (LFD, "resnet18-f37072fd.pth", "--set lfd.init_weights=random"),
+        (LFD, "resnet18-f37072fd.pth", "--set lfd.init_weights=embedded"),
         (UPerNet, "resnet50-0676ba61.pth", "--set upernet.encoder_weights=embedded"),
     ],
 )
