@@ -3,6 +3,10 @@
 |q - m|^2 = |q|^2 - 2 (q m - |m|^2 / 2): the product finds the neighbours, and their distances are then taken
 directly, so that no cancellation enters a distance. All vectors are moved to the memory's mean beforehand,
 which keeps the products small where the distances are.
+
+A processor that multiplies bfloat16 does so two to four times as fast as float32. There, one neighbour is
+looked for in two steps (`screening`): the few vectors that the rounded product leaves as possible, and among
+them the nearest.
 """
 
 from __future__ import annotations
@@ -10,6 +14,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 from torch import Tensor
+
+from detectors.patchcore.screening import Screen
 
 TILE_QUERIES, TILE_MEMORIES, STRIP = 1024, 2048, 64
 
@@ -23,6 +29,9 @@ class Memory:
         self.moved = vectors - self.centre
         self.halves = self.moved.square().sum(dim=1) / 2
         self._tile = new_tile(TILE_QUERIES)
+        self._screen = (
+            Screen(vectors, self.moved, self.halves) if multiplies_bfloat16(vectors.device) else None
+        )
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -36,18 +45,41 @@ class Memory:
             raise ValueError(f"{k} neighbours asked of a memory of {len(self)} vectors")
         distances, rows = [], []
         for part in queries.split(TILE_QUERIES):
-            moved = part - self.centre
-            if k == 1:
-                row = nearest_of(moved, self.moved, self.halves, self._tile)
-                found = torch.from_numpy(row).to(part.device)[:, None]
-            else:
-                gaps = torch.addmm(self.halves, moved, self.moved.T, alpha=-1)
-                found = gaps.topk(k, dim=1, largest=False).indices
-            gaps = (part[:, None].double() - self.vectors[found].double()).square().sum(dim=2)  # (Q, k)
-            gaps, order = gaps.sort(dim=1, stable=True)
+            gaps, found = self._one(part) if k == 1 else self._some(part, k)
             distances.append(gaps.float())
-            rows.append(found.gather(1, order))
+            rows.append(found)
         return torch.cat(distances), torch.cat(rows)
+
+    def _some(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """Squared distances float64 and rows (Q, k)."""
+        products = torch.addmm(self.halves, queries - self.centre, self.moved.T, alpha=-1)
+        found = products.topk(k, dim=1, largest=False).indices
+        gaps, order = self._squared(queries, found).sort(dim=1, stable=True)
+        return gaps, found.gather(1, order)
+
+    def _one(self, queries: Tensor) -> tuple[Tensor, Tensor]:
+        """Squared distances float64 and rows (Q, 1)."""
+        moved = queries - self.centre
+        if self._screen is None:
+            found = torch.from_numpy(nearest_of(moved, self.moved, self.halves, self._tile))
+            found = found.to(queries.device)[:, None]
+            return self._squared(queries, found), found
+        gaps, found = self._screen.nearest(queries, moved)
+        open_ = torch.nonzero(found < 0)[:, 0]
+        if len(open_):
+            row = nearest_of(moved[open_], self.moved, self.halves, self._tile)
+            found[open_] = torch.from_numpy(row)
+            gaps[open_] = self._squared(queries[open_], found[open_, None])[:, 0]
+        return gaps[:, None], found[:, None]
+
+    def _squared(self, queries: Tensor, rows: Tensor) -> Tensor:
+        return (queries[:, None].double() - self.vectors[rows].double()).square().sum(dim=2)
+
+
+def multiplies_bfloat16(device: torch.device) -> bool:
+    """Whether products of bfloat16 are faster than those of float32 on this processor."""
+    able: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
+    return device.type == "cpu" and bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def new_tile(queries: int) -> Tensor:
