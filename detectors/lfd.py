@@ -85,7 +85,7 @@ class LFD(Supervised):
         },
         "quick": {
             "init_weights": "embedded",
-            "epochs": 4,
+            "epochs": 8,
             "last_epoch": None,
             "epoch_size": 400,
             "batch_size": 8,
