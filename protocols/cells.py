@@ -6,7 +6,6 @@ A protocol module chooses rows and detectors; everything that two protocols woul
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from bench.adapters import Detector
 from bench.planning import build
 from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
@@ -173,8 +172,7 @@ def _modalities(config: PlanConfig, detector: Method) -> tuple[str, ...]:
 
 
 def _reads_depth(detector: Method) -> bool:
-    assert detector.adapter is not None and issubclass(detector.adapter, Detector)
-    return detector.adapter.modality == "depth"
+    return detector.as_detector.modality == "depth"
 
 
 def _names_defects(detector: Method, category: CategoryPlan) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.adapters import Generator
 from bench.planning import build
 from bench.planning.build import ANY, GOOD, RealPools
 from bench.planning.config import CategoryPlan, Method, PlanConfig, SplitPlan
@@ -87,8 +86,7 @@ def lacks(generator: Method, category: CategoryPlan) -> str:
     """What a generator needs and has not, on this machine or in this category; "" where it has all."""
     if generator.lacking or generator.adapter is None or category.has_depth:
         return generator.lacking
-    assert issubclass(generator.adapter, Generator)
-    needs = "depth" in generator.adapter.needs
+    needs = "depth" in generator.as_generator.needs
     return f"{generator.name} needs depth maps, which {category.name} has not" if needs else ""
 
 
@@ -131,5 +129,4 @@ def yields_of(generator: Method) -> frozenset[str]:
         held = {defect for defects in generator.ingested.values() for defect in defects}
         kinds = {GOOD: "normal", ANY: "anomaly"}
         return frozenset(kinds.get(defect, "type") for defect in held)
-    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
-    return generator.adapter.yields
+    return generator.as_generator.yields

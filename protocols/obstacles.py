@@ -1,6 +1,5 @@
 """Why a cell of a leaderboard cannot be: the reasons that a page gives for what it leaves out."""
 
-from bench.adapters import Detector
 from bench.planning.config import CategoryPlan, Method, PlanConfig
 from protocols.ground import Row, anomalies_of, lacks, normals_of, yields_of
 
@@ -44,8 +43,7 @@ def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: Cate
     if detector.ingested is not None:
         return ""
     mix = config.mixes[row.mix]
-    assert detector.adapter is not None and issubclass(detector.adapter, Detector)
-    lacking = set(mix.shares) - detector.adapter.trains_on
+    lacking = set(mix.shares) - detector.as_detector.trains_on
     if "pseudo" in lacking:
         return f"{detector.name} makes no anomalies of its own"
     if lacking:

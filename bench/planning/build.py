@@ -4,7 +4,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.adapters import Generator
 from bench.planning.config import CategoryPlan, Method, Part, PlanConfig
 from bench.stages import STAGES
 from bench.tasks import Resources, Task
@@ -116,7 +115,7 @@ def _generator_fit(
     defect: str,
     seed: int,
 ) -> Task:
-    later = _class_of(generator).sampling_params
+    later = generator.as_generator.sampling_params
     params = {
         "params": {name: value for name, value in generator.params.items() if name not in later},
         "category": "" if generator.scope == "dataset" else category.name,
@@ -131,7 +130,7 @@ def _derived(
     config: PlanConfig, generator: Method, pools: Mapping[str, RealPools]
 ) -> Iterator[tuple[str, Task]]:
     """What the generator makes of the images of each category before it learns, one for all seeds."""
-    deciding = {name: generator.params[name] for name in _class_of(generator).derives}
+    deciding = {name: generator.params[name] for name in generator.as_generator.derives}
     for name, real in pools.items() if deciding else ():
         params = {
             "params": deciding,
@@ -141,11 +140,6 @@ def _derived(
         }
         inputs = training_inputs({name: real})
         yield f"derived/{name}", _method_task("generator.derive", generator, params, inputs, 0)
-
-
-def _class_of(generator: Method) -> type[Generator]:
-    assert generator.adapter is not None and issubclass(generator.adapter, Generator)
-    return generator.adapter
 
 
 def _weights(generator: Method) -> dict[str, str]:

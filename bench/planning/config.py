@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.adapters import Adapter
+from bench.adapters import Adapter, Detector, Generator
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,18 @@ class Method:
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
     lacking: str = ""
     """The sentence about what this machine has not; the method's cells are skipped for it."""
+
+    @property
+    def as_generator(self) -> type[Generator]:
+        """The class of a generator that was not ingested."""
+        assert self.adapter is not None and issubclass(self.adapter, Generator), self.id
+        return self.adapter
+
+    @property
+    def as_detector(self) -> type[Detector]:
+        """The class of a detector that was not ingested."""
+        assert self.adapter is not None and issubclass(self.adapter, Detector), self.id
+        return self.adapter
 
 
 @dataclass(frozen=True)

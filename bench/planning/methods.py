@@ -8,7 +8,7 @@ from types import NoneType
 from typing import Any, Literal, get_args
 
 from bench import registry
-from bench.adapters import Adapter, Detector
+from bench.adapters import Adapter
 from bench.errors import BenchError, did_you_mean
 from bench.planning.config import Method
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
@@ -162,5 +162,4 @@ def _check_scope(kind: Kind, name: str, scope: str) -> None:
 
 def task_of(method: Method) -> str:
     """What a detector does: "segmentation", "classification" or "anomaly"."""
-    assert method.adapter is not None and issubclass(method.adapter, Detector)
-    return method.adapter.task
+    return method.as_detector.task
