@@ -289,13 +289,14 @@ def perceptual_features(
     profile: Profile, network: str, images: np.ndarray, batch: int, *, scaled: bool = True
 ) -> list[torch.Tensor]:
     """Stage tensors [N, D_s] of all images at once."""
-    import torch
-
-    parts = [
-        profile.perceptual(images[start : start + batch], network, scaled=scaled)
-        for start in range(0, len(images), batch)
-    ]
-    return [torch.cat(stage) for stage in zip(*parts, strict=True)]
+    stages: list[torch.Tensor] = []
+    for start in range(0, len(images), batch):
+        part = profile.perceptual(images[start : start + batch], network, scaled=scaled)
+        if not stages:  # to join the parts in the end would take the memory twice
+            stages = [each.new_empty(len(images), each.shape[1]) for each in part]
+        for stage, each in zip(stages, part, strict=True):
+            stage[start : start + batch] = each
+    return stages
 
 
 def _profile_of(network: str) -> Profile:

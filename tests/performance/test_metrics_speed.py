@@ -21,6 +21,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from bench.metrics import IcLpipsAccumulator, aupro, fid, inception_score, kid, pixel_metrics
 from bench.metrics.chunks import MapChunks
+from bench.metrics.cluster_diversity import perceptual_features
 from bench.metrics.gather import gather
 
 # --- peers ----------------------------------------------------------------------------------------------
@@ -249,6 +250,7 @@ def test_pixel_metrics_of_whole_categories(table, pixel_maps, stopwatch, tmp_pat
         )
     np.save(tmp_path / "maps.npy", maps)
     mapped = np.load(tmp_path / "maps.npy", mmap_mode="r")
+    pixel_metrics(mapped[:4], masks[:4])  # compiles for what cannot be written to
     from_file = stopwatch(lambda: pixel_metrics(mapped, masks))
     streamed = stopwatch(lambda: pixel_metrics(zip(mapped, masks, strict=True)))
     apart = [most_apart(run.result, ours.result) for run in (from_file, streamed)]
@@ -316,7 +318,8 @@ def test_ic_lpips_against_a_forward_a_pair(table, stopwatch, tmp_path):
     made, real = images[10:], images[:10]
 
     def ours():
-        stream = IcLpipsAccumulator(canonical.perceptual(real, "lpips-alex"), network="lpips-alex")
+        centres = perceptual_features(canonical, "lpips-alex", real, batch=4)
+        stream = IcLpipsAccumulator(centres, network="lpips-alex")
         clusters = [
             stream.update(canonical.perceptual(made[i : i + 4], "lpips-alex")) for i in range(0, 1000, 4)
         ]
