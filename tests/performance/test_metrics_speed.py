@@ -318,10 +318,10 @@ def test_ic_lpips_against_a_forward_a_pair(table, stopwatch, tmp_path):
     made, real = images[10:], images[:10]
 
     def ours():
-        centres = perceptual_features(canonical, "lpips-alex", real, batch=4)
+        centres = perceptual_features(canonical, "lpips-alex", real, batch=2)
         stream = IcLpipsAccumulator(centres, network="lpips-alex")
         clusters = [
-            stream.update(canonical.perceptual(made[i : i + 4], "lpips-alex")) for i in range(0, 1000, 4)
+            stream.update(canonical.perceptual(made[i : i + 2], "lpips-alex")) for i in range(0, 1000, 2)
         ]
         return stream.result(), np.concatenate(clusters)
 
