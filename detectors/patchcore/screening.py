@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 QUERIES = 512
-MOST_LEFT = 32
+MOST_LEFT = 128
 LANES = 64
 RESULT = np.float32(1.01 * 2.0**-8)
 """Largest relative rounding of a product that is stored as bfloat16."""
@@ -37,7 +37,7 @@ class Screen:
     def nearest(self, queries: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
         """Squared distances float64 (Q,) and rows int64 (Q,) of the nearest vectors of queries (Q, D).
 
-        A row is -1 where more than 32 vectors are left, or where values are not finite.
+        A row is -1 where more than 128 vectors are left, or where values are not finite.
         """
         gaps = torch.empty(len(queries), dtype=torch.float64)
         rows = torch.empty(len(queries), dtype=torch.int64)
