@@ -237,23 +237,22 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     for k in positive:
         positives[(k - lowest) >> shift] += 1
     negatives = every[1 : BUCKETS + 1] - positives
+    tp_above, fp_above = np.zeros(BUCKETS, np.int64), np.zeros(BUCKETS, np.int64)
     best, tp, fp = 0.0, 0, every[BUCKETS + 1]
     for b in range(BUCKETS - 1, -1, -1):
+        tp_above[b], fp_above[b] = tp, fp
         tp += positives[b]
         fp += negatives[b]
         if positives[b]:
             best = max(best, tp / (count + fp))
     close = np.zeros(BUCKETS, np.bool_)
-    tp_above, fp_above = np.zeros(BUCKETS, np.int64), np.zeros(BUCKETS, np.int64)
-    near, wanted, tp, fp = 0, 0, 0, every[BUCKETS + 1]
-    for b in range(BUCKETS - 1, -1, -1):
-        tp_above[b], fp_above[b] = tp, fp
-        tp += positives[b]
-        if positives[b] and negatives[b] and tp / (count + fp) > best:
+    near, wanted = 0, 0
+    for b in range(BUCKETS):
+        bound = (tp_above[b] + positives[b]) / (count + fp_above[b])
+        if positives[b] and negatives[b] and bound > best:
             close[b] = True
             near += positives[b]
             wanted += negatives[b]
-        fp += negatives[b]
     if wanted == 0:
         return best
     first, last = np.argmax(close), BUCKETS - 1 - np.argmax(close[::-1])

@@ -61,16 +61,17 @@ class Memory:
         """Squared distances float64 and rows (Q, 1)."""
         moved = queries - self.centre
         if self._screen is None:
-            found = torch.from_numpy(nearest_of(moved, self.moved, self.halves, self._tile))
-            found = found.to(queries.device)[:, None]
-            return self._squared(queries, found), found
+            return self._one_by_float32(queries, moved)
         gaps, found = self._screen.nearest(queries, moved)
-        open_ = torch.nonzero(found < 0)[:, 0]
-        if len(open_):
-            row = nearest_of(moved[open_], self.moved, self.halves, self._tile)
-            found[open_] = torch.from_numpy(row)
-            gaps[open_] = self._squared(queries[open_], found[open_, None])[:, 0]
-        return gaps[:, None], found[:, None]
+        undecided = found[:, 0] < 0
+        if undecided.any():
+            gaps[undecided], found[undecided] = self._one_by_float32(queries[undecided], moved[undecided])
+        return gaps, found
+
+    def _one_by_float32(self, queries: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
+        found = torch.from_numpy(nearest_of(moved, self.moved, self.halves, self._tile))
+        found = found.to(queries.device)[:, None]
+        return self._squared(queries, found), found
 
     def _squared(self, queries: Tensor, rows: Tensor) -> Tensor:
         return (queries[:, None].double() - self.vectors[rows].double()).square().sum(dim=2)

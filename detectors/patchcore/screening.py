@@ -16,6 +16,7 @@ from torch import Tensor
 
 QUERIES = 512
 MOST_LEFT = 128
+"""Vectors whose distances are taken one by one; of more, the query is left to a search in float32."""
 LANES = 64
 RESULT = np.float32(1.01 * 2.0**-8)
 """Largest relative rounding of a product that is stored as bfloat16."""
@@ -35,7 +36,7 @@ class Screen:
         self.rounded, self.lost = _rounded(F.pad(moved, (0, 0, 0, more)))
 
     def nearest(self, queries: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
-        """Squared distances float64 (Q,) and rows int64 (Q,) of the nearest vectors of queries (Q, D).
+        """Squared distances float64 and rows int64 (Q, 1) of the nearest vectors of queries (Q, D).
 
         A row is -1 where more than 128 vectors are left, or where values are not finite.
         """
@@ -59,7 +60,7 @@ class Screen:
                 gaps[part].numpy(),
                 rows[part].numpy(),
             )
-        return gaps, rows
+        return gaps[:, None], rows[:, None]
 
 
 def _rounded(vectors: Tensor) -> tuple[Tensor, np.ndarray]:
