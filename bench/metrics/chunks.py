@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -21,7 +22,8 @@ class MapChunks:
     maps and masks: two arrays, memory maps or tensors [N, H, W]; or two iterables of chunks [n, H, W] or
     [H, W] (images may differ in size between chunks, not in type); or one iterable of (maps, masks) pairs
     with masks None. chunk: images read at a time from an array (default: about 4 million pixels).
-    `rereadable` is false for iterators, which can be read once; `dtype` is that of the scores, float32 or 64.
+    `rereadable` is false for iterators, which can be read once; `dtype` is that of the scores, float32 or 64;
+    `pixels` of all chunks is 0 where it is not known before the last.
     """
 
     def __init__(self, maps: Any, masks: Any = None, chunk: int | None = None) -> None:
@@ -34,9 +36,10 @@ class MapChunks:
                 raise MetricInputError(f"maps are an array, so masks must be one too, but they {given}")
             masks = masks if hasattr(masks, "shape") else to_numpy(masks, "masks")
             _require_stacks(maps, masks)
-            self.rereadable = True
+            self.rereadable, self.pixels = True, math.prod(maps.shape)
         elif isinstance(maps, Iterable):
             self.rereadable = isinstance(maps, Sequence) and (masks is None or isinstance(masks, Sequence))
+            self.pixels = 0
         else:
             raise MetricInputError("maps must be an array [N, H, W] or an iterable of chunks")
         self._maps, self._masks = maps, masks

@@ -1,13 +1,12 @@
 """What `kernels` does, by numpy: its radix sorts of 16-bit numbers stand for the counting loops.
 
-The same functions with the same arguments and results; `_BLOCK` pixels at a time, so that arrays on the way
-stay in the cache.
+The same class and functions with the same arguments and results; `_BLOCK` pixels at a time, so that arrays on
+the way stay in the cache.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 
 import numpy as np
 
@@ -28,72 +27,89 @@ def key(bits: np.ndarray) -> np.ndarray:
     return keys
 
 
-def _blocks(bits: np.ndarray, mask: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for start in range(0, bits.size, _BLOCK):
-        yield key(bits[start : start + _BLOCK]), mask[start : start + _BLOCK].view(bool)
-
-
 def _upper(keys: np.ndarray) -> np.ndarray:
     return (keys >> np.uint32(16)).astype(np.uint16)
 
 
-def count_partitions(bits: np.ndarray, mask: np.ndarray, counts: np.ndarray) -> bool:
-    finite = True
-    for keys, positive in _blocks(bits, mask):
+class Negatives:
+    """The lower key bits of the negatives by partition, in parts of about `_BLOCK` pixels.
+
+    A part is (lower bits uint16 [n], grouped; the partitions it holds, ascending; the end of each).
+    """
+
+    def __init__(self, threads: int, pixels: int) -> None:
+        self._waiting: list[list[np.ndarray]] = [[] for _ in range(threads)]
+        self._parts: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
+
+    def make_room(self, pixels: int) -> None:
+        """Each part makes its own."""
+
+    def add(self, thread: int, bits: np.ndarray, mask: np.ndarray) -> None:
+        waiting = self._waiting[thread]
+        for start in range(0, bits.size, _BLOCK):
+            part = slice(start, start + _BLOCK)
+            waiting.append(key(bits[part][mask[part] == 0]))
+            if sum(map(len, waiting)) >= _BLOCK // 2:  # single images of a stream wait for others
+                self._group(waiting)
+
+    def _group(self, waiting: list[np.ndarray]) -> None:
+        keys = np.concatenate(waiting)
+        waiting.clear()
+        if not keys.size:
+            return
         upper = _upper(keys)
         lowest = int(upper.min())
-        every = np.bincount(upper - lowest)
-        finite &= lowest >= 0x0080 and lowest + every.size <= 0xFF80
-        counts[lowest : lowest + every.size] += every
-        np.subtract.at(counts, upper[positive], 1)
-    return finite
+        upper -= lowest
+        sizes = np.bincount(upper)
+        held = np.flatnonzero(sizes)
+        low = keys.astype(np.uint16)[np.argsort(upper, kind="stable")]
+        self._parts.append((low, held + lowest, np.cumsum(sizes[held])))
+
+    def finish(self) -> np.ndarray:
+        for waiting in filter(None, self._waiting):
+            self._group(waiting)
+        self._part = np.repeat(np.arange(len(self._parts)), [len(held) for _, held, _ in self._parts])
+        held = np.concatenate([held for _, held, _ in self._parts])
+        self._ends = np.concatenate([ends for *_, ends in self._parts])
+        sizes = np.concatenate([np.diff(ends, prepend=0) for *_, ends in self._parts])
+        self._starts = self._ends - sizes
+        self._order = np.argsort(held, kind="stable")
+        self._firsts = np.searchsorted(held[self._order], np.arange(PARTITIONS + 1))
+        return np.bincount(held, sizes, PARTITIONS).astype(np.int64)
+
+    def count_at(
+        self,
+        thresholds: np.ndarray,
+        firsts: np.ndarray,
+        higher: np.ndarray,
+        at_least: np.ndarray,
+        above: np.ndarray,
+    ) -> None:
+        for first, last in itertools.pairwise(firsts.tolist()):
+            p = int(thresholds[first]) >> 16
+            ranked = np.sort(self._of_partition(p), kind="stable")  # for 16 bits a radix sort
+            own = thresholds[first:last].astype(np.uint16)
+            everything = higher[p] + ranked.size
+            at_least[first:last] = everything - np.searchsorted(ranked, own, side="left")
+            above[first:last] = everything - np.searchsorted(ranked, own, side="right")
+
+    def _of_partition(self, p: int) -> np.ndarray:
+        rows = self._order[self._firsts[p] : self._firsts[p + 1]]
+        places = (each[rows].tolist() for each in (self._part, self._starts, self._ends))
+        values = [self._parts[part][0][start:end] for part, start, end in zip(*places, strict=True)]
+        return np.concatenate([np.zeros(0, np.uint16), *values])
 
 
-def scatter(bits: np.ndarray, mask: np.ndarray, heads: np.ndarray, step: np.ndarray, low: np.ndarray) -> None:
-    kept = np.flatnonzero(step)
-    rank = np.zeros(PARTITIONS, np.min_scalar_type(kept.size))  # 0 for what is not kept
-    rank[kept] = np.arange(1, kept.size + 1)
-    for keys, positive in _blocks(bits, mask):
-        ranks = rank.take(_upper(keys))
-        ranks *= ~positive
-        grouped = keys.astype(np.uint16)[np.argsort(ranks, kind="stable")]
-        ends = np.cumsum(np.bincount(ranks, minlength=kept.size + 1))
-        for head, start, end in zip(heads[kept].tolist(), ends.tolist(), ends[1:].tolist(), strict=False):
-            low[head : head + end - start] = grouped[start:end]
-        heads[kept] += np.diff(ends).astype(heads.dtype)
-
-
-def move_partitions(
-    part: np.ndarray, starts: np.ndarray, kept: np.ndarray, heads: np.ndarray, low: np.ndarray
-) -> None:
-    for p in kept:
-        moved = part[starts[p] : starts[p + 1]]
-        low[heads[p] : heads[p] + moved.size] = moved
-        heads[p] += moved.size
-
-
-def count_at(
-    low: np.ndarray,
-    starts: np.ndarray,
-    thresholds: np.ndarray,
-    firsts: np.ndarray,
-    higher: np.ndarray,
-    at_least: np.ndarray,
-    above: np.ndarray,
-) -> None:
-    for first, last in itertools.pairwise(firsts.tolist()):
-        p = int(thresholds[first]) >> 16
-        ranked = np.sort(low[starts[p] : starts[p + 1]], kind="stable")  # for 16 bits a radix sort
-        own = thresholds[first:last].astype(np.uint16)
-        everything = higher[p] + ranked.size
-        at_least[first:last] = everything - np.searchsorted(ranked, own, side="left")
-        above[first:last] = everything - np.searchsorted(ranked, own, side="right")
-
-
-def sort_keys(keys: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def sort_keys(keys: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     order = np.argsort(keys.astype(np.uint16), kind="stable")
     order = order[np.argsort(_upper(keys)[order], kind="stable")]
-    return keys[order], values[order]
+    return keys[order], sizes[order]
+
+
+def distinct(keys: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    last = np.flatnonzero(np.append(keys[:0:-1] != keys[-2::-1], True))
+    shares = 1.0 / sizes[::-1]
+    return keys[::-1][last], last + 1, np.cumsum(shares, out=shares)[last]
 
 
 def positives_of(bits: np.ndarray, mask: np.ndarray, keys: np.ndarray, region_sizes_of: np.ndarray) -> int:

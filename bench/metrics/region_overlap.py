@@ -24,7 +24,6 @@ from bench.metrics.chunks import MapChunks
 from bench.metrics.gather import gather
 from bench.metrics.inputs import MetricInputError, require_choice
 from bench.metrics.overlap_dialects import SAMPLED, sampled_area
-from bench.metrics.sweeps import integral_to
 from bench.metrics.tally import Tally
 
 AUPRO_DIALECTS = ("default", *SAMPLED)
@@ -61,16 +60,24 @@ def require_limit(fpr_limit: float) -> None:
 
 
 def area_to_limit(tally: Tally, fpr_limit: float) -> float:
-    """AUPRO of a tally that carries region overlap."""
-    assert tally.overlap is not None
-    # the curve runs flat to just before a positive score, then rises (slanted where negatives tie with it);
-    # what follows the first score beyond the limit is not needed
-    beyond = int(np.searchsorted(tally.fp_above, fpr_limit * tally.negatives, side="right"))
-    fp, fp_above, overlap_at = (v[: beyond + 1] for v in (tally.fp, tally.fp_above, tally.overlap))
-    rate = np.empty(2 * fp.size + 2)
-    overlap = np.empty_like(rate)
-    rate[0], rate[1:-1:2], rate[2:-1:2], rate[-1] = 0.0, fp_above, fp, tally.negatives
-    rate /= tally.negatives
-    overlap[0], overlap[2:-1:2], overlap[-1] = 0.0, overlap_at, 1.0
-    overlap[1:-1:2] = overlap[0:-2:2]
-    return integral_to(rate, overlap, fpr_limit) / fpr_limit
+    """AUPRO of a tally that carries region overlap.
+
+    A rise of the curve counts from where it happens to the limit: where negatives tie with its score it is
+    slanted, and counts from its middle.
+    """
+    limit = fpr_limit * tally.negatives
+    area, before = 0.0, 0.0
+    for piece in tally.pieces():
+        assert piece.overlap is not None
+        inside = int(np.searchsorted(piece.fp, limit, side="right"))
+        rise = np.diff(piece.overlap, prepend=before)
+        middle = (piece.fp[:inside] + piece.fp_above[:inside]) / 2.0
+        area += float(np.dot(rise[:inside], limit - middle))
+        if inside < piece.fp.size:
+            rest = limit - piece.fp_above[inside]
+            if rest > 0.0:  # the limit cuts a slanted rise
+                width = piece.fp[inside] - piece.fp_above[inside]
+                area += float(rise[inside] * rest**2 / (2.0 * width))
+            break
+        before = piece.overlap[-1]
+    return area / limit

@@ -19,11 +19,14 @@ Precision: counts are int64, sums float64. Against scikit-learn on the same scor
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from bench.metrics.inputs import UndefinedMetricError
+
+THRESHOLDS_A_PIECE = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,19 @@ class Tally:
             negatives=negative.size,
         )
 
+    def pieces(self) -> Iterator[Tally]:
+        """The tally in parts of a size that stays in the cache, highest first."""
+        for start in range(0, self.tp.size, THRESHOLDS_A_PIECE):
+            own = slice(start, start + THRESHOLDS_A_PIECE)
+            yield replace(
+                self,
+                thresholds=self.thresholds[own],
+                tp=self.tp[own],
+                fp=self.fp[own],
+                fp_above=self.fp_above[own],
+                overlap=None if self.overlap is None else self.overlap[own],
+            )
+
 
 def require_both_classes(positives: int, negatives: int, what: str = "truth") -> None:
     """Raises UndefinedMetricError where a class is missing."""
@@ -70,17 +86,23 @@ def require_both_classes(positives: int, negatives: int, what: str = "truth") ->
 
 def auroc(tally: Tally) -> float:
     """Area under the ROC curve, 0..1, ties counted half."""
-    new = np.diff(tally.tp, prepend=0)
-    # twice the number of won pairs: an integer below 2 P N, exact in int64 up to 4e18
-    won = np.dot(new, 2 * tally.negatives - tally.fp - tally.fp_above)
-    return float(won) / (2.0 * tally.positives * tally.negatives)
+    won, before = 0, 0
+    for piece in tally.pieces():
+        new = np.diff(piece.tp, prepend=before)
+        # twice the number of won pairs: an integer below 2 P N, exact in int64 up to 4e18
+        won += int(np.dot(new, 2 * tally.negatives - piece.fp - piece.fp_above))
+        before = piece.tp[-1]
+    return won / (2 * tally.positives * tally.negatives)
 
 
 def average_precision(tally: Tally) -> float:
     """Average precision by the step rule of scikit-learn, 0..1."""
-    new = np.diff(tally.tp, prepend=0)
-    precision = tally.tp / (tally.tp + tally.fp)
-    return float(np.dot(new, precision) / tally.positives)
+    total, before = 0.0, 0
+    for piece in tally.pieces():
+        precision = piece.tp / (piece.tp + piece.fp)
+        total += float(np.dot(np.diff(piece.tp, prepend=before), precision))
+        before = piece.tp[-1]
+    return total / tally.positives
 
 
 def f1_curve(tally: Tally) -> np.ndarray:
@@ -90,9 +112,13 @@ def f1_curve(tally: Tally) -> np.ndarray:
 
 def best_f1(tally: Tally) -> tuple[float, float]:
     """(largest F1, the highest threshold that reaches it: `score >= threshold` is positive)."""
-    f1 = f1_curve(tally)
-    best = int(np.argmax(f1))
-    return float(f1[best]), float(tally.thresholds[best])
+    best, threshold = -1.0, float("nan")
+    for piece in tally.pieces():
+        f1 = f1_curve(piece)
+        highest = int(np.argmax(f1))
+        if f1[highest] > best:
+            best, threshold = float(f1[highest]), float(piece.thresholds[highest])
+    return best, threshold
 
 
 def iou_of_f1(f1: float) -> float:
