@@ -22,9 +22,10 @@ LINE = 32
 
 
 class Negatives:
-    """The lower key bits of the negatives by partition. `pixels`: how many will come, or 0.
+    """The lower key bits of the negatives by partition.
 
-    A thread has its own blocks, and one place to write at for each partition (heads); block 0 is no block.
+    pixels: how many will come, where that is known, else 0. A thread has its own blocks, and one place to
+    write at for each partition (heads); block 0 is no block.
     """
 
     def __init__(self, threads: int, pixels: int) -> None:
@@ -36,7 +37,7 @@ class Negatives:
         self.make_room(pixels)
 
     def make_room(self, pixels: int) -> None:
-        """For so many more, shared equally by the threads. What is not written to takes no memory."""
+        """For so many more, shared equally by the threads; room that is not written to takes no memory."""
         threads, room = self._before.shape
         share = -(-pixels // threads)
         used = int(self._used.max())
@@ -116,13 +117,13 @@ def _scatter(bits, mask, heads, blocks, used, before, low):  # type: ignore[no-u
 
 @njit(cache=True, nogil=True)
 def _count_at(heads, before, low, counts, thresholds, firsts, higher, at_least, above):  # type: ignore[no-untyped-def]
-    counters, wide = np.empty(1 << 16, np.uint8), np.empty(1 << 16, np.uint32)
+    counters, wide = np.empty(1 << 16, np.uint8), np.empty(1 << 16, np.int64)
     for i in range(firsts.size - 1):
         own = slice(firsts[i], firsts[i + 1])
         p = thresholds[own.start] >> np.uint32(16)
         lists = heads[:, p], before, low
         if counts[p] < 512:  # clearing and walking 65,536 counters would take longer than a sort
-            few = np.sort(_joined(lists, counts[p]))
+            few = np.sort(_values(lists, counts[p]))
             _count_sorted(few, thresholds[own], higher[p], at_least[own], above[own])
         elif _count_values(lists, counters, wide):
             _read_off(wide, thresholds[own], higher[p], at_least[own], above[own])
@@ -131,7 +132,7 @@ def _count_at(heads, before, low, counts, thresholds, firsts, higher, at_least, 
 
 
 @njit(cache=True, nogil=True)
-def _joined(lists, count):  # type: ignore[no-untyped-def]
+def _values(lists, count):  # type: ignore[no-untyped-def]
     """The values of one partition, uint16 [count]."""
     heads, before, low = lists
     values, at = np.empty(count, np.uint16), 0
@@ -165,7 +166,7 @@ def _count_sorted(few, positive, higher, at_least, above):  # type: ignore[no-un
 @njit(cache=True, nogil=True)
 def _count_values(lists, counters, wide):  # type: ignore[no-untyped-def]
     """Counts the values of one partition, in counters uint8 [65536]; where one of them is too small, in wide
-    uint32 [65536]. Whether that was so."""
+    int64 [65536]. Whether that was so."""
     heads, before, low = lists
     counters[:] = 0
     overflowed = False
@@ -184,7 +185,7 @@ def _count_values(lists, counters, wide):  # type: ignore[no-untyped-def]
                     if not overflowed:
                         wide[:] = 0
                         overflowed = True
-                    wide[value] += np.uint32(256)
+                    wide[value] += 256
             block = earlier
             end = (block + 1) << SHIFT
     if overflowed:
@@ -198,10 +199,8 @@ def _read_off(counters, positive, higher, at_least, above):  # type: ignore[no-u
     total, behind = higher, np.int64(1 << 16)
     for t in range(positive.size):
         place = np.int64(positive[t] & np.uint32(0xFFFF))
-        between = np.uint32(0)
         for value in range(place + 1, behind):
-            between += np.uint32(counters[np.uint64(value)])
-        total += np.int64(between)
+            total += np.int64(counters[np.uint64(value)])
         above[t] = total
         total += np.int64(counters[place])
         at_least[t] = total

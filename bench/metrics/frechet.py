@@ -52,10 +52,10 @@ def _root(features: np.ndarray) -> np.ndarray:
     no row depends on the others, as one of N centred rows does.
     """
     n = len(features)
-    axis = np.full(n, 1.0)
-    axis[0] += np.sqrt(n)
-    turned = features - np.outer(axis, axis @ features / (n + np.sqrt(n)))
-    return turned[1:] / np.sqrt(n - 1)
+    shift = (features.sum(axis=0) + np.sqrt(n) * features[0]) / (n + np.sqrt(n))
+    rows = features[1:] - shift
+    rows /= np.sqrt(n - 1)
+    return rows
 
 
 def _nuclear_norm(matrix: np.ndarray) -> tuple[float, float]:

@@ -46,7 +46,7 @@ def pixel_metrics(
     chunk: int | None = None,
     fpr_limit: float = 0.3,
 ) -> dict[str, float]:
-    """All pixel metrics of one category in two reads of the maps.
+    """All pixel metrics of one category, in one read of float32 maps and two of float64.
 
     maps: real [N, H, W], higher is more anomalous; masks: bool [N, H, W] (`prepare_masks`). Both may be
     numpy arrays, memory maps or torch tensors; or iterables of chunks [n, H, W] or [H, W]; or `maps` an

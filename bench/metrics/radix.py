@@ -12,7 +12,8 @@ the sort of `gather` (tests/metrics/test_compiled_path.py).
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 from typing import Any, NoReturn, TypeVar
@@ -20,14 +21,13 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from bench.data.parallel import processors
-from bench.metrics.chunks import MapChunks
+from bench.metrics.chunks import PIXELS_A_CHUNK, Chunk, MapChunks
 from bench.metrics.tally import Tally, require_both_classes
 
 PARTITIONS = 1 << 16
 MOST_THREADS = 8
 
 Result = TypeVar("Result")
-Flat = tuple[np.ndarray, np.ndarray]
 
 
 def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tuple[Tally, int, np.ndarray]:
@@ -41,7 +41,7 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
     with _Pool(min(MOST_THREADS, processors())) as pool:
         negatives = kernels.Negatives(pool.threads, chunks.pixels)
         keys, sizes, ious, regions, pixels = [], [], [], 0, 0
-        for maps, masks in chunks.read(finite=not chunks.rereadable):
+        for maps, masks in _together(chunks.read(finite=not chunks.rereadable)):
             bits, mask = _bits(maps), masks.view(np.uint8)
             negatives.make_room(bits.size)
             cuts = np.linspace(0, bits.size, pool.threads + 1).astype(int)
@@ -61,11 +61,11 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
             pixels += masks.size
             for run in adding:
                 run.result()
+        positives = sum(map(len, keys))
+        require_both_classes(positives, pixels - positives, "masks")
         counts = negatives.finish()
         if not _all_finite(counts, keys):
             _refuse(chunks)
-        positives = sum(map(len, keys))
-        require_both_classes(positives, pixels - positives, "masks")
         # two calls, so that what is sorted is freed before what is made of it
         ranked = kernels.sort_keys(_joined(keys), _joined(sizes))
         thresholds, tp, overlap = kernels.distinct(*ranked)
@@ -90,6 +90,30 @@ class _Pool(ThreadPoolExecutor):
             lambda start: [call(i) for i in items[start : start + step]], range(0, len(items), step)
         )
         return [result for run in runs for result in run]
+
+
+def _together(chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Small chunks of one image size as one, so that threads need not wait for each other at every image.
+
+    A chunk may lie in the memory of the one before it.
+    """
+    maps, masks, filled = np.empty((0, 0, 0), np.float32), np.empty((0, 0, 0), bool), 0
+    for own_maps, own_masks in chunks:
+        count, *size = own_maps.shape
+        other_size = size != list(maps.shape[1:])
+        most = PIXELS_A_CHUNK // math.prod(size)
+        if filled and (other_size or filled + count > most):
+            yield maps[:filled], masks[:filled]
+            filled = 0
+        if 2 * count > most:
+            yield own_maps, own_masks
+            continue
+        if other_size:
+            maps, masks = np.empty((most, *size), np.float32), np.empty((most, *size), bool)
+        maps[filled : filled + count], masks[filled : filled + count] = own_maps, own_masks
+        filled += count
+    if filled:
+        yield maps[:filled], masks[:filled]
 
 
 def _all_finite(counts: np.ndarray, keys: list[np.ndarray]) -> bool:

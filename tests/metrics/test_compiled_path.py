@@ -13,6 +13,8 @@ from hypothesis.extra import numpy as hnp
 
 from bench.metrics.chunks import MapChunks
 from bench.metrics.gather import gather
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError
+from bench.metrics.tally import Tally
 
 
 def assert_same(maps, masks, stream=False):
@@ -110,3 +112,37 @@ def test_a_stream_may_fill_one_buffer_again_and_again(case):
 
     streamed = gather(MapChunks(refilled()), compiled=True)
     np.testing.assert_array_equal(streamed.tally.fp, gather(MapChunks(maps, masks)).tally.fp)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("bad", [np.nan, -np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("positive", [False, True])
+def test_no_path_takes_a_score_that_is_not_finite(case, compiled, bad, positive):
+    maps, masks = case(1, side=20)
+    maps[tuple(np.argwhere(masks == positive)[7])] = np.float32(bad)
+    with pytest.raises(MetricInputError, match=r"NaN|infinite"):
+        gather(MapChunks(maps, masks), compiled=compiled)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(("every", "missing"), [(True, "negative"), (False, "positive")])
+def test_no_path_takes_masks_of_one_class(case, compiled, every, missing):
+    maps, masks = case(1, side=20)
+    with pytest.raises(UndefinedMetricError, match=f"no {missing}"):
+        gather(MapChunks(maps, np.full_like(masks, every)), compiled=compiled)
+    stream = ((amap, np.full_like(mask, every)) for amap, mask in zip(maps, masks, strict=True))
+    with pytest.raises(UndefinedMetricError, match=f"no {missing}"):
+        gather(MapChunks(stream), compiled=compiled)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_images_of_a_stream_may_differ_in_size(case, compiled, monkeypatch):
+    monkeypatch.setattr("bench.metrics.radix.PIXELS_A_CHUNK", 4000)  # the largest come alone, others by four
+    parts = [case(seed, side=side) for seed, side in enumerate((20, 30, 70, 20, 30, 30))]
+    images = [pair for maps, masks in parts for pair in zip(maps, masks, strict=True)]
+    streamed = gather(MapChunks(iter(images)), compiled=compiled)
+    truth = np.concatenate([mask.ravel() for _, mask in images])
+    whole = Tally.of(np.concatenate([amap.ravel() for amap, _ in images]), truth)
+    for name in ("thresholds", "tp", "fp", "fp_above"):
+        np.testing.assert_array_equal(getattr(streamed.tally, name), getattr(whole, name), err_msg=name)
+    assert len(streamed.best_iou) == sum(mask.any() for _, mask in images)
