@@ -32,22 +32,21 @@ class Negatives:
         self._heads = np.zeros((threads, PARTITIONS), np.int64)
         self._blocks = np.zeros((threads, PARTITIONS), np.int64)
         self._used = np.ones((threads, 1), np.int64)
-        self._before = np.empty((threads, 1), np.int64)
-        self._low = np.empty((threads, BLOCK), np.uint16)
-        self.make_room(pixels)
+        self._share = 0
+        room = _most_blocks(pixels // threads) + BLOCK
+        self._before = np.empty((threads, room), np.int64)
+        self._low = np.empty((threads, room * BLOCK), np.uint16)
 
     def make_room(self, pixels: int) -> None:
         """For so many more, shared equally by the threads; room that is not written to takes no memory."""
         threads, room = self._before.shape
-        share = -(-pixels // threads)
-        used = int(self._used.max())
-        needed = used + share // BLOCK + min(share, PARTITIONS) + 1
+        self._share += -(-pixels // threads)
+        needed = _most_blocks(self._share)
         if needed <= room:
             return
-        before, low = self._before, self._low
-        room = max(needed, 2 * room)
-        self._before = np.empty((threads, room), np.int64)
-        self._low = np.empty((threads, room * BLOCK), np.uint16)
+        before, low, used = self._before, self._low, int(self._used.max())
+        self._before = np.empty((threads, 2 * needed), np.int64)
+        self._low = np.empty((threads, 2 * needed * BLOCK), np.uint16)
         self._before[:, :used] = before[:, :used]
         self._low[:, : used * BLOCK] = low[:, : used * BLOCK]
 
@@ -58,8 +57,10 @@ class Negatives:
 
     def finish(self) -> np.ndarray:
         """When all were added: the negatives of each partition, int64 [65536]."""
-        unfilled = -self._heads & (BLOCK - 1)
-        self._counts = np.asarray((self._blocks * BLOCK - unfilled).sum(axis=0))
+        held = np.flatnonzero(self._blocks.any(axis=0))
+        unfilled = -self._heads[:, held] & (BLOCK - 1)
+        self._counts = np.zeros(PARTITIONS, np.int64)
+        self._counts[held] = (self._blocks[:, held] * BLOCK - unfilled).sum(axis=0)
         return self._counts
 
     def count_at(
@@ -77,6 +78,11 @@ class Negatives:
         """
         lists = self._heads, self._before, self._low
         _count_at(*lists, self._counts, thresholds, firsts, higher, at_least, above)
+
+
+def _most_blocks(pixels: int) -> int:
+    """That a thread can need for so many, with block 0: each partition can have one that is not full."""
+    return pixels // BLOCK + min(pixels, PARTITIONS) + 1
 
 
 @intrinsic

@@ -88,7 +88,7 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     shift = np.uint32(0)
     while (highest - lowest) >> shift >= BUCKETS:
         shift += np.uint32(1)
-    every, places = _buckets(bits, lowest, highest, shift)
+    every = _buckets(bits, lowest, highest, shift)
     positives = np.zeros(BUCKETS, np.int64)
     for k in positive:
         positives[(k - lowest) >> shift] += 1
@@ -111,19 +111,23 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
             wanted += negatives[b]
     if wanted == 0:
         return best
-    first, last = np.uint16(np.argmax(close) + 1), np.uint16(BUCKETS - np.argmax(close[::-1]))
+    first, last = np.argmax(close), BUCKETS - 1 - np.argmax(close[::-1])
+    low = lowest + (np.uint32(first) << shift)
+    reach = (np.uint32(last) << shift) | ((np.uint32(1) << shift) - np.uint32(1))
+    high = lowest + min(reach, highest - lowest)
     true, false = np.empty(near, np.uint32), np.empty(wanted, np.uint32)
     at, to = 0, 0
     for start in range(0, bits.size, 64):
-        block = places[start : start + 64]
-        inside = np.uint16(0)
-        for place in block:  # most blocks hold none, which is seen 32 pixels at a time
-            inside |= np.uint16(np.uint16(place - first) <= np.uint16(last - first))
+        block = bits[start : start + 64]
+        inside = np.uint32(0)
+        for i in range(block.size):  # most blocks hold none, which is seen 16 pixels at a time
+            k = key(block[i])
+            inside += np.uint32(k >= low) & np.uint32(k <= high)
         if inside == 0:
             continue
         for i in range(block.size):
-            if first <= block[i] <= last and close[block[i] - 1]:
-                k = key(bits[start + i])
+            k = key(block[i])
+            if low <= k <= high and close[(k - lowest) >> shift]:
                 if mask[start + i]:
                     true[at] = k
                     at += 1
@@ -149,13 +153,13 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def _buckets(bits, lowest, highest, shift):  # type: ignore[no-untyped-def]
-    """(how many keys lie below `lowest`, in each bucket of 2^shift from it on, and above `highest`, int64
-    [BUCKETS + 2]; the place of each pixel among them, uint16 [n]); lowest, highest, shift: uint32."""
+    """How many keys lie below `lowest`, in each bucket of 2^shift from it on, and above `highest`,
+    [BUCKETS + 2]; lowest, highest, shift: uint32."""
     # maps are smooth: neighbours often share a bucket, and in one table each would wait for the one before
     every = np.zeros((4, BUCKETS + 2), np.uint32)
-    places = np.empty(bits.size, np.uint16)
+    place = np.empty(BLOCK, np.uint16)
     for start in range(0, bits.size, BLOCK):
-        block, place = bits[start : start + BLOCK], places[start : start + BLOCK]
+        block = bits[start : start + BLOCK]
         for i in range(block.size):
             k = key(block[i])
             bucket = np.uint16((min(max(k, lowest), highest) - lowest) >> shift) + np.uint16(1)
@@ -169,4 +173,4 @@ def _buckets(bits, lowest, highest, shift):  # type: ignore[no-untyped-def]
             every[3, place[i + 3]] += 1
         for i in range(whole, block.size):
             every[0, place[i]] += 1
-    return every.sum(axis=0).astype(np.int64), places
+    return every.sum(axis=0).astype(np.int64)

@@ -41,7 +41,8 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
     with _Pool(min(MOST_THREADS, processors())) as pool:
         negatives = kernels.Negatives(pool.threads, chunks.pixels)
         keys, sizes, ious, regions, pixels = [], [], [], 0, 0
-        for maps, masks in _together(chunks.read(finite=not chunks.rereadable)):
+        source = chunks.read(finite=not chunks.rereadable)
+        for maps, masks in source if chunks.pixels else _together(source):
             bits, mask = _bits(maps), masks.view(np.uint8)
             negatives.make_room(bits.size)
             cuts = np.linspace(0, bits.size, pool.threads + 1).astype(int)
