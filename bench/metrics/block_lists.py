@@ -71,7 +71,7 @@ class Negatives:
         at_least: np.ndarray,
         above: np.ndarray,
     ) -> None:
-        """Fills in the negatives at or above, and above, the thresholds of some partitions, int64 [T].
+        """Fills in the negatives at or above, and above, the thresholds of some partitions, integers [T].
 
         thresholds: distinct keys uint32, descending, of which partition i of the call has
         firsts[i]:firsts[i + 1]; higher int64 [65536]: the negatives of higher partitions.

@@ -71,7 +71,9 @@ def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tu
         ranked = kernels.sort_keys(_joined(keys), _joined(sizes))
         thresholds, tp, overlap = kernels.distinct(*ranked)
         del ranked
-        fp, fp_above = _counted(pool, negatives, counts, thresholds)
+        at_least, above = _counted(pool, negatives, counts, thresholds)
+    del negatives  # and with it the lower bits; what needs memory comes after them
+    fp, fp_above = at_least.astype(np.int64), above.astype(np.int64)
     overlap /= regions
     np.minimum(overlap, 1.0, out=overlap)
     overlap[-1] = 1.0  # every region is covered at the lowest positive score; the sum is 1 up to rounding
@@ -160,10 +162,13 @@ def _positives(
 def _counted(
     pool: _Pool, negatives: Any, counts: np.ndarray, thresholds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(negatives at or above, above) each key of `thresholds` (distinct, descending), int64 [T]."""
-    at_least, above = np.empty(thresholds.size, np.int64), np.empty(thresholds.size, np.int64)
-    higher = counts.sum() - np.cumsum(counts)  # negatives of higher partitions
-    firsts = np.append(np.flatnonzero(np.diff(thresholds >> 16, prepend=PARTITIONS)), thresholds.size)
+    """(negatives at or above, above) each key of `thresholds` (distinct, descending), integers [T]."""
+    total = int(counts.sum())
+    kind = np.uint32 if total < 1 << 32 else np.int64  # half the memory while the lower bits are held
+    at_least, above = np.empty(thresholds.size, kind), np.empty(thresholds.size, kind)
+    higher = total - np.cumsum(counts)  # negatives of higher partitions
+    turns = np.flatnonzero((thresholds[1:] ^ thresholds[:-1]) >= PARTITIONS) + 1
+    firsts = np.concatenate([[0], turns, [thresholds.size]])
     step = max(1, (firsts.size - 1) // 32)
 
     def of_some(i: int) -> None:
