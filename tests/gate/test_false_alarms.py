@@ -126,7 +126,7 @@ def test_the_same_gate_sees_a_metric_that_fell_by_six_standard_deviations(world)
 @pytest.mark.parametrize("past", [0, 1, 4])
 def test_many_metrics_of_many_detectors_cry_wolf_as_rarely(workplace, past) -> None:
     workplace.run(
-        "--generators", "stamps,perlin", "--detectors", "unet,bisenet_v2,resnet34", "--seeds", "0-7",
+        "--generators", "stamps,crop_paste", "--detectors", "unet,bisenet_v2,resnet34", "--seeds", "0-7",
         "--set", "replicates=1000", store="many",
     )  # fmt: skip
     world = world_of(workplace.folder / "many")
