@@ -142,6 +142,8 @@ class _Writer:
     def of(self, node: object) -> str:
         if isinstance(node, list):
             return f"[{' '.join(filter(None, (self.of(item) for item in node if not _is_docstring(item))))}]"
+        if isinstance(node, ast.Assign) and _is_hint(node):
+            return ""
         if isinstance(node, ast.Name | ast.Attribute) and (number := self.number(node)):
             return number
         if isinstance(node, ast.Name):
@@ -205,6 +207,11 @@ def _locals(function: ast.AST) -> Iterator[str]:
                 named_by_others.update(arguments)
             own += arguments if node is function else [*arguments, *([name] if name else [])]
     return (name for name in dict.fromkeys(own) if name not in named_by_others)
+
+
+def _is_hint(statement: ast.Assign) -> bool:
+    """Whether this names the modules that a worker imports ahead of time, which may lie anywhere."""
+    return [target.id for target in statement.targets if isinstance(target, ast.Name)] == ["imports"]
 
 
 def _is_docstring(statement: object) -> bool:

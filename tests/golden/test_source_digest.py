@@ -26,6 +26,8 @@ from {package}.losses import SCALE, area
 class Adapter:
     '''Fits a square.'''
 
+    imports = ("scipy.ndimage",)
+
     def fit(self, sides):
         total = 0.0
         for side in sides:
@@ -71,6 +73,7 @@ def test_a_moved_definition_keeps_the_digest(write: Write) -> None:
         ("area", "square"),
         ("SCALE", "FACTOR"),
         ("Fits a square.", "Fits squares."),
+        ('("scipy.ndimage",)', '("numpy", "scipy.linalg")'),
         ("return -side", "return side"),
         ("return side * side", "return side * side  # both sides"),
     ],
