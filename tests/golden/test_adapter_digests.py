@@ -35,8 +35,10 @@ def test_changed_source_has_a_new_version_or_a_reason(now: Any, group: str, name
 
 def test_the_own_package_and_what_adapters_share_are_followed() -> None:
     _, modules = golden.digest("generators.perlin:Perlin", ("generators", *golden.SHARED))
-    assert {"generators.perlin", "generators.requests", "bench.textures.perlin"} <= set(modules)
-    assert not any(name.startswith("bench.") for name in modules if not name.startswith("bench.textures."))
+    assert {"generators.perlin", "generators.requests", "bench.methods.textures.perlin"} <= set(modules)
+    assert not any(
+        name.startswith("bench.") for name in modules if not name.startswith("bench.methods.textures.")
+    )
 
 
 def an_entry(version: int, sha256: str, **more: str) -> dict[str, dict[str, Any]]:

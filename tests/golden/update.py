@@ -15,7 +15,7 @@ from typing import Any
 
 digest = runpy.run_path(str(Path(__file__).with_name("source_digest.py")))["digest"]
 
-SHARED = ("bench.textures", "bench.spill")
+SHARED = ("bench.methods.textures", "bench.methods.training")
 """Packages of the harness that make part of what adapters make: followed from each of them."""
 RECORDED = Path(__file__).with_name("adapters.json")
 Entry = dict[str, Any]
@@ -23,7 +23,7 @@ Entry = dict[str, Any]
 
 def current() -> dict[str, dict[str, Entry]]:
     """Group to name to version and sha256, as the source is now."""
-    from bench import registry
+    from bench.methods import registry
     from bench.stages import STAGES
 
     found: dict[str, dict[str, Entry]] = {}
