@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from bench.results.run import Trace
-from reports.board.identity import MIX_ORDER
+from reports.board.identity import mix_position
 
 WIDTH, HEIGHT = 300, 150
 LEFT, RIGHT, TOP, BOTTOM = 58, 8, 8, 22
@@ -71,8 +71,7 @@ class Key:
 
 
 def _row(trace: Trace) -> tuple[int, str, str]:
-    position = MIX_ORDER.index(trace.mix) if trace.mix in MIX_ORDER else len(MIX_ORDER)
-    return position, trace.mix, trace.generator
+    return *mix_position(trace.mix), trace.generator
 
 
 def key(traces: Sequence[Trace]) -> tuple[Key, ...]:

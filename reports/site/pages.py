@@ -13,8 +13,15 @@ from bench.results.run import Results
 from reports.board.costs import cost_table, per_image, published_costs
 from reports.board.findings import Finding, findings, headline
 from reports.board.gaps import gaps
-from reports.board.glossary import DIALECTS, METRICS, column_title, level_title, metric_title
-from reports.board.identity import PLAIN_ROWS, Column, Method, Row, baseline_name, mix_name
+from reports.board.glossary import (
+    column_title,
+    dialect_sentence,
+    level_title,
+    metric_sentence,
+    metric_title,
+    table_of,
+)
+from reports.board.identity import Column, Method, Row, baseline_name, mix_name, plain_rows
 from reports.board.tables import MEAN, Leaderboard, leaderboard
 from reports.site.addresses import slugs
 from reports.site.cases import map_cases
@@ -32,8 +39,6 @@ from reports.site.views import TableView, detectors, gain_table, mean_table
 Choices = tuple[tuple[str, tuple[str, ...]], ...]
 """What a reader may filter by: (attribute, values)."""
 IMAGES = "generated images"
-HONESTY = ("copies", "leaks", "mask_agreement", "mask_boundary", "mask_spill")
-"""Metrics of the images that no paper prints; a table of their own, as one of all is wider than a page."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +174,7 @@ class RunPages:
             "seeds": self.board.seeds,
             "measured": self.measured,
             "total": len(self.records),
-            "plain_rows": {"real": baseline, **PLAIN_ROWS},
+            "plain_rows": {"real": baseline, **plain_rows()},
             "choices": (),
         }
 
@@ -219,7 +224,8 @@ class RunPages:
             if name != IMAGES:
                 parts.append((name, f"What they are worth to {name}", columns))
                 continue
-            honest = tuple(column for column in columns if column.metric in HONESTY)
+            # a table of their own, as one of all metrics is wider than a page
+            honest = tuple(column for column in columns if table_of(column) == "honesty")
             papers = tuple(column for column in columns if column not in honest)
             parts.append((name, "What the images look like", papers))
             parts.append((name, "Whether they copy, and whether their masks fit", honest))
@@ -344,15 +350,15 @@ def glossary(board: Leaderboard) -> list[tuple[str, str, str]]:
     """(name, levels, what it is) of each metric and dialect on a board."""
     entries: dict[str, tuple[list[str], str]] = {}
     for column in board.columns:
-        text = METRICS.get(column.metric, "")
+        text = metric_sentence(column.metric)
         if column.dialect != "default":
-            text = f"{text} {DIALECTS.get(column.dialect, '')}".strip()
+            text = f"{text} {dialect_sentence(column.dialect)}".strip()
         levels, _ = entries.setdefault(column_title(column), ([], text))
         if level_title(column.level) not in levels:
             levels.append(level_title(column.level))
     lines = [(title, ", ".join(levels), text) for title, (levels, text) in entries.items()]
     if any(column.dialect == "default" for column in board.columns):
-        lines.append(("default dialect", "", DIALECTS["default"]))
+        lines.append(("default dialect", "", dialect_sentence("default")))
     return lines
 
 

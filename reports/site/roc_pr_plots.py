@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.results.run import Curves
-from reports.board.identity import MIX_ORDER
+from reports.board.identity import mix_position
 from reports.site.curves import Key, Line, Tick
 
 WIDTH, HEIGHT = 260, 210
@@ -77,8 +77,7 @@ def plots(curves: Sequence[Curves]) -> tuple[CategoryPlots, ...]:
 
 
 def _row(curve: Curves) -> tuple[int, str, str]:
-    position = MIX_ORDER.index(curve.mix) if curve.mix in MIX_ORDER else len(MIX_ORDER)
-    return position, curve.mix, curve.generator
+    return *mix_position(curve.mix), curve.generator
 
 
 def _x(value: float) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from bench.record.record import Record
-from reports.board.glossary import DIALECTS, is_percent, level_title, metric_title, number
+from reports.board.glossary import dialect_sentence, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
 from reports.site.views import generator_of
@@ -71,7 +71,7 @@ def dialect_words(dialect: str) -> str:
 
 
 def explained(dialects: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((dialect_words(each), DIALECTS.get(each, "")) for each in dialects)
+    return tuple((dialect_words(each), dialect_sentence(each)) for each in dialects)
 
 
 def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sensitivity, ...]:
