@@ -217,7 +217,7 @@ def _is_hint(statement: ast.Assign) -> bool:
 
 
 def _is_plan(statement: object) -> bool:
-    """Whether this makes the tasks of a stage: what it decides is in their keys, and a run does not call it."""
+    """Whether this makes the tasks of a stage: what it decides is in their keys; no run calls it."""
     return (
         isinstance(statement, ast.FunctionDef)
         and statement.name == "task"
