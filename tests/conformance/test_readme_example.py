@@ -14,7 +14,7 @@ def test_the_example_of_the_documentation_conforms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (code,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs" / "methods.md").read_text(encoding="utf-8"), re.DOTALL
+        r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "method.md").read_text(encoding="utf-8"), re.DOTALL
     )
     (tmp_path / "spots.py").write_text(code)
     assert check_command("generator", "spots", [tmp_path / "spots.py"], None) == 0
