@@ -22,9 +22,8 @@ _INTRODUCTION = """\
 # Disagreements
 
 The published protocol of this field is not one protocol. Each entry names one point on which repositories and
-papers disagree, with each other or with their own text, and the option here that covers it. Records, caveats and
-pages cite an entry by its number. Repositories are named as on GitHub, in the state in which they were read
-(November 2026).
+papers disagree, with each other or with their own text, and the option here that covers it. Records, caveats
+and pages cite an entry by its number. Repositories are named as on GitHub, and were read in November 2026.
 
 This file is made from `bench/published/disagreements.toml`; `bench published disagreements` prints the same.
 """
