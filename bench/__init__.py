@@ -53,6 +53,6 @@ def load(
     8     diffaug  0.488  AnomalyHybrid, Table 1
     11  crop_paste  0.527  AnomalyHybrid, Table 1
     """
-    from bench.frame import load_frame
+    from bench.results.frame import load_frame
 
     return load_frame(store, run, published=published)

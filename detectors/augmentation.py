@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.adapters import Batch
+from bench.methods import Batch
 
 
 def augment(batch: Batch, name: str, rng: np.random.Generator) -> Batch:

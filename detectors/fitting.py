@@ -19,8 +19,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.context import Context
-from bench.spill import spilled
+from bench.methods.context import Context
+from bench.methods.training.spill import spilled
 from detectors.checkpoint import Progress, load_checkpoint, save_checkpoint
 
 CHECKPOINT_SECONDS = 60.0

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from bench.adapters import Batch, Prediction
-from bench.context import Context
+from bench.methods import Batch, Prediction
+from bench.methods.context import Context
 from detectors.supervised import as_prediction
 
 if TYPE_CHECKING:

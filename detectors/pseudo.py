@@ -10,10 +10,10 @@ import numpy as np
 from PIL import Image
 from pydantic import Field, field_validator
 
-from bench.adapters import Params
 from bench.errors import BenchError, did_you_mean
-from bench.textures.photographs import find_dtd, photograph
-from bench.textures.procedural import FIELDS, procedural_texture
+from bench.methods import Params
+from bench.methods.textures.photographs import find_dtd, photograph
+from bench.methods.textures.procedural import FIELDS, procedural_texture
 
 Size = tuple[int, int]
 Textures = Callable[[Size, np.random.Generator], np.ndarray]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from bench.adapters import DetectorSplit
+from bench.methods import DetectorSplit
 from detectors.supervised import (
     LearningRate,
     Optimizer,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Self
 
 from pydantic import Field
 
-from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction
-from bench.context import Context
+from bench.methods import Batch, Detector, DetectorSplit, Params, Prediction
+from bench.methods.context import Context
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,10 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bench.adapters import Batch, DetectorSplit
-from bench.context import Context
+from bench.methods import Batch, DetectorSplit
+from bench.methods.context import Context
+from bench.methods.training.determinism import deterministic
 from detectors.augmentation import augment
-from detectors.determinism import deterministic
 from detectors.fitting import Fit, ReadAhead, TrainingFailed, recalibrate, run_fit
 from detectors.inference import forward, to_input
 from detectors.losses import segmentation_loss

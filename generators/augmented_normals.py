@@ -12,9 +12,9 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.errors import BenchError
+from bench.methods import Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.requests import requested_category
 
 

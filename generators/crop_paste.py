@@ -17,9 +17,9 @@ from PIL import Image
 from pydantic import Field, model_validator
 from scipy import ndimage
 
-from bench.adapters import Anomalies, CategoryTrain, Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.errors import BenchError, did_you_mean
+from bench.methods import Anomalies, CategoryTrain, Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.requests import requested_category
 
 LARGE = 1 / 3

@@ -13,8 +13,8 @@ import numpy as np
 from PIL import Image, ImageEnhance
 from pydantic import Field
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
+from bench.methods import Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.requests import refuse_types, requested_category
 
 PAPER_SIDE = 256

@@ -16,11 +16,11 @@ import numpy as np
 from PIL import Image
 from pydantic import Field
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.errors import BenchError
-from bench.textures.perlin import perlin_mask
-from bench.textures.photographs import augmented, find_dtd, photograph
+from bench.methods import Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
+from bench.methods.textures.perlin import perlin_mask
+from bench.methods.textures.photographs import augmented, find_dtd, photograph
 from generators.requests import refuse_types, requested_category
 
 ATTEMPTS = 100

@@ -1,7 +1,7 @@
 """What a request may ask of a generator, checked before the first image is made."""
 
-from bench.adapters import CategoryTrain, Request, TrainSplit
 from bench.errors import BenchError, did_you_mean
+from bench.methods import CategoryTrain, Request, TrainSplit
 
 
 def requested_category(

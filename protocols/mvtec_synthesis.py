@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bench.planning.config import PlanConfig, Skipped
 from bench.tasks import Task
-from protocols import cells
-from protocols.ground import prepare
+from protocols import scored_cells
+from protocols.seed_data import prepare
 
 SPEC = Path(__file__).with_suffix(".toml")
 PINNED = Path(__file__).parent / "splits" / "mvtec_ad.toml"
@@ -21,11 +21,11 @@ def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
     """Every score of the protocol, and every cell that cannot be, with the reason."""
     for seed in config.seeds:
         ground = prepare(config, seed)
-        yield from cells.duplicates(ground)
+        yield from scored_cells.duplicates(ground)
         for generator in config.generators:
-            yield from cells.generation(ground, generator)
+            yield from scored_cells.generation(ground, generator)
         for detector in config.detectors:
-            for row in cells.rows(
+            for row in scored_cells.rows(
                 config, detector, ["pseudo", "real", "pseudo+real"], ["generated", "pseudo+generated"]
             ):
-                yield from cells.detection(ground, detector, row)
+                yield from scored_cells.detection(ground, detector, row)

@@ -4,7 +4,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from bench import registry
+from bench.methods import registry
 
 
 def check_command(kind: str, name: str, plugins: Sequence[Path], weights: Path | None) -> int:

@@ -6,12 +6,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.cli.inspect import last_run
-from bench.collect import collect
 from bench.errors import BenchError
-from bench.results import Results
-from bench.run.named import plan_of_run
+from bench.methods import registry
+from bench.results.collect import collect
+from bench.results.run import Results
+from bench.run.find_run import plan_of_run
 from bench.store import open_store
 
 _MOST_REASONS = 12

@@ -6,10 +6,10 @@ from typing import Any
 from bench.cli.progress import step_progress
 from bench.data.check import check_dataset
 from bench.data.layout import find_dataset
-from bench.data.parallel import processors
 from bench.data.shift import brightness_shifts
 from bench.data.split import make_split, third
 from bench.errors import BenchError
+from bench.parallel import processors
 from bench.sample import CATEGORIES, SampleSpec, write
 
 

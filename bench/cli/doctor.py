@@ -5,10 +5,10 @@ import shutil
 from importlib import metadata
 from pathlib import Path
 
-from bench import registry
 from bench.errors import BenchError
 from bench.features.embedded import embedded_weights
 from bench.features.weights import WeightsMissingError
+from bench.methods import registry
 from bench.run.machine import default_workers
 from bench.store import open_store
 from bench.store.environment import environment

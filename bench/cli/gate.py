@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.cli.inspect import last_run
-from bench.collect import collect
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline
 from bench.gate.baseline_file import parse, render
@@ -17,6 +16,7 @@ from bench.gate.speed import judge_speed, ratios
 from bench.gate.summary import as_markdown, as_text, headline
 from bench.gate.update import updated
 from bench.gate.verdict import Judgment
+from bench.results.collect import collect
 from bench.store import open_store
 from bench.store.store import write_atomically
 

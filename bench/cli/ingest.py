@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.cli.progress import step_progress, view
 from bench.data.fingerprint import Digests
 from bench.data.layout import Dataset, find_dataset
@@ -15,6 +14,7 @@ from bench.data.split_file import load_split
 from bench.errors import BenchError
 from bench.ingest.generated import GeneratedItem, scan_generated
 from bench.ingest.predictions import Target, scan_predictions
+from bench.methods import registry
 from bench.planning import build
 from bench.planning.ingested import register
 from bench.planning.prepare import prepare

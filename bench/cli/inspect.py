@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import registry
 from bench.errors import BenchError, did_you_mean
+from bench.methods import registry
 from bench.planning.plan import Plan, load_plan
 from bench.planning.spec import load_spec
 from bench.run.journal import newest_journal

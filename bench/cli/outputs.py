@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from bench import registry
 from bench.cli.inspect import last_run
-from bench.collect import collect
-from bench.collect_store import collect_store
 from bench.errors import BenchError, did_you_mean
+from bench.methods import registry
+from bench.methods.samples import extract
+from bench.results.collect import collect
+from bench.results.of_store import collect_store
 from bench.run.session import render
-from bench.samples import extract
 from bench.store import open_store
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}

@@ -9,9 +9,9 @@ from bench.errors import BenchError, did_you_mean
 from bench.published import Paper, Value, papers
 from bench.published.audit import Outcome, audit
 from bench.published.facts import REQUIRED
-from bench.published.shelf import AVERAGE
-from bench.reasons import METRICS
-from bench.records import UNKNOWN, UNKNOWN_COUNT
+from bench.published.load import AVERAGE
+from bench.record.record import UNKNOWN, UNKNOWN_COUNT
+from bench.record.why_not_comparable import METRICS
 
 _EXAMPLES = 3
 """Findings of one method that are shown before the rest is counted."""

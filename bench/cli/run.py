@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from bench import registry
 from bench.cli.progress import step_progress, view
-from bench.collect import collect
+from bench.methods import registry
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
+from bench.results.collect import collect
 from bench.run.driver import missing
 from bench.run.machine import Machine, check_machine
 from bench.run.session import (

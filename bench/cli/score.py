@@ -2,18 +2,18 @@
 
 from pathlib import Path
 
-from bench import registry
 from bench.cli.ingest import ingested_images, ingested_predictions
 from bench.cli.outputs import FORMATS, check_export
 from bench.cli.progress import step_progress, view
-from bench.collect import collect
 from bench.data.layout import find_dataset
 from bench.errors import BenchError
 from bench.features.identity import features_digest
+from bench.methods import registry
 from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
 from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
+from bench.results.collect import collect
 from bench.run.machine import Machine, run_tasks
 from bench.store import open_store
 from bench.store.store import check_writable

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bench.collect_store import every_plan
 from bench.errors import BenchError, did_you_mean
+from bench.results.of_store import every_plan
 from bench.store import open_store
 from bench.store.store import check_writable
 from bench.upkeep.garbage import KINDS, garbage

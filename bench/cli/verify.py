@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.records import read_records
+from bench.record.record import read_records
 from bench.run.execute import failure_of, run_stage
 from bench.run.jobs import Job
 from bench.store import Store, open_store

@@ -18,8 +18,6 @@ from typing import Any
 
 import numpy as np
 
-from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction, batches
-from bench.adapters.splits import SHARES
 from bench.conformance.checks import (
     Nonconformance,
     Result,
@@ -28,9 +26,11 @@ from bench.conformance.checks import (
     randomness,
     run_all,
 )
-from bench.context import Context
 from bench.data.pool import Pool
 from bench.errors import BenchError
+from bench.methods import Batch, Detector, DetectorSplit, Params, Prediction, batches
+from bench.methods.context import Context
+from bench.methods.splits import SHARES
 
 CATEGORIES = {"disc": ("bright", "dark"), "stripe": ("bright", "line")}
 _IMAGES = 6
@@ -50,8 +50,8 @@ except (ImportError, AttributeError):  # a file that was loaded by path
     spec.loader.exec_module(module)
 heavy = sorted(set(told["heavy"]) & set(sys.modules))
 import numpy as np
-from bench.adapters import Batch
-from bench.context import Context
+from bench.methods import Batch
+from bench.methods.context import Context
 cls = getattr(module, told["name"])
 detector = cls(cls.Params(**told["params"]))
 ctx = Context(0, "detector.predict", cls.name, "", told["device"], Path(told["scratch"]))
@@ -191,7 +191,7 @@ def validates_parameters(trial: DetectorTrial) -> None:
     """Parameters are typed, frozen and described, survive JSON; every preset is valid, unknown names are
     refused."""
     cls = trial.detector
-    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
+    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.methods.Params")
     for preset in (None, *cls.presets):
         params = cls.configure(preset).params
         again = cls.Params.model_validate_json(params.model_dump_json())

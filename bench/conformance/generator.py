@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
 from bench.conformance.checks import (
     Nonconformance,
     Result,
@@ -26,9 +25,10 @@ from bench.conformance.checks import (
     run_all,
 )
 from bench.conformance.trial_split import part_of, trial_split
-from bench.context import Context
 from bench.errors import BenchError
-from bench.samples import read_samples, write_samples
+from bench.methods import Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
+from bench.methods.samples import read_samples, write_samples
 
 NEEDS = frozenset({"normal", "anomalies", "masks", "types", "depth"})
 YIELDS = frozenset({"anomaly", "mask", "type", "normal", "depth"})
@@ -142,7 +142,7 @@ def declares_itself(trial: Trial) -> None:
 def validates_parameters(trial: Trial) -> None:
     """Parameters are typed, frozen and described; every preset is valid; unknown names are refused."""
     cls = trial.generator
-    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.adapters.Params")
+    need(issubclass(cls.Params, Params), "Params is not a subclass of bench.methods.Params")
     for preset in (None, *cls.presets):
         cls.configure(preset)
     nameless = [name for name, info in cls.Params.model_fields.items() if not info.description]

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.adapters import Anomalies, CategoryTrain, Images, TrainSplit
 from bench.data.pool import PoolWriter, open_pool
+from bench.methods import Anomalies, CategoryTrain, Images, TrainSplit
 from bench.streams import stream
 
 CATEGORIES = {"plate": ("hole", "stain"), "weave": ("cut", "stain")}

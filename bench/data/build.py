@@ -7,9 +7,9 @@ import numpy as np
 
 from bench.data.images import read_depth, read_image, read_mask, resize_depth, resize_image, resize_mask
 from bench.data.layout import GOOD, Item
-from bench.data.parallel import in_order
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
+from bench.parallel import in_order
 
 
 def build_pool(

@@ -19,9 +19,9 @@ from bench.data.images import (
     resize_mask,
 )
 from bench.data.layout import GOOD, Category, Dataset, Item
-from bench.data.parallel import in_order
 from bench.errors import BenchError
 from bench.metrics.masks import binarise_mask
+from bench.parallel import in_order
 
 ERRORS: Mapping[str, str] = {
     "unreadable": "a file that cannot be decoded",

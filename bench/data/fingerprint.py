@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from bench.data.layout import Category, Dataset, Item
-from bench.data.parallel import in_order
 from bench.errors import BenchError
+from bench.parallel import in_order
 
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its file system's clock: not cached."""

@@ -14,7 +14,7 @@ import numpy as np
 from bench.data.check import relative_name
 from bench.data.layout import Item
 from bench.data.split import Split
-from bench.metrics.tally import Tally, auroc
+from bench.metrics.ranking.tally import Tally, auroc
 
 LEAST_GAP = 0.25
 ERRORS = 4.0

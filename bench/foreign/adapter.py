@@ -9,7 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import create_model
 
-from bench.adapters import (
+from bench.data.images import resize_image, resize_mask
+from bench.errors import BenchError
+from bench.foreign.folders import write_detector_split, write_images, write_train_split
+from bench.foreign.process import found, run
+from bench.foreign.spec import ForeignSpec, filled, load_foreign
+from bench.ingest.folder import Folder
+from bench.ingest.generated import generated_samples, scan_generated
+from bench.ingest.predictions import MAP_SUFFIXES, read_map
+from bench.methods import (
     Adapter,
     Batch,
     Detector,
@@ -21,15 +29,7 @@ from bench.adapters import (
     Sample,
     TrainSplit,
 )
-from bench.context import Context
-from bench.data.images import resize_image, resize_mask
-from bench.errors import BenchError
-from bench.foreign.folders import write_detector_split, write_images, write_train_split
-from bench.foreign.process import found, run
-from bench.foreign.spec import ForeignSpec, filled, load_foreign
-from bench.ingest.folder import Folder
-from bench.ingest.generated import generated_samples, scan_generated
-from bench.ingest.predictions import MAP_SUFFIXES, read_map
+from bench.methods.context import Context
 
 _BATCH = 16
 

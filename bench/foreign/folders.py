@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from bench.adapters import Batch, DetectorSplit, TrainSplit
 from bench.data.pool import Pool
+from bench.methods import Batch, DetectorSplit, TrainSplit
 from bench.store.store import write_atomically
 
 _WRITTEN = "split.json"

@@ -14,7 +14,7 @@ from bench.gate.baseline import FORMAT, Baseline, Entry, Speed, Update
 from bench.gate.key import CELL, CONTEXT, Key, by_name
 from bench.gate.rules import Policy, Rule, written
 from bench.gate.toml_text import line, table
-from bench.records import Record
+from bench.record.record import Record
 from bench.toml import TOMLDecodeError, parse_toml
 
 _HEAD = """\

@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from bench.records import COMPARABILITY, Record
+from bench.record.record import COMPARABILITY, Record
 
 
 @dataclass(frozen=True, order=True)
 class Key:
-    """A metric in a cell. Fields of `bench.records.Record`."""
+    """A metric in a cell. Fields of `bench.record.record.Record`."""
 
     protocol: str
     category: str

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.gate.key import CONTEXT, Key
-from bench.records import Record
-from bench.results import Results
+from bench.record.record import Record
+from bench.results.run import Results
 from bench.tasks import digest
 
 Value = str | int | float

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.adapters import Sample
 from bench.data.images import read_image, read_mask
 from bench.data.layout import GOOD
-from bench.data.parallel import in_order
 from bench.errors import BenchError
 from bench.ingest.folder import Folder, categories_of
+from bench.methods import Sample
+from bench.parallel import in_order
 
 ANY = "any"
 MVTEC_PARTS = frozenset({"train", "test", "ground_truth"})

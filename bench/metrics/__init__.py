@@ -3,23 +3,23 @@
 Importing this package loads numpy only; torch, scipy and numba load where a function needs them.
 """
 
+from bench.metrics.aupro import AUPRO_DIALECTS, aupro
 from bench.metrics.classification import classification_metrics, harmonic_mean, recall_at_tnr, recall_by_group
-from bench.metrics.cluster_diversity import (
+from bench.metrics.estimate import Estimate
+from bench.metrics.fid import fid
+from bench.metrics.ic_lpips import (
     IC_LPIPS_DIALECTS,
     IcLpips,
     IcLpipsAccumulator,
     ic_lpips,
     stream_order,
 )
-from bench.metrics.estimate import Estimate
-from bench.metrics.frechet import fid
 from bench.metrics.image import IMAGE_DIALECTS, image_metrics, image_scores
-from bench.metrics.inception import inception_score
+from bench.metrics.inception_score import inception_score
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError
-from bench.metrics.kernel_distance import kid
+from bench.metrics.kid import kid
 from bench.metrics.masks import MASK_DIALECTS, binarise_mask, prepare_masks
 from bench.metrics.pixel import PIXEL_DIALECTS, pixel_metrics
-from bench.metrics.region_overlap import AUPRO_DIALECTS, aupro
 
 __all__ = [
     "AUPRO_DIALECTS",

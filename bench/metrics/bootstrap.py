@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.cluster_diversity import IcLpips
+from bench.metrics.ic_lpips import IcLpips
 from bench.metrics.inputs import MetricInputError, real_array, require_same_shape, to_numpy, truth_array
 
 CELLS_A_BLOCK = 1 << 22

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from bench.metrics.aupro import require_limit
 from bench.metrics.bootstrap import bootstrap_mean, curve_metrics, require_counts
-from bench.metrics.chunks import MapChunks
-from bench.metrics.gather import largest_iou
 from bench.metrics.inputs import MetricInputError
 from bench.metrics.pixel import pixel_metrics
-from bench.metrics.region_overlap import require_limit
-from bench.metrics.regions import region_weights
-from bench.metrics.sweeps import integral_to
+from bench.metrics.ranking.map_chunks import MapChunks
+from bench.metrics.ranking.regions import region_weights
+from bench.metrics.ranking.tally_maps import largest_iou
+from bench.metrics.threshold_grids import integral_to
 
 QUANTILE_SAMPLE = 1 << 21
 RESAMPLES_A_BLOCK = 256

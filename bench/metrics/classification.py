@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.inputs import MetricInputError, real_array, require_same_shape, to_numpy, truth_array
-from bench.metrics.tally import require_both_classes
+from bench.metrics.ranking.tally import require_both_classes
 
 
 def classification_metrics(logits: Any, labels: Any) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.inputs import finite_result, real_array, require_choice, require_same_shape, truth_array
-from bench.metrics.sweeps import GRID21, best_f1_on_grid, trapezoid_precision_recall
-from bench.metrics.tally import Tally, auroc, average_precision, best_f1
+from bench.metrics.ranking.tally import Tally, auroc, average_precision, best_f1
+from bench.metrics.threshold_grids import GRID21, best_f1_on_grid, trapezoid_precision_recall
 
 IMAGE_DIALECTS = ("default", "grid21", "trapezoid")
 

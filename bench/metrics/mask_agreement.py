@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.cluster_diversity import image_array
+from bench.metrics.ic_lpips import image_array
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, truth_array
 
 REACH = 6

@@ -27,12 +27,12 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.chunks import Chunk, MapChunks
-from bench.metrics.gather import gather
+from bench.metrics.aupro import area_to_limit, require_limit
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, finite_range, require_choice
-from bench.metrics.region_overlap import area_to_limit, require_limit
-from bench.metrics.sweeps import GRID21, GRID101, best_f1_on_grid, trapezoid_precision_recall
-from bench.metrics.tally import auroc, average_precision, best_f1, iou_of_f1
+from bench.metrics.ranking.map_chunks import Chunk, MapChunks
+from bench.metrics.ranking.tally import auroc, average_precision, best_f1, iou_of_f1
+from bench.metrics.ranking.tally_maps import gather
+from bench.metrics.threshold_grids import GRID21, GRID101, best_f1_on_grid, trapezoid_precision_recall
 
 GRIDS = {"grid21": GRID21, "grid21-minmax": GRID21, "grid101": GRID101, "argmax": np.array([0.5])}
 PIXEL_DIALECTS = ("default", "truncate", "nonzero", *GRIDS, "trapezoid")

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bench.adapters import Adapter, Detector, Generator
+from bench.methods import Adapter, Detector, Generator
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args
 
-from bench import registry
-from bench.adapters import Adapter
 from bench.errors import BenchError, did_you_mean
+from bench.methods import Adapter, registry
 from bench.planning.config import Method
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
 from bench.tasks import digest

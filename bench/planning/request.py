@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench import registry
 from bench.errors import BenchError, did_you_mean
 from bench.features.identity import features_digest
+from bench.methods import registry
 from bench.planning.config import Method, Mix, PlanConfig
 from bench.planning.ingested import ingested_methods
 from bench.planning.methods import Overrides, bare_name, equipped, resolve

@@ -5,7 +5,7 @@ from typing import Any
 
 from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
-from bench.records import UNKNOWN
+from bench.record.record import UNKNOWN
 from bench.tasks import Task
 
 PROTOCOL = "score"

@@ -3,7 +3,7 @@
 The papers themselves stand in folders that entry points of the group `bench.published` name.
 """
 
+from bench.published.load import papers, published_records
 from bench.published.paper import Paper, Value, load_paper
-from bench.published.shelf import papers, published_records
 
 __all__ = ["Paper", "Value", "load_paper", "papers", "published_records"]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.records import UNKNOWN, UNKNOWN_COUNT
+from bench.record.record import UNKNOWN, UNKNOWN_COUNT
 
 COLUMNS = (
     *("paper", "table", "dataset", "category", "generator", "detector"),

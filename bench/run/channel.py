@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.run.lines import Lines
+from bench.run.line_reader import Lines
 
 
 class Channel:

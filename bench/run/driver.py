@@ -12,7 +12,7 @@ from bench.errors import BenchError
 from bench.run.execute import DISK_FULL, failure_of
 from bench.run.jobs import TIMED_OUT, Event, Executor, Job
 from bench.run.journal import Journal
-from bench.run.memory import can_do_with_less, how_it_was_killed, wanted_memory
+from bench.run.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
 from bench.store import Leases, Store
 from bench.store.store import is_full
 from bench.tasks import Task, closure

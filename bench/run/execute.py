@@ -13,11 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.context import Context
 from bench.errors import BenchError
-from bench.registry import adapter_id, load_plugins
+from bench.methods.context import Context
+from bench.methods.registry import adapter_id, load_plugins
 from bench.run.jobs import OUT_OF_MEMORY, Job
-from bench.run.memory import is_want_of_memory
+from bench.run.out_of_memory import is_want_of_memory
 from bench.stages import STAGES, Inputs, Stage, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.data.parallel import processors
 from bench.errors import BenchError
+from bench.parallel import processors
 from bench.run.driver import Driver, Outcome, RunSettings, View
 from bench.run.jobs import Executor
 from bench.run.local import LocalExecutor

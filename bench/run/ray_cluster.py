@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.run.jobs import Job
-from bench.run.lines import Lines
+from bench.run.line_reader import Lines
 from bench.run.local import LocalExecutor
 from bench.store.environment import environment
 

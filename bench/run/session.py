@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import registry
-from bench.collect_store import collect_store, plan_files
 from bench.errors import BenchError
+from bench.methods import registry
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
+from bench.results.of_store import collect_store, plan_files
 from bench.run.driver import Outcome, View, missing
 from bench.run.machine import Machine, run_tasks
 from bench.store import Store, open_store

@@ -18,11 +18,11 @@ from importlib import import_module
 from types import FrameType
 from typing import Any
 
-from bench import registry
 from bench.errors import BenchError
+from bench.methods import registry
 from bench.run.jobs import TIMED_OUT, Job
-from bench.run.lines import Lines
-from bench.run.memory import kills_for_memory
+from bench.run.line_reader import Lines
+from bench.run.out_of_memory import kills_for_memory
 from bench.run.processes import end, lead
 from bench.stages import STAGES
 

@@ -6,7 +6,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from bench.context import Context
+from bench.methods.context import Context
 
 
 @dataclass(frozen=True)
@@ -68,8 +68,8 @@ STAGES: Mapping[str, Stage] = {
     "generator.ingest": Stage("bench.stages.ingest:generator", 1),
     "features": Stage("bench.stages.features:features", 2, _FEATURES),
     "features.perceptual": Stage("bench.stages.features:perceptual", 1, _FEATURES),
-    "generation.nearest": Stage("bench.stages.honesty:nearest", 1, _FEATURES),
-    "generation.agreement": Stage("bench.stages.honesty:agreement", 2, ("scipy.ndimage",)),
+    "generation.nearest": Stage("bench.stages.copies_and_mask_fit:nearest", 1, _FEATURES),
+    "generation.agreement": Stage("bench.stages.copies_and_mask_fit:agreement", 2, ("scipy.ndimage",)),
     "score.generation": Stage("bench.stages.score_generation:score", 3, _METRICS),
     "score.normals": Stage("bench.stages.score_generation:score_normals", 1, _METRICS),
     "detector.fit": Stage("bench.stages.detector:fit", 2),

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import registry
-from bench.adapters import Detector, DetectorSplit, Prediction, batches
 from bench.data.pool import Pool, joined, open_pool
+from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
 from bench.stages import StageRun
 from bench.stages.predicted import predicted

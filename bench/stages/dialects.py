@@ -14,9 +14,9 @@ import numpy as np
 from bench.data.images import decode_mask_values, file_bytes
 from bench.data.pool import open_pool
 from bench.metrics import MASK_DIALECTS, UndefinedMetricError, prepare_masks
-from bench.metrics.every_dialect import MASK_RULES, Named, image_dialects, pixel_dialects
-from bench.metrics.tally import Tally
-from bench.records import Record, write_records
+from bench.metrics.all_dialects import MASK_RULES, Named, image_dialects, pixel_dialects
+from bench.metrics.ranking.tally import Tally
+from bench.record.record import Record, write_records
 from bench.stages import StageRun
 from bench.stages.data import listed_files
 from bench.stages.predicted import predicted

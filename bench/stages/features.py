@@ -8,7 +8,7 @@ import numpy as np
 from bench.data.pool import Pool, open_pool
 from bench.features import profile
 from bench.metrics import IcLpipsAccumulator, UndefinedMetricError
-from bench.metrics.cluster_diversity import IC_LPIPS_DIALECTS, multiplied, perceptual_features
+from bench.metrics.ic_lpips import IC_LPIPS_DIALECTS, multiplied, perceptual_features
 from bench.stages import StageRun
 
 _BATCH = 16

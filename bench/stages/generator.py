@@ -1,9 +1,8 @@
 """Stages of generators: derive maps of images, fit on the training side, sample in chunks, cache samples."""
 
-from bench import registry
-from bench.adapters import Anomalies, CategoryTrain, Generator, Images, Request, TrainSplit
 from bench.data.pool import open_pool
-from bench.samples import samples_to_pool, write_samples
+from bench.methods import Anomalies, CategoryTrain, Generator, Images, Request, TrainSplit, registry
+from bench.methods.samples import samples_to_pool, write_samples
 from bench.stages import StageRun
 
 

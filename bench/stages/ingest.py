@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from bench.adapters import Request
 from bench.errors import BenchError
 from bench.ingest.generated import GeneratedItem, generated_samples
 from bench.ingest.predictions import read_map
-from bench.samples import write_samples
+from bench.methods import Request
+from bench.methods.samples import write_samples
 from bench.stages import StageRun
 
 

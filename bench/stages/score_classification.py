@@ -7,7 +7,7 @@ import numpy as np
 from bench.data.pool import open_pool
 from bench.metrics import classification_metrics
 from bench.metrics.bootstrap import bootstrap_mean, percentile_interval
-from bench.records import Record, write_records
+from bench.record.record import Record, write_records
 from bench.stages import StageRun
 from bench.stages.score_detection import save_replicates, test_resamples
 

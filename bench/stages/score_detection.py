@@ -10,7 +10,7 @@ from bench.data.pool import Pool, open_pool
 from bench.metrics import UndefinedMetricError, image_metrics
 from bench.metrics.bootstrap import bootstrap_image_metrics, percentile_interval, resample_counts
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
-from bench.records import Record, write_records
+from bench.record.record import Record, write_records
 from bench.stages import StageRun
 from bench.stages.predicted import predicted
 from bench.streams import stream

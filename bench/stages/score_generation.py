@@ -14,8 +14,8 @@ import numpy as np
 
 from bench.metrics import Estimate, UndefinedMetricError, inception_score, kid
 from bench.metrics.bootstrap import bootstrap_clusters, percentile_interval
-from bench.metrics.cluster_diversity import IcLpips
-from bench.records import Record, write_records
+from bench.metrics.ic_lpips import IcLpips
+from bench.record.record import Record, write_records
 from bench.stages import StageRun
 from bench.streams import stream
 

@@ -17,8 +17,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from bench.adapters import Batch, Detector, DetectorSplit, Prediction
-from bench.context import Context
+from bench.methods import Batch, Detector, DetectorSplit, Prediction
+from bench.methods.context import Context
 from detectors.pseudo import TextureParams, missing_textures
 from detectors.schedules import DECAY, MILESTONES
 from detectors.supervised import BatchSize, LearningRate, Loss, Schedule

@@ -10,10 +10,10 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from bench.adapters import Batch
 from bench.data.images import resize_image, resize_mask
-from bench.textures.perlin import perlin_mask
-from bench.textures.photographs import augmented
+from bench.methods import Batch
+from bench.methods.textures.perlin import perlin_mask
+from bench.methods.textures.photographs import augmented
 from detectors.draem import DraemParams
 from detectors.pseudo import Textures, material, painted
 

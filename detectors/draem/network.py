@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from detectors.networks.draem_subnetwork import DraemSubnetwork, convolution, initialise
+from detectors.draem.subnetwork import DraemSubnetwork, convolution, initialise
 
 STRIDE = 32
 WIDTHS = (1, 2, 4, 8, 8)

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.adapters import Batch, Prediction
-from bench.context import Context
+from bench.methods import Batch, Prediction
+from bench.methods.context import Context
 from detectors.draem import DraemParams
 from detectors.draem.examples import seen
 from detectors.draem.network import DraemNetwork

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from bench.adapters import DetectorSplit
-from bench.context import Context
-from detectors.determinism import deterministic
+from bench.methods import DetectorSplit
+from bench.methods.context import Context
+from bench.methods.training.determinism import deterministic
 from detectors.draem.examples import Examples, examples, resized
 from detectors.draem.losses import map_loss, reconstruction_loss
 from detectors.draem.network import DraemNetwork

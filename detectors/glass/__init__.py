@@ -21,10 +21,10 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from bench.adapters import Batch, Detector, DetectorSplit, Prediction
-from bench.context import Context
-from detectors.patches import EMBEDDED, BackboneParams
-from detectors.patches.files import missing_backbone
+from bench.methods import Batch, Detector, DetectorSplit, Prediction
+from bench.methods.context import Context
+from detectors.backbones import EMBEDDED, BackboneParams
+from detectors.backbones.files import missing_backbone
 from detectors.pseudo import TextureParams, missing_textures
 from detectors.supervised import BatchSize, LearningRate
 

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from detectors.backbones.backbone import Backbone, resized
+from detectors.backbones.embedding import embed
 from detectors.glass import GlassParams
-from detectors.patches.backbone import Backbone, resized
-from detectors.patches.embedding import embed
 
 
 def features(

@@ -7,8 +7,8 @@ changes are milder.
 import numpy as np
 from PIL import Image, ImageOps
 
-from bench.textures.perlin import perlin_mask
-from bench.textures.photographs import Operation, augmented, autocontrast, equalize, rotate
+from bench.methods.textures.perlin import perlin_mask
+from bench.methods.textures.photographs import Operation, augmented, autocontrast, equalize, rotate
 from detectors.glass import GlassParams
 from detectors.pseudo import Textures, material, painted
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from bench.adapters import Batch, Prediction
-from bench.context import Context
+from bench.methods import Batch, Prediction
+from bench.methods.context import Context
+from detectors.backbones.backbone import stored
+from detectors.backbones.maps import image_maps
 from detectors.glass import GlassParams
 from detectors.glass.features import features
 from detectors.glass.network import GlassNetwork
-from detectors.patches.backbone import stored
-from detectors.patches.maps import image_maps
 
 
 def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:

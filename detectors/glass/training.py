@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.adapters import DetectorSplit
-from bench.context import Context
-from detectors.determinism import deterministic
+from bench.methods import DetectorSplit
+from bench.methods.context import Context
+from bench.methods.training.determinism import deterministic
+from detectors.backbones.backbone import Backbone, pretrained
 from detectors.fitting import Fit, ReadAhead, TrainingFailed, run_fit
 from detectors.glass.features import features, place_masks
 from detectors.glass.local import local_anomaly
 from detectors.glass.network import GlassNetwork
 from detectors.glass.synthesis import global_anomalies, hardest, radius_of, truncated
 from detectors.losses import focal
-from detectors.patches.backbone import Backbone, pretrained
 from detectors.pseudo import texture_source
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""PatchCore: distances of patches to a memory of normal patches.
+"""PatchCore: distances of patches to a memory of normal backbones.
 
 Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022. Defaults are those of the
 paper and of its released code (amazon-science/patchcore-inspection); where anomalib's implementation departs
@@ -13,13 +13,13 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction
-from bench.context import Context
-from detectors import patches
-from detectors.patches import BackboneParams
-from detectors.patches.files import missing_backbone
+from bench.methods import Batch, Detector, DetectorSplit, Params, Prediction
+from bench.methods.context import Context
+from detectors import backbones
+from detectors.backbones import BackboneParams
+from detectors.backbones.files import missing_backbone
 
-EMBEDDED = {**patches.EMBEDDED, "crop": None}
+EMBEDDED = {**backbones.EMBEDDED, "crop": None}
 
 
 class PatchCoreParams(BackboneParams, Params):

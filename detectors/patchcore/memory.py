@@ -11,15 +11,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from bench.adapters import DetectorSplit
-from bench.context import Context
-from detectors.determinism import deterministic
+from bench.methods import DetectorSplit
+from bench.methods.context import Context
+from bench.methods.training.determinism import deterministic
+from detectors.backbones.backbone import Backbone, pretrained
 from detectors.fitting import CHECKPOINT_SECONDS, OutOfTime, TrainingFailed
 from detectors.patchcore import PatchCoreParams
 from detectors.patchcore.coreset import Selection, begin, begin_at, mean_distances, select
 from detectors.patchcore.projection import DENSE, dense, sparse
 from detectors.patchcore.scoring import patch_vectors
-from detectors.patches.backbone import Backbone, pretrained
 
 STARTS = 10
 

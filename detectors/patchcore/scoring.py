@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.adapters import Batch, Prediction
-from bench.context import Context
+from bench.methods import Batch, Prediction
+from bench.methods.context import Context
+from detectors.backbones.backbone import Backbone, resized, stored
+from detectors.backbones.embedding import embed
+from detectors.backbones.maps import image_maps
 from detectors.patchcore import PatchCoreParams
 from detectors.patchcore.neighbours import Memory
-from detectors.patches.backbone import Backbone, resized, stored
-from detectors.patches.embedding import embed
-from detectors.patches.maps import image_maps
 
 
 def score(

@@ -58,8 +58,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
-from bench.adapters import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
+from bench.methods import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.anomalyhybrid.params import SAMPLING, AnomalyHybridParams, StarParams
 from generators.anomalyhybrid.sources import digest_of_sources, missing_sources
 

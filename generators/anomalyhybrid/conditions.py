@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from bench.adapters import CategoryTrain
-from bench.context import Context
 from bench.data.pool import Pool
 from bench.errors import BenchError
+from bench.methods import CategoryTrain
+from bench.methods.context import Context
 from generators.anomalyhybrid.params import AnomalyHybridParams
 from generators.anomalyhybrid.sources import DEPTH_ANYTHING, find_depth_anything, find_pidinet
 

@@ -3,9 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from bench.adapters import TrainSplit
-from bench.context import Context
 from bench.errors import BenchError
+from bench.methods import TrainSplit
+from bench.methods.context import Context
 from generators.anomalyhybrid.batches import TrainingSet
 from generators.anomalyhybrid.conditions import conditions_of, open_views, write_conditions
 from generators.anomalyhybrid.params import SAMPLING, AnomalyHybridParams

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from bench.adapters import Params
+from bench.methods import Params
 
 Manipulation = Literal["mask", "merge", "remove", "replace", "tps"]
 

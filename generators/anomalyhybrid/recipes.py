@@ -6,8 +6,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from bench.adapters import CategoryTrain, Request
 from bench.errors import BenchError, did_you_mean
+from bench.methods import CategoryTrain, Request
 from generators.anomalyhybrid.augmentation import identity_grid, local_spline, warp
 from generators.anomalyhybrid.conditions import Views
 from generators.anomalyhybrid.manipulation import feather, manipulate, matched, move

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from scipy import ndimage
 from torch import Tensor
 
-from bench.adapters import CategoryTrain, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.errors import BenchError, did_you_mean
+from bench.methods import CategoryTrain, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.anomalyhybrid.conditions import DepthScale, conditions_of, open_scale, open_views
 from generators.anomalyhybrid.manipulation import feather
 from generators.anomalyhybrid.network import HybridGenerator, fuse

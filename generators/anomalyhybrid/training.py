@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from bench.context import Context
-from bench.spill import spilled
+from bench.methods.context import Context
+from bench.methods.training.spill import spilled
 from generators.anomalyhybrid.batches import Examples, TrainingSet
 from generators.anomalyhybrid.losses import PerceptualLoss, perceptual_loss, real_or_not
 from generators.anomalyhybrid.network import Discriminator, Fusion, HybridGenerator

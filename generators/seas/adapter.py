@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from bench.adapters import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.errors import BenchError, did_you_mean
+from bench.methods import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.seas.params import PRESETS, SAMPLING, SeaSParams
 from generators.seas.weights import find_base, fingerprint, missing_base, missing_packages
 

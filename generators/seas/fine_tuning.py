@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.context import Context
+from bench.methods.context import Context
 from generators.seas.attention import keep_maps
 from generators.seas.base import DTYPES, Base, TextSide
 from generators.seas.loop import Stage, make_optimizer

@@ -17,8 +17,8 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from bench.adapters import CategoryTrain
-from bench.context import Context
+from bench.methods import CategoryTrain
+from bench.methods.context import Context
 from generators.seas.base import DTYPES, Base, TextSide, load_base
 from generators.seas.fine_tuning import FineTuning, fine_tuning_stage
 from generators.seas.loop import train

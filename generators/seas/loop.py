@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from bench.context import Context
 from bench.errors import BenchError
-from bench.spill import spilled
+from bench.methods.context import Context
+from bench.methods.training.spill import spilled
 
 CHECKPOINT_SECONDS = 600.0
 """A checkpoint of the real U-Net with its optimizer is 10 GB."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.context import Context
+from bench.methods.context import Context
 from generators.seas.base import DTYPES, Base
 from generators.seas.features import channels, fine_features, noise_and_features
 from generators.seas.loop import Stage, make_optimizer

@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.adapters import CategoryTrain
-from bench.context import Context
 from bench.data.images import resize_image, resize_mask
 from bench.errors import BenchError
+from bench.methods import CategoryTrain
+from bench.methods.context import Context
 from bench.streams import stream
 from generators.seas.params import SeaSParams
 

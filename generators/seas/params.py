@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from bench.adapters import Params
+from bench.methods import Params
 
 Levels = Annotated[tuple[int, ...], Field(min_length=1, max_length=4)]
 Precision = Literal["fp32", "bf16", "fp16"]

@@ -13,10 +13,10 @@ from diffusers import DPMSolverMultistepScheduler
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.adapters import CategoryTrain, Request, Sample
-from bench.context import Context
 from bench.data.images import cell_sums, resize_image, resize_mask
 from bench.errors import BenchError
+from bench.methods import CategoryTrain, Request, Sample
+from bench.methods.context import Context
 from generators.seas.base import DTYPES, Base, TextSide, load_base
 from generators.seas.features import decode, fine_features, noise_and_features
 from generators.seas.fitting import prompts_for

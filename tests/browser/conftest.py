@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 
 from bench.data.pool import PoolWriter
-from bench.records import Record
-from bench.results import Curves, Gallery, Maps, NearPair, Results, Trace
-from reports.site import write_site
+from bench.record.record import Record
+from bench.results.run import Curves, Gallery, Maps, NearPair, Results, Trace
+from reports.site.site import write_site
 
 LONG = "long-" + "x" * 295
 TURNED = "\u202eתוצאה\u202c"

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.collect import records
 from bench.planning.plan import load_plan
-from bench.records import PROVENANCE, Record
+from bench.record.record import PROVENANCE, Record
+from bench.results.collect import records
 from bench.sample import SampleSpec, write
 from bench.store import open_store
 

@@ -25,7 +25,6 @@ from hypothesis import HealthCheck, Phase, given, note, seed, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from bench.adapters import Request, Sample
 from bench.data.images import decode_depth, decode_image, decode_mask_values, read_image
 from bench.data.split_file import read_split_file
 from bench.errors import BenchError
@@ -33,8 +32,9 @@ from bench.features.weights import WeightsMissingError, load_state
 from bench.foreign.spec import load_foreign
 from bench.gate.baseline_file import parse
 from bench.ingest.predictions import read_map
+from bench.methods import Request, Sample
+from bench.methods.samples import read_samples, write_samples
 from bench.planning.spec import load_spec
-from bench.samples import read_samples, write_samples
 
 MANY = int(os.environ.get("DEFECTBENCH_FUZZ", "1000"))
 SECONDS = 20
@@ -236,7 +236,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_archive_whose_names_climb_out_writes_nothing_outside(tmp_path: Path) -> None:
-    from bench.samples import extract
+    from bench.methods.samples import extract
 
     image = np.zeros((8, 8, 3), np.uint8)
     path = tmp_path / "s.zip"
@@ -258,7 +258,7 @@ def test_an_archive_whose_names_climb_out_writes_nothing_outside(tmp_path: Path)
 
 @pytest.mark.parametrize("name", ["index.json", "image/000.png"])
 def test_an_archive_that_would_unfold_is_refused_unread(tmp_path: Path, name: str) -> None:
-    from bench.samples import extract
+    from bench.methods.samples import extract
 
     whole, path = tmp_path / "whole.zip", tmp_path / "bomb.zip"
     sample = Sample(np.zeros((8, 8, 3), np.uint8))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from bench import registry
+from bench.methods import registry
 from bench.run.driver import Driver, Outcome, RunSettings
 from bench.run.local import LocalExecutor
 from bench.store import Store, open_store
@@ -21,7 +21,7 @@ from bench.tasks import Task
 PLUGIN = '''
 import os, signal, subprocess, sys, time
 from pathlib import Path
-from bench.adapters import Generator, Params
+from bench.methods import Generator, Params
 
 class HurtParams(Params):
     does: str = "write"

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import registry
 from bench.cli import main
+from bench.methods import registry
 from bench.planning.config import Skipped
 from bench.planning.plan import make_plan, save_plan
-from bench.records import Record, write_records
+from bench.record.record import Record, write_records
 from bench.run.journal import Journal
 from bench.sample import SampleSpec, write
 from bench.store import Store, open_store

@@ -51,7 +51,7 @@ def test_a_fault_in_a_split_file_names_the_file_and_the_place(
 
 
 ADAPTER = """
-from bench.adapters import Generator
+from bench.methods import Generator
 
 class Mine(Generator):
     {facts}

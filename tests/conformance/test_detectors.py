@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from bench.adapters import Batch, Detector, DetectorSplit, Params, Prediction
 from bench.conformance.detector import CHECKS, DetectorTrial, blob_split, run_checks
-from bench.context import Context
-from detectors.bisenet_v2 import BiSeNetV2
+from bench.methods import Batch, Detector, DetectorSplit, Params, Prediction
+from bench.methods.context import Context
 from detectors.draem import Draem
 from detectors.glass import Glass
-from detectors.lfd import LFD
 from detectors.patchcore import PatchCore
 from detectors.resnet34 import ResNet34
-from detectors.unet import UNet
-from detectors.unet_draem import UNetDraem
-from detectors.upernet import UPerNet
+from detectors.segmenters.bisenet_v2 import BiSeNetV2
+from detectors.segmenters.lfd import LFD
+from detectors.segmenters.unet import UNet
+from detectors.segmenters.unet_draem import UNetDraem
+from detectors.segmenters.upernet import UPerNet
 
 BUILT_IN = [UNet, UNetDraem, BiSeNetV2, ResNet34, Draem, Glass, PatchCore, LFD, UPerNet]
 

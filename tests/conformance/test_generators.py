@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from pydantic import Field
 
-from bench.adapters import Generator, Params, Request, Sample, TrainSplit
 from bench.conformance.generator import (
     CHECKS,
     Nonconformance,
@@ -15,8 +14,9 @@ from bench.conformance.generator import (
     check_light_import,
     run_checks,
 )
-from bench.context import Context
 from bench.errors import BenchError
+from bench.methods import Generator, Params, Request, Sample, TrainSplit
+from bench.methods.context import Context
 from generators.augmented_normals import AugmentedNormals
 from generators.crop_paste import CropPaste
 from generators.cutpaste import CutPaste

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 
-from bench.data.parallel import in_order
+from bench.parallel import in_order
 
 
 def test_results_come_in_order():

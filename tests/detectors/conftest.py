@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.adapters import DetectorSplit
 from bench.conformance.detector import blob_split
-from bench.context import Context
+from bench.methods import DetectorSplit
+from bench.methods.context import Context
 
 
 @pytest.fixture(autouse=True)

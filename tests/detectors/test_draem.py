@@ -10,9 +10,9 @@ import torch
 from sklearn.metrics import roc_auc_score
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from bench.adapters import Batch, DetectorSplit
 from bench.conformance.detector import blob_split
 from bench.errors import BenchError
+from bench.methods import Batch, DetectorSplit
 from bench.streams import stream
 from detectors.draem import Draem, DraemParams
 from detectors.draem.examples import examples, pseudo_anomaly, resized

@@ -10,17 +10,17 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
-from bench.adapters import Batch, DetectorSplit
 from bench.conformance.detector import blob_split
 from bench.errors import BenchError
+from bench.methods import Batch, DetectorSplit
 from bench.streams import stream
+from detectors.backbones.backbone import stored
 from detectors.fitting import TrainingFailed
 from detectors.glass import Glass, GlassParams
 from detectors.glass.features import features, place_masks
 from detectors.glass.local import OPERATIONS, local_anomaly, local_mask, opacity
 from detectors.glass.network import GlassNetwork
 from detectors.glass.synthesis import ascended, global_anomalies, hardest, radius_of, truncated
-from detectors.patches.backbone import stored
 from detectors.pseudo import texture_source
 
 OWN = GlassParams(textures="procedural")

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from bench.adapters import Batch
+from bench.methods import Batch
 from detectors.augmentation import augment
 from detectors.losses import dice, focal, ohem, segmentation_loss
 from detectors.schedules import learning_rate

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from detectors.bisenet_v2 import BiSeNetV2
+from detectors.draem.subnetwork import DraemSubnetwork
 from detectors.inference import forward, to_input
 from detectors.networks.bisenet_v2 import CONFIG
 from detectors.networks.bisenet_v2 import BiSeNetV2 as BiSeNetV2Network
-from detectors.networks.draem_subnetwork import DraemSubnetwork
 from detectors.networks.resnet34 import build as resnet34
-from detectors.unet_draem import UNetDraem
+from detectors.segmenters.bisenet_v2 import BiSeNetV2
+from detectors.segmenters.unet_draem import UNetDraem
 
 
 @pytest.fixture(autouse=True)

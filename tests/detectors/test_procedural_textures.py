@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from bench.methods.textures.procedural import FIELDS, procedural_texture
 from bench.streams import stream
-from bench.textures.procedural import FIELDS, procedural_texture
 
 
 @pytest.mark.parametrize("name", FIELDS)

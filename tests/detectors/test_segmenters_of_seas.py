@@ -8,15 +8,15 @@ import pytest
 import timm
 import torch
 
-from bench.adapters import DetectorSplit
 from bench.errors import BenchError
-from detectors.lfd import LFD
+from bench.methods import DetectorSplit
 from detectors.losses import ohem
 from detectors.networks.lfd import LFDNetwork
 from detectors.networks.lfd import build as build_lfd
 from detectors.networks.smp_upernet import build as build_upernet
 from detectors.schedules import learning_rate
-from detectors.upernet import UPerNet
+from detectors.segmenters.lfd import LFD
+from detectors.segmenters.upernet import UPerNet
 from detectors.weights import TORCHVISION, embedded_weights
 
 

@@ -6,16 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry
-from bench.adapters import DetectorSplit
-from bench.context import Context
 from bench.data.pool import Pool, PoolWriter
+from bench.methods import DetectorSplit, registry
+from bench.methods.context import Context
 from bench.stages import Inputs, StageRun
 from bench.stages.detector import fit
 
 PLUGIN = '''
 import numpy as np
-from bench.adapters import Detector, Prediction
+from bench.methods import Detector, Prediction
 
 class Turns(Detector):
     """Its maps are the same in each epoch; its image scores are right in the second alone."""

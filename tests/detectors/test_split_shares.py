@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.adapters import DetectorSplit
+from bench.methods import DetectorSplit
 from bench.streams import stream
 
 ANOGEN = {"normal": 0.5, "pseudo": 0.25, "generated": 0.25}

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.adapters import Detector, DetectorSplit
 from bench.conformance.checks import contents
+from bench.methods import Detector, DetectorSplit
 from detectors.draem import Draem
 from detectors.glass import Glass
 

@@ -9,14 +9,14 @@ import pytest
 from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score
 
-from bench.adapters import Batch, DetectorSplit
 from bench.conformance.detector import blob_split
+from bench.methods import Batch, DetectorSplit
 from detectors import fitting
 from detectors.checkpoint import Progress
 from detectors.fitting import OutOfTime, TrainingFailed
 from detectors.resnet34 import ResNet34
-from detectors.unet import UNet
-from detectors.unet_draem import UNetDraem
+from detectors.segmenters.unet import UNet
+from detectors.segmenters.unet_draem import UNetDraem
 
 SMALL = {"base_width": 2, "epochs": 3, "epoch_size": 8, "batch_size": 4}
 

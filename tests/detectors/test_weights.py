@@ -10,7 +10,7 @@ from bench.download import hub_checkpoints
 from bench.errors import BenchError
 from detectors.networks.smp_unet import build
 from detectors.resnet34 import ResNet34
-from detectors.unet import UNet
+from detectors.segmenters.unet import UNet
 from detectors.weights import TORCHVISION, embedded_weights, torchvision_weights, verified
 
 NAME = "resnet34-b627a593.pth"

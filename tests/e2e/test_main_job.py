@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.records import PROVENANCE, Record
+from bench.record.record import PROVENANCE, Record
 
 MAIN_JOB = "run --protocol mvtec_supervised --scale smoke --categories chip,weave"
 MASK_METRICS = ("mask_agreement", "mask_boundary", "mask_spill")

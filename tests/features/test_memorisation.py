@@ -7,7 +7,7 @@ import pytest
 
 from bench.features import profile
 from bench.metrics import UndefinedMetricError
-from bench.metrics.memorisation import nearest_real
+from bench.metrics.copies import nearest_real
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +67,7 @@ def test_distances_are_those_of_the_stage_tensors(embedded, real, images):
 def test_blocks_of_real_images_do_not_change_the_result(embedded, real, images, monkeypatch):
     made = images(4, 48, seed=7)
     whole = nearest_real(made, *real, profile=embedded)
-    monkeypatch.setattr("bench.metrics.memorisation.BYTES_A_BLOCK", 3 * 4 * 20_000)
+    monkeypatch.setattr("bench.metrics.copies.BYTES_A_BLOCK", 3 * 4 * 20_000)
     parts = nearest_real(made, *real, profile=embedded)
     np.testing.assert_allclose(parts.to_train, whole.to_train, rtol=1e-5)
     assert parts.copy_distance == pytest.approx(whole.copy_distance, rel=1e-5)

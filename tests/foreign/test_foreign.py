@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from bench.conformance.trial_split import trial_split
-from bench.context import Context
 from bench.errors import BenchError
 from bench.foreign.adapter import foreign_adapter
 from bench.foreign.spec import load_foreign
+from bench.methods.context import Context
 from bench.sample import SampleSpec, write
 
 File = Callable[..., Path]
@@ -146,7 +146,7 @@ def commands() -> list[str]:
 
 
 def sample(path: Path, data, tmp_path: Path, **given):
-    from bench.adapters import Request
+    from bench.methods import Request
 
     adapter = foreign_adapter(path).configure(overrides=given)
     category = next(iter(data.categories))

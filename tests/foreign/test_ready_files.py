@@ -15,13 +15,13 @@ import pytest
 
 import detectors.foreign
 import generators.foreign
-from bench.adapters import Batch, DetectorSplit, Request
 from bench.conformance.trial_split import part_of, trial_split
-from bench.context import Context
 from bench.data.pool import open_pool
 from bench.errors import BenchError
 from bench.foreign.adapter import foreign_adapter
 from bench.foreign.spec import load_foreign
+from bench.methods import Batch, DetectorSplit, Request
+from bench.methods.context import Context
 
 FILES = sorted(
     [

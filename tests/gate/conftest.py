@@ -15,7 +15,7 @@ from bench.gate.baseline import Baseline
 from bench.gate.measured import Run, measured
 from bench.gate.rules import Rule
 from bench.gate.update import updated
-from bench.records import Record
+from bench.record.record import Record
 from bench.sample import SampleSpec, write
 
 ENVIRONMENT = {
@@ -93,7 +93,7 @@ def baseline_of() -> Callable[..., Baseline]:
 
 STAMPS = '''
 import numpy as np
-from bench.adapters import Generator, Sample
+from bench.methods import Generator, Sample
 
 class Stamps(Generator):
     """Round grey stamps of any size and place on normal images."""

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.adapters import Anomalies, CategoryTrain, Generator, Images, Request, Sample, TrainSplit
-from bench.context import Context
 from bench.data.pool import Pool
+from bench.methods import Anomalies, CategoryTrain, Generator, Images, Request, Sample, TrainSplit
+from bench.methods.context import Context
 
 MakeSplit = Callable[..., TrainSplit]
 Draw = Callable[..., list[Sample]]

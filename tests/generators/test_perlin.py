@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.adapters import TrainSplit
 from bench.errors import BenchError
+from bench.methods import TrainSplit
+from bench.methods.textures.perlin import perlin_noise
+from bench.methods.textures.photographs import DTD_COUNT, OPERATIONS, augmented
 from bench.streams import stream
-from bench.textures.perlin import perlin_noise
-from bench.textures.photographs import DTD_COUNT, OPERATIONS, augmented
 from generators.perlin import Perlin
 
 SIDE = 64

@@ -28,19 +28,21 @@ def test_changed_source_has_a_new_version_or_a_reason(now: Any, group: str, name
     old, new = RECORDED[group][name], now[group][name]
     assert old["reason"].strip()
     assert (new["version"], new["sha256"]) == (old["version"], old["sha256"]), (
-        f"the source of {group}/{name} ({', '.join(new['modules'])}) changed: raise its version if outputs "
+        f"the code that {group}/{name} runs changed: raise its version if outputs "
         'may differ; then run `python tests/golden/update.py "why outputs are the same"`'
     )
 
 
-def test_modules_of_the_own_package_are_followed() -> None:
-    reached = golden.reachable("generators.perlin")
-    assert {"generators.perlin", "generators.requests", "bench.textures.perlin"} <= set(reached)
-    assert not any(name.startswith("bench.") for name in reached if not name.startswith("bench.textures."))
+def test_the_own_package_and_what_adapters_share_are_followed() -> None:
+    _, modules = golden.digest("generators.perlin:Perlin", ("generators", *golden.SHARED))
+    assert {"generators.perlin", "generators.requests", "bench.methods.textures.perlin"} <= set(modules)
+    assert not any(
+        name.startswith("bench.") for name in modules if not name.startswith("bench.methods.textures.")
+    )
 
 
 def an_entry(version: int, sha256: str, **more: str) -> dict[str, dict[str, Any]]:
-    return {"generators": {"mine": {"version": version, "sha256": sha256, "modules": [], **more}}}
+    return {"generators": {"mine": {"version": version, "sha256": sha256, **more}}}
 
 
 def test_a_change_without_version_or_reason_is_not_recorded() -> None:

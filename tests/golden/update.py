@@ -1,26 +1,29 @@
 """Write adapters.json anew: `python tests/golden/update.py "why the outputs are the same"`.
 
-adapters.json holds, for each built-in generator, detector and stage, its version and the digest of its
-source. Where source changes, either the outputs may change, then the version goes up, or they cannot, then
-the reason is written down here. Without either, results of old code would pass for results of the new.
+adapters.json holds, for each built-in generator, detector and stage, its version and the digest of the code
+that it runs (`source_digest`). Where that changes, either the outputs may change, and then the version goes
+up, or they cannot, and then the reason is written down here. Without either, results of old code would pass
+for results of the new. Code that is moved or renamed keeps its digest: adapters.json is not written for that.
 """
 
-import ast
-import hashlib
 import json
+import runpy
 import sys
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+digest = runpy.run_path(str(Path(__file__).with_name("source_digest.py")))["digest"]
+
+SHARED = ("bench.methods.textures", "bench.methods.training")
+"""Packages of the harness that make part of what adapters make: followed from each of them."""
 RECORDED = Path(__file__).with_name("adapters.json")
 Entry = dict[str, Any]
 
 
 def current() -> dict[str, dict[str, Entry]]:
-    """Group to name to version, sha256 and modules, as the source is now."""
-    from bench import registry
+    """Group to name to version and sha256, as the source is now."""
+    from bench.methods import registry
     from bench.stages import STAGES
 
     found: dict[str, dict[str, Entry]] = {}
@@ -36,51 +39,8 @@ def current() -> dict[str, dict[str, Entry]]:
 
 
 def entry(version: int, target: str) -> Entry:
-    sources = reachable(target.partition(":")[0])
-    text = "".join(f"{name} {hashlib.sha256(sources[name]).hexdigest()}\n" for name in sorted(sources))
-    return {
-        "version": version,
-        "sha256": hashlib.sha256(text.encode()).hexdigest(),
-        "modules": sorted(sources),
-    }
-
-
-def reachable(module: str) -> dict[str, bytes]:
-    """The source of a module and of all that it imports, directly or not, from its own package or from the
-    textures, which paint the anomalies of generators and detectors alike."""
-    package = "bench.stages" if module.startswith("bench.stages.") else module.partition(".")[0]
-    followed = (f"{package}.", "bench.textures.")
-    found: dict[str, bytes] = {}
-    pending = [module]
-    while pending:
-        name = pending.pop()
-        path = source_of(name)
-        if name in found or name == package or path is None:
-            continue
-        found[name] = path.read_bytes()
-        pending += [used for used in imported(found[name]) if used.startswith(followed)]
-    return found
-
-
-def imported(source: bytes) -> list[str]:
-    """Every dotted name that the source imports, also within functions; `from a import b` gives a and a.b."""
-    names: list[str] = []
-    for node in ast.walk(ast.parse(source)):
-        if isinstance(node, ast.Import):
-            names += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            assert node.level == 0, "relative imports are not followed"
-            names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return names
-
-
-def source_of(name: str) -> Path | None:
-    """The file of a module; None where the name is not one, as of a function in a module."""
-    try:
-        spec = find_spec(name)
-    except ModuleNotFoundError:
-        return None
-    return Path(spec.origin) if spec is not None and spec.origin else None
+    package = "bench.stages" if target.startswith("bench.stages.") else target.partition(".")[0]
+    return {"version": version, "sha256": digest(target, (package, *SHARED))[0]}
 
 
 def recorded() -> dict[str, dict[str, Entry]]:

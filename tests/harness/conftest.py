@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from bench import registry
+from bench.methods import registry
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared, RunRequest, prepare_request
-from bench.records import Record
+from bench.record.record import Record
 from bench.run.driver import Driver, Outcome, RunSettings
 from bench.run.jobs import Event
 from bench.run.local import LocalExecutor
@@ -18,7 +18,7 @@ from bench.tasks import Task
 PLUGIN = '''
 import os, signal, sys, time
 import numpy as np
-from bench.adapters import Generator, Params, Sample
+from bench.methods import Generator, Params, Sample
 
 class ActsParams(Params):
     does: str = "write"

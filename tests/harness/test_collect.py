@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from bench.collect import collect, records, why_missing
 from bench.planning.plan import Plan
-from bench.records import PROVENANCE, Record, write_records
+from bench.record.record import PROVENANCE, Record, write_records
+from bench.results.collect import collect, records, why_missing
 from bench.store import Store, open_store
 from bench.tasks import Task, closure
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from bench.collect_store import collect_store, merged, plans
 from bench.planning.plan import Plan, save_plan
-from bench.records import Record, write_records
+from bench.record.record import Record, write_records
+from bench.results.of_store import collect_store, merged, plans
 from bench.store import Store
 from bench.tasks import Task, closure
-from reports.reproduce import narrow
+from reports.site.reproduce import narrow
 
 Planned = Callable[..., tuple[Plan, list[Task]]]
 

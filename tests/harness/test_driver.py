@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.cli.verify import damage
-from bench.collect import why_missing
+from bench.methods import registry
 from bench.planning import build
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
+from bench.results.collect import why_missing
 from bench.run.driver import missing
 from bench.run.journal import newest_journal
 from bench.store import Lease, Store, open_store

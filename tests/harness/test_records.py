@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.records import (
+from bench.record.record import (
     COMPARABILITY,
     PROVENANCE,
     UNKNOWN,

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from bench.adapters import Request, Sample
 from bench.data.pool import open_pool
 from bench.errors import BenchError
-from bench.samples import extract, read_index, read_samples, samples_to_pool, write_samples
+from bench.methods import Request, Sample
+from bench.methods.samples import extract, read_index, read_samples, samples_to_pool, write_samples
 
 SIDE = 24
 

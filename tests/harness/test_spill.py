@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench.context import Context
-from bench.spill import _Kept, _Shelf, spilled
+from bench.methods.context import Context
+from bench.methods.training.spill import _Kept, _Shelf, spilled
 
 LARGE = torch.arange(64 * 48 * 40, dtype=torch.float32).reshape(4, 16, 48, 40)
 

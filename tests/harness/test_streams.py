@@ -10,7 +10,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.context import Context
+from bench.methods.context import Context
 from bench.streams import stream, stream_seed
 
 NAMES = (0, "detector.fit", "unet", "", "order", None)

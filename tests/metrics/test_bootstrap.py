@@ -19,7 +19,7 @@ from bench.metrics.bootstrap import (
     resample_counts,
 )
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
-from bench.metrics.cluster_diversity import IcLpips
+from bench.metrics.ic_lpips import IcLpips
 
 
 def scored(n=40, seed=0):

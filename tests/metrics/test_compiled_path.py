@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from bench.metrics.chunks import MapChunks
-from bench.metrics.gather import gather
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError
-from bench.metrics.tally import Tally
+from bench.metrics.ranking.map_chunks import MapChunks
+from bench.metrics.ranking.tally import Tally
+from bench.metrics.ranking.tally_maps import gather
 
 
 def assert_same(maps, masks, stream=False):
@@ -66,7 +66,7 @@ def test_large_partitions_are_counted_by_counters_and_small_ones_by_a_sort(scale
 
 @pytest.mark.parametrize("stream", [False, True])
 def test_counts_of_blocks_add_up(case, stream, monkeypatch):
-    monkeypatch.setattr("bench.metrics.plain_kernels._BLOCK", 100)
+    monkeypatch.setattr("bench.metrics.ranking.kernels_numpy._BLOCK", 100)
     assert_same(*case(1, side=30), stream=stream)
 
 
@@ -137,7 +137,7 @@ def test_no_path_takes_masks_of_one_class(case, compiled, every, missing):
 
 @pytest.mark.parametrize("compiled", [False, True])
 def test_images_of_a_stream_may_differ_in_size(case, compiled, monkeypatch):
-    monkeypatch.setattr("bench.metrics.radix.PIXELS_A_CHUNK", 4000)  # the largest come alone
+    monkeypatch.setattr("bench.metrics.ranking.count_float32.PIXELS_A_CHUNK", 4000)  # the largest come alone
     parts = [case(seed, side=side) for seed, side in enumerate((20, 21, 70, 21, 20, 20))]
     images = [pair for maps, masks in parts for pair in zip(maps, masks, strict=True)]
     streamed = gather(MapChunks(iter(images)), compiled=compiled)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bench.metrics import image_metrics, image_scores, pixel_metrics, prepare_masks
-from bench.metrics.every_dialect import MASK_RULES, image_dialects, pixel_dialects
+from bench.metrics.all_dialects import MASK_RULES, image_dialects, pixel_dialects
 from bench.metrics.masks import MASK_DIALECTS
 from bench.metrics.pixel import GRIDS
 

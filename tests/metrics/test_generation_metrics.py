@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
-from bench.metrics import MetricInputError, UndefinedMetricError, fid, frechet, inception_score, kid
+from bench.metrics import MetricInputError, UndefinedMetricError, fid, inception_score, kid
 
 
 def two_sets(n=23, m=17, width=8, seed=0):
@@ -127,7 +127,7 @@ def test_kid_of_two_halves_of_one_set_scatters_around_zero():
 def test_blocks_of_rows_do_not_change_kid(monkeypatch):
     x, y = two_sets()
     whole = kid(x, y), kid(x, y, "subset", subset_size=9)
-    monkeypatch.setattr("bench.metrics.kernel_distance.ROWS_A_BLOCK", 5)
+    monkeypatch.setattr("bench.metrics.kid.ROWS_A_BLOCK", 5)
     for before, after in zip(whole, (kid(x, y), kid(x, y, "subset", subset_size=9)), strict=True):
         assert (after.value, after.error) == (pytest.approx(before.value), pytest.approx(before.error))
 
@@ -175,7 +175,7 @@ def test_fid_keeps_its_digits_whether_or_not_the_squares_of_its_singular_values_
     gap = x.mean(axis=0) - y.mean(axis=0)
     root = np.linalg.svd(a @ b.T, compute_uv=False).sum()
     assert fid(x, y) == pytest.approx(gap @ gap + (a * a).sum() + (b * b).sum() - 2 * root, rel=1e-10)
-    norm, bound = frechet._nuclear_norm(a @ b.T)
+    norm, bound = fid._nuclear_norm(a @ b.T)
     assert abs(norm - root) <= bound
     assert (bound > 1e-7 * root) == (rank < 199)
 

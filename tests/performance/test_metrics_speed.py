@@ -20,9 +20,9 @@ from scipy import ndimage
 from sklearn.metrics import average_precision_score, precision_recall_curve, roc_auc_score
 
 from bench.metrics import IcLpipsAccumulator, aupro, fid, inception_score, kid, pixel_metrics
-from bench.metrics.chunks import MapChunks
-from bench.metrics.cluster_diversity import perceptual_features
-from bench.metrics.gather import gather
+from bench.metrics.ic_lpips import perceptual_features
+from bench.metrics.ranking.map_chunks import MapChunks
+from bench.metrics.ranking.tally_maps import gather
 
 # --- peers ----------------------------------------------------------------------------------------------
 

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from bench.adapters import Batch, DetectorSplit
-from bench.context import Context
 from bench.data.pool import Pool
+from bench.methods import Batch, DetectorSplit
+from bench.methods.context import Context
 from bench.sample import CATEGORIES, SampleSpec, render
+from detectors.backbones.backbone import Backbone, resized, stored
 from detectors.patchcore import PatchCore
 from detectors.patchcore.coreset import begin, select
-from detectors.patches.backbone import Backbone, resized, stored
 
 NORMAL, TEST, SIDE = 209, 83, 224
 FEW, MORE = 60, 160

@@ -13,9 +13,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from detectors.backbones.embedding import embed
 from detectors.patchcore.coreset import begin, mean_distances, select
 from detectors.patchcore.neighbours import Memory
-from detectors.patches.embedding import embed
 
 # --- peers ----------------------------------------------------------------------------------------------
 

@@ -14,17 +14,17 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from bench import registry
 from bench.data.pool import PoolWriter
 from bench.data.published_counts import load_counts
 from bench.data.split import third
-from bench.metrics.every_dialect import MASK_RULES
+from bench.methods import registry
+from bench.metrics.all_dialects import MASK_RULES
 from bench.metrics.pixel import GRIDS
 from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.spec import load_spec
-from bench.records import Record, write_records
+from bench.record.record import Record, write_records
 from bench.run.journal import Journal
 from bench.stages.score_detection import PIXEL, save_replicates
 from bench.store import Manifest, Store, open_store

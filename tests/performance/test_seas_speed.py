@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from bench.conformance.trial_split import part_of, trial_split
-from bench.context import Context
+from bench.methods.context import Context
 from generators.seas.params import SeaSParams
 
 torch = pytest.importorskip("torch")

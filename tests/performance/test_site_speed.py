@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.records import Record
-from bench.results import Results
-from reports.site import write_site
+from bench.record.record import Record
+from bench.results.run import Results
+from reports.site.site import write_site
 
 CATEGORIES, DETECTORS, GENERATORS, REPLICATES = 16, 10, 20, 400
 METRICS = tuple(("image", name) for name in ("auroc", "ap", "f1_max")) + tuple(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench import registry
+from bench.methods import registry
 from bench.planning.config import Skipped
 from bench.planning.request import Prepared, RunRequest, prepare_request
 from bench.sample import SampleSpec, write
@@ -16,7 +16,7 @@ from bench.tasks import Task, closure
 
 PLUGIN = '''
 import numpy as np
-from bench.adapters import Detector, Generator, Params, Prediction, Sample
+from bench.methods import Detector, Generator, Params, Prediction, Sample
 
 class Deep(Generator):
     """Anomalies, normals and depth of all that train/good is."""

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.context import Context
 from bench.data.pool import PoolWriter, joined, open_pool
 from bench.errors import BenchError
+from bench.methods.context import Context
 from bench.stages import Inputs, StageRun
 from bench.stages.depth import depth_image, depth_range, fuse, images
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench import registry
 from bench.errors import BenchError
+from bench.methods import registry
 from bench.planning.methods import bare_name
 from bench.planning.spec import load_spec
 from bench.tasks import closure

@@ -8,7 +8,7 @@ import pytest
 from bench.errors import BenchError
 from bench.published import Paper, load_paper, papers, published_records
 from bench.published.facts import REQUIRED
-from bench.records import COMPARABILITY, UNKNOWN, UNKNOWN_COUNT, Record, comparability, why_incomparable
+from bench.record.record import COMPARABILITY, UNKNOWN, UNKNOWN_COUNT, Record, comparability, why_incomparable
 
 FOLDER = Path(__file__).parents[2] / "protocols" / "published"
 LINE = "1,mvtec_ad,bottle,seas,unet,pixel,ap,50.0,"

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bench.data.pool import PoolWriter
-from bench.records import UNKNOWN, Record
-from bench.results import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
+from bench.record.record import UNKNOWN, Record
+from bench.results.run import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 
 IMAGES, REPLICATES, SIZE = 40, 200, 32
 CATEGORIES = ("bolt", "cloth", "tile")

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.records import read_records, write_records
-from reports.tables import MEAN, leaderboard
+from bench.record.record import read_records, write_records
+from reports.board.tables import MEAN, leaderboard
 
 
 def cell_of(board, category=MEAN, generator="g", metric="accuracy", **options):

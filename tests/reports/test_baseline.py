@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from reports.tables import MEAN, Leaderboard, leaderboard
-from reports.views import detectors, gain_table, mean_table
+from reports.board.tables import MEAN, Leaderboard, leaderboard
+from reports.site.views import detectors, gain_table, mean_table
 
 
 @pytest.fixture

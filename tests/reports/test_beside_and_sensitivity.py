@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 
 from bench.metrics import AUPRO_DIALECTS, IC_LPIPS_DIALECTS, IMAGE_DIALECTS, MASK_DIALECTS, PIXEL_DIALECTS
-from bench.records import UNKNOWN, Record
-from reports.addresses import slugs
-from reports.beside import gap_lines, published_lines
-from reports.costs import per_image, published_costs
-from reports.glossary import DIALECTS
-from reports.heat import STEPS, heat_map
-from reports.operating import plots, rows_of
-from reports.reproduce import narrow, recipes
-from reports.sensitivity import published_gains, sensitivities
-from reports.tables import leaderboard
-from reports.views import mean_table
+from bench.record.record import UNKNOWN, Record
+from reports.board.costs import per_image, published_costs
+from reports.board.glossary import DIALECTS
+from reports.board.tables import leaderboard
+from reports.site.addresses import slugs
+from reports.site.heat import STEPS, heat_map
+from reports.site.published_rows import gap_lines, published_lines
+from reports.site.reproduce import narrow, recipes
+from reports.site.roc_pr_plots import plots, rows_of
+from reports.site.sensitivity import published_gains, sensitivities
+from reports.site.views import mean_table
 
 
 def both(results):

@@ -2,8 +2,8 @@
 
 import pytest
 
-from bench.records import UNKNOWN
-from reports.tables import MEAN, leaderboard
+from bench.record.record import UNKNOWN
+from reports.board.tables import MEAN, leaderboard
 
 
 def cells(board):

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bench.results import Results
-from reports.comparison import compare
+from bench.results.run import Results
+from reports.board.comparison import compare
 
 
 def results(board, **fields):

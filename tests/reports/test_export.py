@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bench.errors import BenchError
-from bench.records import Record
-from reports.export import export, read_json
+from bench.record.record import Record
+from reports.files.export import export, read_json
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00\r"), max_size=30)
 BY_TYPE = {

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from bench.records import Record
-from bench.results import Trace
-from reports.cases import map_cases
-from reports.costs import amount, cost_table
-from reports.curves import HEIGHT, POINTS, WIDTH, key, panels
-from reports.galleries import sample_grids
-from reports.gaps import gaps
-from reports.pictures import Album
-from reports.tiles import OUTLINE, heat, outlined
+from bench.record.record import Record
+from bench.results.run import Trace
+from reports.board.costs import amount, cost_table
+from reports.board.gaps import gaps
+from reports.site.cases import map_cases
+from reports.site.curves import HEIGHT, POINTS, WIDTH, key, panels
+from reports.site.galleries import sample_grids
+from reports.site.pictures import Album
+from reports.site.tiles import OUTLINE, heat, outlined
 
 
 def trace(values, generator="g", mix="generated", seed=0, category=""):

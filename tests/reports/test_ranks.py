@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bench.metrics.bootstrap import percentile_interval
-from reports.cells import Cell, central
-from reports.identity import Method, Row
-from reports.ranks import difference_bounds, difference_p, gains, pair_p, ranks
-from reports.tables import MEAN, leaderboard
+from reports.board.cells import Cell, central
+from reports.board.identity import Method, Row
+from reports.board.ranks import difference_bounds, difference_p, gains, pair_p, ranks
+from reports.board.tables import MEAN, leaderboard
 
 
 def cell(value, draws):

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from bench.errors import BenchError
-from bench.records import Record
-from bench.results import Gallery, Results
-from reports.pictures import Album
-from reports.site import write_site
+from bench.record.record import Record
+from bench.results.run import Gallery, Results
+from reports.site.pictures import Album
+from reports.site.site import write_site
 
 HOSTILE = '<script>alert("1")</script>\'&amp;"><img src=x onerror=alert(2)>' + "x" * 300 + "\u202egnirts"
 

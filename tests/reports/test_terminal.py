@@ -4,7 +4,7 @@ import io
 
 from rich.console import Console
 
-from reports.terminal import print_leaderboard
+from reports.files.terminal import print_leaderboard
 
 
 def printed(results, **options):
@@ -27,7 +27,7 @@ def test_output_that_is_no_terminal_is_plain_text(results):
 
 
 def test_names_with_markup_are_printed_as_they_are(board):
-    from bench.results import Results
+    from bench.results.run import Results
 
     board.add(value=0.5, generator="[bold red]x[/]")
     results = Results("p", "smoke", "d", tuple(board.records), board.replicates, {})

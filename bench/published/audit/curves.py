@@ -4,8 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 from bench.published.audit.finding import Checked, Finding, finding, metric_name, overlap
 from bench.published.audit.ranking_bounds import ap_range, iou_range, mean_ap_range, mean_iou_range
+from bench.published.load import AVERAGE
 from bench.published.paper import Paper, Value
-from bench.published.shelf import AVERAGE
 
 _AP_HIGH = (
     "F1 on a grid of thresholds misses the best one (grid21: AnomalyDiffusion, ADer), or AP is by trapezoids "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.published.paper import Value
-from bench.reasons import METRICS
+from bench.record.why_not_comparable import METRICS
 
 
 @dataclass(frozen=True)

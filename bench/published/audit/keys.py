@@ -2,8 +2,8 @@
 
 from typing import Any, NamedTuple
 
+from bench.published.load import name_and_variant
 from bench.published.paper import Value
-from bench.published.shelf import name_and_variant
 
 
 class Key(NamedTuple):

@@ -10,8 +10,8 @@ from statistics import fmean, harmonic_mean
 
 from bench.published.audit.finding import Checked, Finding, finding, metric_name, overlap
 from bench.published.audit.keys import Key, key_of
+from bench.published.load import AVERAGE, name_and_variant
 from bench.published.paper import Paper, Value
-from bench.published.shelf import AVERAGE, name_and_variant
 
 OVER_DETECTORS = "average"
 _HARMONIC = "_hmean"

@@ -11,15 +11,15 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from bench.adapters import Batch, DetectorSplit
-from bench.context import Context
 from bench.data.pool import Pool
+from bench.methods import Batch, DetectorSplit
+from bench.methods.context import Context
+from detectors.backbones.backbone import pretrained, resized
+from detectors.backbones.embedding import embed
+from detectors.backbones.maps import image_maps
 from detectors.patchcore import PatchCore, coreset
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
-from detectors.patches.backbone import pretrained, resized
-from detectors.patches.embedding import embed
-from detectors.patches.maps import image_maps
 
 LITE, LAYERS = "timm/tf_efficientnet_lite0", ("blocks.2", "blocks.4")
 

@@ -6,11 +6,11 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
+from detectors.backbones.embedding import embed
+from detectors.backbones.maps import image_maps
 from detectors.patchcore import PatchCore
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
-from detectors.patches.embedding import embed
-from detectors.patches.maps import image_maps
 
 
 @pytest.mark.parametrize(

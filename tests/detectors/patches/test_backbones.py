@@ -9,8 +9,8 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from bench.errors import BenchError
+from detectors.backbones.backbone import Backbone, pretrained, resized, stored
 from detectors.patchcore import PatchCore
-from detectors.patches.backbone import Backbone, pretrained, resized, stored
 
 WRN = "wide_resnet50_2-95faca4d.pth"
 

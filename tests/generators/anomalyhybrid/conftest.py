@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.adapters import TrainSplit
 from bench.conformance.trial_split import trial_split
-from bench.context import Context
+from bench.methods import TrainSplit
+from bench.methods.context import Context
 
 SIDE = 64
 ContextFor = Callable[..., Context]

@@ -15,9 +15,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from bench.adapters import Anomalies, CategoryTrain, Images, Request
-from bench.context import Context
 from bench.data.pool import open_pool
+from bench.methods import Anomalies, CategoryTrain, Images, Request
+from bench.methods.context import Context
 from bench.store import Store, open_store
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.conditions import Views, conditions_of, open_scale, open_views

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench.context import Context
+from bench.methods.context import Context
 from generators.anomalyhybrid import AnomalyHybrid
 from generators.anomalyhybrid.batches import Examples
 from generators.anomalyhybrid.losses import perceptual_loss

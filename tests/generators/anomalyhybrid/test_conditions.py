@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.adapters import TrainSplit
 from bench.errors import BenchError
+from bench.methods import TrainSplit
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.conditions import (
     Networks,
@@ -59,7 +59,7 @@ def test_the_data_sets_depth_becomes_nearness_and_back(split: TrainSplit) -> Non
 def test_depth_from_a_data_set_without_depth_is_refused(
     split: TrainSplit, context_for, tmp_path: Path
 ) -> None:
-    from bench.adapters import Images
+    from bench.methods import Images
 
     plate = split.categories["plate"]
     bare = replace(plate, normal=Images(replace(plate.normal.pool, depth=None)))

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.adapters import TrainSplit
+from bench.methods import TrainSplit
 from generators.anomalyhybrid import AnomalyHybrid
 from generators.anomalyhybrid.conditions import open_views
 from generators.anomalyhybrid.sampling import Painter
@@ -17,7 +17,7 @@ OPTIONS = {"width": 8, "steps": 150, "blocks": 1, "downsamplings": 2, "discrimin
 
 @pytest.fixture(scope="module")
 def trained(split: TrainSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from bench.context import Context
+    from bench.methods.context import Context
 
     out, scratch = tmp_path_factory.mktemp("trained"), tmp_path_factory.mktemp("scratch")
     context = Context(0, "generator.fit", "anomalyhybrid", "", "cpu", scratch)

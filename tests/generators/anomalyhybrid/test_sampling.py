@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from bench.adapters import Request, Sample, TrainSplit
 from bench.errors import BenchError
+from bench.methods import Request, Sample, TrainSplit
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 
 KEEPS = {"fusion": "region", "target": "normal", "colour": "region"}
@@ -14,7 +14,7 @@ KEEPS = {"fusion": "region", "target": "normal", "colour": "region"}
 @pytest.fixture(scope="module")
 def model(split: TrainSplit, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny model of both generators."""
-    from bench.context import Context
+    from bench.methods.context import Context
 
     out, scratch = tmp_path_factory.mktemp("model"), tmp_path_factory.mktemp("scratch")
     context = Context(0, "generator.fit", "anomalyhybrid_star", "", "cpu", scratch)
@@ -111,7 +111,7 @@ def test_an_unknown_type_and_a_type_without_masks_are_refused(draw, model, split
         draw("dent")
     from dataclasses import replace
 
-    from bench.adapters import Anomalies
+    from bench.methods import Anomalies
 
     plate = split.categories["plate"]
     empty = [

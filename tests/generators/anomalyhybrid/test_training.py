@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from bench.adapters import TrainSplit
+from bench.methods import TrainSplit
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.batches import TrainingSet
 from generators.anomalyhybrid.conditions import open_views

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.adapters import TrainSplit
 from bench.conformance.trial_split import part_of, trial_split
-from bench.context import Context
+from bench.methods import TrainSplit
+from bench.methods.context import Context
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("diffusers", reason="the extra 'diffusion' is not installed")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.adapters import Request
 from bench.conformance.checks import contents
 from bench.errors import BenchError
+from bench.methods import Request
 from generators.seas import SeaS
 from generators.seas.params import ABLATIONS, RELEASED, TINY, SeaSParams
 
@@ -16,7 +16,7 @@ torch = pytest.importorskip("torch")
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory, weights, split) -> Path:
-    from bench.context import Context
+    from bench.methods.context import Context
 
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("model")
@@ -189,7 +189,7 @@ LEARNED = {name: given for name, given in ABLATIONS.items() if given and "thresh
 @pytest.fixture(scope="module")
 def papers(tmp_path_factory, weights, split) -> dict[str, bytes]:
     """The files of the model that the paper's own options learn in as few steps."""
-    from bench.context import Context
+    from bench.methods.context import Context
 
     folder = tmp_path_factory.mktemp("papers")
     ctx = Context(0, "generator.fit", "seas", "plate", "cpu", folder, weights)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.adapters import Anomalies, CategoryTrain, Images
-from bench.context import Context
 from bench.data.pool import Pool
+from bench.methods import Anomalies, CategoryTrain, Images
+from bench.methods.context import Context
 from bench.sample import SampleSpec, render
 
 torch = pytest.importorskip("torch")

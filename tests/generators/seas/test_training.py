@@ -117,7 +117,7 @@ def test_latents_are_encoded_once_and_scaled(tuning) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory, weights, split) -> Path:
     """A model of a fit that nothing stopped."""
-    from bench.context import Context
+    from bench.methods.context import Context
 
     folder = tmp_path_factory.mktemp("whole")
     ctx = Context(0, "generator.fit", "seas", "plate", "cpu", folder, weights)
@@ -172,7 +172,7 @@ def test_a_loss_that_is_no_number_ends_the_fit(context, split, tmp_path) -> None
 def test_types_without_a_mask_are_refused_before_anything_is_learned(context, split, tmp_path) -> None:
     from dataclasses import replace
 
-    from bench.adapters import Anomalies, TrainSplit
+    from bench.methods import Anomalies, TrainSplit
 
     category = split.categories["plate"]
     stains = category.anomalies["stain"]

@@ -99,7 +99,7 @@ def test_checkpoints_of_the_real_model_name_their_text_encoder_so(base_folder: P
 
 
 def test_sampling_without_the_base_model_ends_with_the_sentence(split, context, tmp_path: Path) -> None:
-    from bench.adapters import Request
+    from bench.methods import Request
 
     ctx = context(stage="generator.sample")
     nowhere = type(ctx)(0, "generator.sample", "seas", "plate", "cpu", tmp_path, None)

@@ -1,0 +1,126 @@
+"""Finding adapters, protocols and pages by name, importing nothing before it is used."""
+
+import functools
+import hashlib
+import importlib.util
+import inspect
+import sys
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.errors import BenchError, did_you_mean
+from bench.methods import Adapter, Detector, Generator
+
+GROUPS = {"generator": "bench.generators", "detector": "bench.detectors", "protocol": "bench.protocols"}
+_DECLARED = {
+    "generator": ("name", "version", "scope", "needs", "yields"),
+    "detector": ("name", "version", "scope", "task", "modality"),
+}
+_PLUGINS: dict[str, dict[str, tuple[type[Adapter], str]]] = {"generator": {}, "detector": {}}
+
+
+@functools.cache
+def _entries(group: str) -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=group)}
+
+
+def names(kind: str) -> list[str]:
+    """The names of all known generators, detectors or protocols, sorted."""
+    return sorted({*_entries(GROUPS[kind]), *_PLUGINS.get(kind, {})})
+
+
+def load(kind: str, name: str) -> Any:
+    """The adapter class or protocol of this name; raises BenchError with the nearest name if unknown."""
+    if name in _PLUGINS.get(kind, {}):
+        return _PLUGINS[kind][name][0]
+    entries = _entries(GROUPS[kind])
+    if name not in entries:
+        raise BenchError(did_you_mean(kind, name, names(kind)))
+    try:
+        return entries[name].load()
+    except ImportError as error:
+        raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
+
+
+def published_folders() -> list[Path]:
+    """Folders with the tables of papers: the values of the entry points of "bench.published"."""
+    return [Path(entry.load()) for _, entry in sorted(_entries("bench.published").items())]
+
+
+def load_page(name: str) -> Any:
+    """A function of the reports package: "site", "export" or "terminal"."""
+    return _entries("bench.reports")[name].load()
+
+
+def adapter_id(kind: str, name: str) -> str:
+    """ "name@version", and for a plug-in file the digest of its source, as it stands in task keys."""
+    version = load(kind, name).version
+    source = _PLUGINS[kind].get(name)
+    return f"{name}@{version}" + (f"#{source[1]}" if source else "")
+
+
+def load_plugins(paths: Sequence[str]) -> None:
+    """Register what plug-in files define: Python files are imported, TOML files name foreign commands."""
+    for path in paths:
+        _load_plugin(Path(path))
+
+
+def _load_plugin(path: Path) -> None:
+    if not path.is_file():
+        raise BenchError(f"the plug-in file {path} does not exist; give the path of a Python or TOML file")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    if path.suffix == ".toml":
+        from bench.foreign.adapter import foreign_adapter
+
+        adapter = foreign_adapter(path)
+        _register(path, "generator" if issubclass(adapter, Generator) else "detector", adapter, digest)
+        return
+    module = _imported(path, f"bench_plugin_{digest}")
+    found = 0
+    for value in vars(module).values():
+        if not inspect.isclass(value) or value.__module__ != module.__name__ or inspect.isabstract(value):
+            continue
+        for kind, base in (("generator", Generator), ("detector", Detector)):
+            if issubclass(value, base):
+                lacking = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
+                if lacking:
+                    raise BenchError(
+                        f"plug-in file {path}: the {kind} {value.__name__} has no {lacking[0]}; "
+                        f"write {lacking[0]} = ... into the class"
+                    )
+                _register(path, kind, value, digest)
+                found += 1
+    if not found:
+        raise BenchError(
+            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
+        )
+
+
+def _register(path: Path, kind: str, adapter: type[Adapter], digest: str) -> None:
+    if adapter.name in _entries(GROUPS[kind]):
+        raise BenchError(
+            f"plug-in file {path} names a {kind} '{adapter.name}', which is built in; choose another name"
+        )
+    _PLUGINS[kind][adapter.name] = (adapter, digest)
+
+
+def _imported(path: Path, name: str) -> ModuleType:
+    """The module of a plug-in file, under a name of its content: an edited file is another module."""
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise BenchError(f"plug-in file {path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        del sys.modules[name]
+        raise BenchError(
+            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
+    return module

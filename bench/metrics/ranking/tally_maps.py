@@ -1,0 +1,145 @@
+"""From maps and masks to a `Tally`: the positives are sorted, the negatives only counted.
+
+`radix` does that for float32 scores, by numba or by numpy alone. Here is how float64 scores are counted:
+one pass keeps the positive scores (1 to 5 % of the pixels) with the weight 1/|region| of each, and the
+best IoU of each anomalous image on its own. A second pass counts, for every distinct positive score, the
+negatives at or above it. Counts of chunks add up, so a memory map needs one chunk in memory at a time;
+an iterator that can be read only once needs its negatives kept (8 bytes a pixel).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import import_module
+
+import numpy as np
+
+from bench.metrics.ranking.map_chunks import MapChunks
+from bench.metrics.ranking.regions import region_weights
+from bench.metrics.ranking.tally import Tally, require_both_classes
+from bench.parallel import in_order
+
+VALUES_A_SORT = 1 << 23
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What all pixel metrics are computed from.
+
+    tally: with region overlap. regions: their number. best_iou: float64, one an anomalous image, its best
+    IoU over its own thresholds (empty where it was not asked for).
+    """
+
+    tally: Tally
+    regions: int
+    best_iou: np.ndarray
+
+
+def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
+    """Reads the maps and tallies them.
+
+    compiled: whether numba counts, which is for float32 maps only; None: where it can.
+    """
+    if compiled is None:
+        compiled = chunks.dtype == np.float32 and numba_is_there()
+    if not compiled and chunks.dtype == np.float64:
+        return _gather_float64(chunks, per_image)
+    from bench.metrics.ranking.count_float32 import tally_float32
+
+    kernels = import_module(f"bench.metrics.ranking.kernels_{'numba' if compiled else 'numpy'}")
+    return Gathered(*tally_float32(chunks, per_image, kernels))
+
+
+def numba_is_there() -> bool:
+    """Whether numba is installed and not switched off by DEFECTBENCH_NUMBA=0."""
+    return os.environ.get("DEFECTBENCH_NUMBA", "1") != "0" and importlib.util.find_spec("numba") is not None
+
+
+def _gather_float64(chunks: MapChunks, per_image: bool) -> Gathered:
+    scores: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    best_iou: list[float] = []
+    kept: list[np.ndarray] = []
+    regions = negatives = 0
+
+    def of_image(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int, float]:
+        amap, mask = pair
+        weight, count = region_weights(mask)
+        return amap[mask], weight, count, largest_iou(amap, mask) if count and per_image else 0.0
+
+    for maps, masks in chunks:
+        negatives += masks.size - int(np.count_nonzero(masks))
+        if not chunks.rereadable:
+            kept.append(maps[~masks])
+        for score, weight, count, best in in_order(of_image, zip(maps, masks, strict=True)):
+            if not count:
+                continue
+            scores.append(score)
+            weights.append(weight)
+            regions += count
+            if per_image:
+                best_iou.append(best)
+    positives = sum(len(part) for part in scores)
+    require_both_classes(positives, negatives, "masks")
+    every, counts, overlap = distinct_positives(np.concatenate(scores), np.concatenate(weights), regions)
+    pieces = kept if not chunks.rereadable else (maps[~masks] for maps, masks in chunks)
+    at_least, above = count_negatives(pieces, every[::-1])
+    tally = Tally(every, np.cumsum(counts), at_least[::-1], above[::-1], positives, negatives, overlap)
+    return Gathered(tally, regions, np.array(best_iou))
+
+
+def distinct_positives(
+    scores: np.ndarray, weights: np.ndarray, regions: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(distinct scores, highest first; how often each occurs; mean region overlap down to each), all [T]."""
+    order = np.argsort(-scores, kind="stable")
+    ranked = scores[order]
+    last = np.append(np.flatnonzero(ranked[1:] != ranked[:-1]), ranked.size - 1)
+    overlap = np.cumsum(weights[order])[last] / regions
+    overlap[-1] = 1.0  # every region is covered at the lowest positive score; the sum is 1 up to rounding
+    return ranked[last], np.diff(last, prepend=-1), np.minimum(overlap, 1.0)
+
+
+def count_negatives(pieces: Iterable[np.ndarray], ascending: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(negatives at or above, negatives above) each threshold, int64 [T]; thresholds ascending."""
+    at_least = np.zeros(ascending.size, np.int64)
+    above = np.zeros(ascending.size, np.int64)
+
+    def of_batch(reached: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        reached.sort()
+        first = np.searchsorted(reached, ascending, side="left")
+        # behind the last score of a tie; without a tie both places are one, and most scores have none
+        behind = first.copy()
+        tied = np.flatnonzero(reached[np.minimum(first, reached.size - 1)] == ascending)
+        behind[tied] = np.searchsorted(reached, ascending[tied], side="right")
+        return reached.size - first, reached.size - behind
+
+    batches = _batches(piece[piece >= ascending[0]] for piece in pieces)
+    for first, behind in in_order(of_batch, batches, ahead=1):
+        at_least += first
+        above += behind
+    return at_least, above
+
+
+def _batches(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """All values in batches: each costs a search of every threshold, so few and large."""
+    waiting: list[np.ndarray] = []
+    for piece in pieces:
+        waiting.append(piece)
+        if sum(map(len, waiting)) >= VALUES_A_SORT:
+            yield np.concatenate(waiting)
+            waiting = []
+    if any(map(len, waiting)):
+        yield np.concatenate(waiting)
+
+
+def largest_iou(amap: np.ndarray, mask: np.ndarray) -> float:
+    """The best IoU of one map [H, W] with its mask over the thresholds of its own scores, 0..1."""
+    positive = np.sort(amap[mask])
+    reached = np.sort(amap[(amap >= positive[0]) & ~mask])
+    tp = positive.size - np.searchsorted(positive, positive, side="left")
+    fp = reached.size - np.searchsorted(reached, positive, side="left")
+    return float((tp / (positive.size + fp)).max())

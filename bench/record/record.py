@@ -1,0 +1,179 @@
+"""Records: one row a metric value, every key always present.
+
+A record is written by a scoring stage with what is decided by the task alone, so that the same task gives the
+same bytes anywhere. What depends on the run (seconds, memory, environment) is joined from the manifest of the
+task when records are loaded.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from bench.record import why_not_comparable
+
+Status = Literal["ok", "undefined", "skipped", "failed"]
+
+UNKNOWN = "unknown"
+"""The value of a field that a source does not state; unknown equals nothing, not even unknown."""
+UNKNOWN_COUNT = -1
+"""The same where the field is a whole number."""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One metric value with all that decides what it may be compared with."""
+
+    kind: Literal["measured", "published"] = "measured"
+    protocol: str = ""
+    protocol_version: int = 0
+    scale: str = ""
+    preset: str = ""
+    dataset: str = ""
+    dataset_fingerprint: str = ""
+    category: str = ""
+    defect: str = "all"
+    split: str = ""
+    shots: str = "third"
+    resolution: int = 0
+    modality: str = "rgb"
+    generator: str = "none"
+    generator_version: int = 0
+    generator_variant: str = ""
+    generator_params: str = ""
+    """Digest of the generator's parameters, defaults filled in."""
+    generated_per_type: int = 0
+    mix: str = ""
+    """What a detector was trained on beside normal images, as its protocol names it (real, generated+real,
+    pseudo, normal+generated), or "" where nothing is trained."""
+    scope: str = ""
+    detector: str = "none"
+    detector_version: int = 0
+    detector_variant: str = ""
+    detector_params: str = ""
+    selection: str = ""
+    seed: int = 0
+    level: str = ""
+    """generation | generation-normal | generation-depth | image | pixel | classification | cost."""
+    metric: str = ""
+    dialect: str = "default"
+    metric_version: int = 0
+    features: str = "none"
+    weights_sha256: str = ""
+    reference: str = ""
+    """The set of real images that the metric compares with."""
+    value: float | None = None
+    """A fraction for rates, the metric's own scale otherwise; None unless status is ok."""
+    unit: str = "fraction"
+    direction: Literal["higher", "lower"] = "higher"
+    n: int = 0
+    stderr: float | None = None
+    ci_low: float | None = None
+    ci_high: float | None = None
+    ci_method: str = ""
+    status: Status = "ok"
+    note: str = ""
+    source: str = ""
+
+    task: str = ""
+    run: str = ""
+    seconds: float | None = None
+    gpu_seconds: float | None = None
+    peak_memory: int | None = None
+    env: str = ""
+    commit: str = ""
+
+
+def detector_on(detector: str, modality: str) -> str:
+    """What to call a detector that is given other than colour images: "unet on depth"."""
+    return detector if modality == "rgb" or detector == "none" else f"{detector} on {modality}"
+
+
+PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")
+"""Filled in from the manifest when records are loaded; two stores agree on all else."""
+
+COMPARABILITY = (
+    "protocol",
+    "protocol_version",
+    "scale",
+    "dataset",
+    "dataset_fingerprint",
+    "category",
+    "defect",
+    "split",
+    "shots",
+    "resolution",
+    "modality",
+    "generated_per_type",
+    "mix",
+    "scope",
+    "selection",
+    "level",
+    "metric",
+    "dialect",
+    "metric_version",
+    "features",
+    "weights_sha256",
+    "reference",
+    "unit",
+)
+"""Two values may share a column only if these are equal: all but the method, seeds, cost, provenance."""
+
+
+def comparability(record: Record) -> tuple[Any, ...] | None:
+    """The key that comparable records share; None if a field is unknown, which equals nothing."""
+    key = tuple(getattr(record, name) for name in COMPARABILITY)
+    return None if any(map(_is_unknown, key)) else key
+
+
+def why_incomparable(one: Record, other: Record) -> list[str]:
+    """What sets `one` apart from `other`, in words; empty where they may share a column.
+
+    Differences come first, then one clause that names all that is unknown on either side.
+    """
+    apart = {
+        name: (mine, theirs)
+        for name in COMPARABILITY
+        if (mine := getattr(one, name)) != (theirs := getattr(other, name)) or _is_unknown(mine)
+    }
+    unknown = [name for name, pair in apart.items() if any(map(_is_unknown, pair))]
+    unknown = [name for name in unknown if not _implied(name, apart)]
+    told = [
+        name
+        for name in why_not_comparable.ORDER
+        if name in apart and not _implied(name, apart) and not any(map(_is_unknown, apart[name]))
+    ]
+    found = [why_not_comparable.difference(name, *apart[name], one.metric) for name in told]
+    return [*found, why_not_comparable.unknown(unknown)] if unknown else found
+
+
+def _implied(name: str, apart: Mapping[str, Any]) -> bool:
+    return why_not_comparable.IMPLIED.get(name) in apart
+
+
+def _is_unknown(value: Any) -> bool:
+    return value == UNKNOWN or (value == UNKNOWN_COUNT and isinstance(value, int))
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """One JSON object a line, keys sorted, without the provenance that the manifest holds."""
+    with path.open("w", encoding="utf-8") as out:
+        for record in records:
+            row = {name: value for name, value in vars(record).items() if name not in PROVENANCE}
+            out.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
+
+
+def read_records(path: Path, **provenance: Any) -> Iterator[Record]:
+    """The records of a file, with the provenance of the task that wrote them."""
+    names = [field.name for field in fields(Record)]
+    for line in path.read_bytes().splitlines():
+        row = json.loads(line)
+        # a hundred thousand records hold few texts: each is kept once
+        held = {
+            name: sys.intern(value) if type(value := row[name]) is str else value
+            for name in names
+            if name in row
+        }
+        yield Record(**{**held, **provenance})

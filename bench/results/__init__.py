@@ -1,0 +1,1 @@
+"""The results of runs as reports and users read them."""

@@ -1,0 +1,123 @@
+"""All that a store knows: the plans of every run, those that belong together as one set of results."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.planning.config import Skipped
+from bench.planning.plan import Node, Plan, load_plan
+from bench.results.collect import collect
+from bench.results.run import Results
+from bench.run.journal import journals
+from bench.store import Store
+from bench.tasks import canonical_json
+
+_TOGETHER = (
+    "data fingerprint",
+    "split",
+    "shots",
+    "resolution",
+    "generated per type",
+    "checkpoint",
+    "features",
+)
+"""What two runs of a protocol must share, beside scale and data set, to be one leaderboard."""
+
+
+def collect_store(store: Store) -> tuple[Results, ...]:
+    """The results of everything that was ever asked of a store, one for each protocol, data set and setting.
+
+    Runs that differ in methods, categories or seeds alone are merged; where two planned the same score, the
+    newest that has it is taken. The order depends on what the results are, not on when they were made.
+    """
+    groups: dict[str, list[Plan]] = {}
+    for plan in plans(store):
+        groups.setdefault(_setting(plan), []).append(plan)
+    return tuple(
+        replace(collect(merged(members, store), store), commands=_commands(members))
+        for _, members in sorted(groups.items())
+    )
+
+
+def plans(store: Store) -> list[Plan]:
+    """Every plan in a store, the one that was run last first. Plans that cannot be read are left out."""
+    return [plan for path in plan_files(store) if (plan := _readable(path)) is not None]
+
+
+def every_plan(store: Store) -> list[Plan]:
+    """As `plans`. Raises BenchError where one cannot be read: what it needs is not known."""
+    found = []
+    for path in plan_files(store):
+        plan = _readable(path)
+        if plan is None:
+            raise BenchError(
+                f"the plan {path} cannot be read, so what it needs is not known; run its command again, "
+                "or delete the file"
+            )
+        found.append(plan)
+    return found
+
+
+def plan_files(store: Store) -> list[Path]:
+    """The file of every plan in a store, the one that was run last first."""
+    folder = store.root / "runs"
+    last = {journal["plan"]: place for place, journal in enumerate(journals(folder))}
+    return sorted(folder.glob("*.plan"), key=lambda path: (-last.get(path.name, -1), path.name))
+
+
+def _readable(path: Path) -> Plan | None:
+    try:
+        return load_plan(path)
+    except BenchError:
+        return None  # of an older version, or damaged: `bench run` writes it again
+
+
+def _setting(plan: Plan) -> str:
+    about = plan.about
+    shared = {name: about["provenance"].get(name) for name in _TOGETHER}
+    names = ("protocol", "protocol_version", "dataset", "scale")
+    return canonical_json([[about.get(name) for name in names], shared])
+
+
+def merged(members: Sequence[Plan], store: Store) -> Plan:
+    """One plan of all goals of several, each score once; of itself it says what the first one says."""
+    if len(members) == 1:
+        return members[0]
+    nodes = {key: node for plan in reversed(members) for key, node in plan.nodes.items()}
+    goals: dict[str, str] = {}
+    for plan in members:
+        for key in plan.goals:
+            place = _place(key, plan.nodes[key])
+            if place not in goals or (not store.done(goals[place]) and store.done(key)):
+                goals[place] = key
+    skipped = {_cell(cell): cell for plan in members for cell in plan.skipped}
+    about = {
+        **members[0].about,
+        "warnings": _once(note for plan in members for note in plan.about["warnings"]),
+    }
+    return Plan(tuple(goals.values()), nodes, tuple(skipped.values()), about)
+
+
+def _place(key: str, node: Node) -> str:
+    """What a goal is the score of; goals without labels stand for themselves."""
+    return canonical_json([node.stage, dict(node.labels)]) if node.labels else key
+
+
+def _cell(cell: Skipped) -> str:
+    return canonical_json([dict(cell.labels), [list(pair) for pair in cell.metrics]])
+
+
+def _once(notes: Iterator[str]) -> list[str]:
+    return list(dict.fromkeys(notes))
+
+
+def _commands(members: Sequence[Plan]) -> Mapping[str, str]:
+    """Goal to the command that asked for it last."""
+    found: dict[str, Any] = {}
+    for plan in members:
+        command = plan.about["provenance"].get("command", "")
+        for key in plan.goals:
+            found.setdefault(key, command)
+    return found

@@ -1,0 +1,1 @@
+"""Segmenters that are trained on images and masks."""

@@ -1,0 +1,220 @@
+"""The cells that protocols are made of: what a row trains on, who is scored on what, and what cannot be.
+
+A protocol module chooses rows and detectors; everything that two protocols would say alike stands here.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from bench.planning import build
+from bench.planning.build import ANY
+from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
+from bench.planning.methods import task_of
+from bench.record.record import UNKNOWN
+from bench.tasks import Task
+from protocols.seed_data import Ground, Row, anomalies_of
+from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
+
+
+def duplicates(ground: Ground) -> Iterator[Task]:
+    """Near-duplicates across the split, for the page's notes on the data."""
+    for category in ground.split.categories:
+        yield build.duplicates(category, ground.colour.pools[category.name])
+
+
+def generation(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category, then its normals.
+
+    Where detectors are to see depth, the same of its depth images.
+    """
+    yield from _generation(ground, generator, "rgb")
+    if ground.config.modalities != ("rgb",):
+        yield from _generation(ground, generator, "depth")
+    yield from generated_normals(ground, generator)
+
+
+def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
+    config, images = ground.config, ground.depth if modality == "depth" else ground.colour
+    metrics = build.DEPTH_METRICS if modality == "depth" else build.GENERATION_METRICS
+    for category in ground.split.categories:
+        labels = {
+            **_labels(ground, category.name),
+            **_generator_labels(config, generator),
+            **({"modality": modality} if modality != "rgb" else {}),
+        }
+        reason = cannot_be_made(config, generator, category, modality)
+        if reason:
+            yield Skipped(labels, metrics, reason)
+            continue
+        made = images.anomalies[generator.name][category.name]
+        yield build.generation_score(config, category, images.pools[category.name], made, labels)
+        if ANY in anomalies_of(config, generator, category):
+            yield Skipped(
+                labels,
+                tuple((level, name) for level, name in metrics if name in ("is", "ic_lpips", "ic_lpips_a")),
+                f"{generator.name} knows no defect types; this metric is taken a type",
+            )
+
+
+def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+    """KID of the normal images of one generator on every category."""
+    config = ground.config
+    for category in ground.split.categories:
+        labels = {**_labels(ground, category.name), **_generator_labels(config, generator)}
+        made = ground.colour.normals[generator.name].get(category.name)
+        if made is None:
+            yield Skipped(labels, build.NORMAL_METRICS, no_normals(generator, category))
+            continue
+        yield build.normals_score(config, category, ground.colour.pools[category.name], made, labels)
+
+
+def rows(
+    config: PlanConfig, detector: Method, alone: Sequence[str], generated: Sequence[str]
+) -> Iterator[Row]:
+    """The mixes without a generator, then those of each generator; one row for what was trained elsewhere."""
+    if detector.ingested is not None:
+        yield Row(UNKNOWN)
+        return
+    for mix in alone:
+        yield Row(mix)
+    for generator in config.generators:
+        for mix in generated:
+            yield Row(mix, generator)
+
+
+def detection(ground: Ground, detector: Method, row: Row) -> Iterator[Task | Skipped]:
+    """Train one detector on one kind of row and test it on every category, in each modality."""
+    for modality in _modalities(ground.config, detector):
+        yield from _detection(ground, detector, row, modality)
+
+
+def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Iterator[Task | Skipped]:
+    config = ground.config
+    models: dict[tuple[str, str], Task] = {}
+    for category in ground.split.categories:
+        labels = {
+            **_labels(ground, category.name),
+            **(_generator_labels(config, row.generator) if row.generator else {}),
+            **_detector_labels(config, detector),
+            "mix": row.mix,
+            **({"modality": modality} if modality != "rgb" else {}),
+        }
+        names_defects = _names_defects(detector, category)
+        reason = cannot_be(config, detector, row, category, names_defects, modality)
+        if reason:
+            metrics = build.CLASSIFICATION_METRICS if names_defects else build.DETECTION_METRICS
+            yield Skipped(labels, metrics, reason)
+            continue
+        if detector.ingested is not None:
+            prediction = build.ingested_prediction(config, detector.ingested[category.name])
+        elif modality == "rgb+depth":
+            prediction = build.fused_prediction(
+                *(_prediction(ground, detector, row, category, sense, models) for sense in ("rgb", "depth"))
+            )
+        else:
+            prediction = _prediction(ground, detector, row, category, modality, models)
+        test = ground.colour.pools[category.name].test
+        if names_defects:
+            classes = _classes(_covered(ground, detector, category, modality))
+            yield build.classification_score(config, labels, prediction, test, classes)
+        else:
+            yield build.detection_score(config, labels, prediction, test)
+            yield build.dialect_score(config, labels, prediction, test)
+
+
+def _prediction(
+    ground: Ground,
+    detector: Method,
+    row: Row,
+    category: CategoryPlan,
+    modality: str,
+    models: dict[tuple[str, str], Task],
+) -> Task:
+    """What a detector, trained on colour images or on depth, says of a category; `models` keeps its fits."""
+    config, seed = ground.config, ground.seed
+    images = ground.depth if modality == "depth" and not _reads_depth(detector) else ground.colour
+    made = row.generator.name if row.generator else ""
+    scope = (modality, "" if detector.scope == "dataset" else category.name)
+    if scope not in models:
+        covered = _covered(ground, detector, category, modality)
+        models[scope] = build.detector_fit(
+            config,
+            detector,
+            row.mix,
+            {each.name: images.pools[each.name] for each in covered},
+            images.anomalies.get(made, {}),
+            images.normals.get(made, {}),
+            _classes(covered),
+            seed,
+        )
+    test = images.pools[category.name].test
+    return build.detector_prediction(detector, models[scope], category.name, test, seed)
+
+
+def _covered(
+    ground: Ground, detector: Method, category: CategoryPlan, modality: str
+) -> tuple[CategoryPlan, ...]:
+    """The categories of the one model that a category is tested with."""
+    if detector.scope != "dataset":
+        return (category,)
+    return tuple(each for each in ground.split.categories if modality == "rgb" or each.has_depth)
+
+
+def _classes(covered: Sequence[CategoryPlan]) -> list[tuple[str, str]]:
+    return [(category.name, defect) for category in covered for defect in category.defects]
+
+
+def _modalities(config: PlanConfig, detector: Method) -> tuple[str, ...]:
+    """What a detector is given; one that reads depth maps itself has no choice."""
+    if detector.ingested is not None:
+        return ("rgb",)
+    return ("depth",) if _reads_depth(detector) else config.modalities
+
+
+def _reads_depth(detector: Method) -> bool:
+    return detector.as_detector.modality == "depth"
+
+
+def _names_defects(detector: Method, category: CategoryPlan) -> bool:
+    """Whether the detector classifies defects rather than finds them."""
+    if detector.ingested is not None:
+        return detector.ingested.get(category.name, {}).get("gives") == ["predicted"]
+    return task_of(detector) == "classification"
+
+
+def _labels(ground: Ground, category: str) -> dict[str, Any]:
+    config, split = ground.config, ground.split
+    return {
+        "protocol": config.protocol,
+        "protocol_version": config.version,
+        "scale": config.scale,
+        "preset": config.preset,
+        "dataset": config.dataset,
+        "dataset_fingerprint": config.fingerprint,
+        "category": category,
+        "split": split.name,
+        "shots": split.shots,
+        "resolution": config.resolution,
+        "seed": ground.seed,
+    }
+
+
+def _generator_labels(config: PlanConfig, generator: Method) -> dict[str, Any]:
+    return {
+        "generator": generator.name,
+        "generator_version": generator.version,
+        "generator_variant": generator.variant,
+        "generator_params": generator.params_digest,
+        "generated_per_type": config.generated_per_type,
+    }
+
+
+def _detector_labels(config: PlanConfig, detector: Method) -> dict[str, Any]:
+    return {
+        "scope": detector.scope if detector.ingested is None else UNKNOWN,
+        "detector": detector.name,
+        "detector_version": detector.version,
+        "detector_variant": detector.variant,
+        "detector_params": detector.params_digest,
+        "selection": config.selection if detector.ingested is None else UNKNOWN,
+    }

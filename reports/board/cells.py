@@ -1,0 +1,274 @@
+"""Cells of a leaderboard: the value, the interval and the draws of one row in one column.
+
+A value is the mean over seeds of a category, then the mean over categories. An interval is the 2.5th to
+97.5th percentile of the same mean over bootstrap draws: draw r takes replicate r of the test images of every
+category and, where there are several seeds, a resample of the seeds that all rows share. So the difference of
+two rows' draws is paired.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from bench.record.record import Record, why_incomparable
+from bench.streams import stream
+from reports.board.comparable import incomparable
+from reports.board.identity import Column, Row
+
+Replicates = Callable[[str], Mapping[str, np.ndarray]]
+Drawn = Callable[[str], np.ndarray | None]
+"""Scoring task to the draws that it kept of one column, float64 [R]."""
+CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
+
+SEEDS_ALONE = "bootstrap over seeds"
+LEVELS = ((1 - 0.95) / 2, (1 + 0.95) / 2)
+WITHIN = 1.959964
+"""Standard errors to either side of a 95% interval."""
+SEED_DRAWS = 1000
+"""Draws where only seeds are resampled."""
+_WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What stands in one cell, or why nothing does."""
+
+    status: CellStatus
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    interval: str = ""
+    """How the interval was made; "" where there is none."""
+    categories: int = 0
+    """How many categories the mean is over."""
+    of_categories: int = 0
+    reasons: tuple[str, ...] = ()
+    rank: int | None = None
+    draws: np.ndarray | None = field(default=None, compare=False, repr=False)
+    """float64 [R], paired with the draws of every other row of the column."""
+    error: float | None = None
+    """The standard error that records state, where there are no draws."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The records of one column by row, category and seed, and what the data itself leaves undefined."""
+
+    records: Mapping[Row, Mapping[tuple[str, int], Record]]
+    """By row, and by category and seed."""
+    categories: tuple[str, ...]
+    seeds: tuple[int, ...]
+    left_out: frozenset[tuple[str, int]]
+    """(category, seed) where no row has a value and the metric is undefined."""
+    odd: Mapping[Record, tuple[str, ...]]
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> "Grid":
+        grid: dict[Row, dict[tuple[str, int], Record]] = {}
+        rivals: dict[Record, tuple[str, ...]] = {}
+        for record in records:
+            first = grid.setdefault(Row.of(record), {}).setdefault((record.category, record.seed), record)
+            if first is not record and first != record and (reasons := _why_rivals(first, record)):
+                rivals[first] = (*rivals.get(first, ()), *reasons)
+        places: dict[tuple[str, int], set[str]] = {}
+        for line in grid.values():
+            for place, record in line.items():
+                places.setdefault(place, set()).add(record.status)
+        return cls(
+            records=grid,
+            categories=tuple(sorted({category for category, _ in places})),
+            seeds=tuple(sorted({seed for _, seed in places})),
+            left_out=frozenset(
+                place for place, found in places.items() if "undefined" in found and "ok" not in found
+            ),
+            odd={**incomparable(record for line in grid.values() for record in line.values()), **rivals},
+        )
+
+    def status(self, row: Row, category: str, seed: int) -> tuple[CellStatus, str]:
+        record = self.records[row].get((category, seed))
+        if record is None:
+            return "missing", "not run"
+        if self.odd and record in self.odd:
+            return "incomparable", "; ".join(self.odd[record])
+        if record.status == "ok" and (record.value is None or not math.isfinite(record.value)):
+            return "failed", f"recorded as ok with the value {record.value}"
+        return record.status, record.note
+
+
+def _why_rivals(one: Record, other: Record) -> tuple[str, ...]:
+    """Why two records of one cell cannot both be shown; empty where they say the same."""
+    reasons = tuple(f"a second record differs: {reason}" for reason in why_incomparable(other, one))
+    if not reasons and (one.value, one.status) != (other.value, other.status):
+        reasons = (f"two records of this cell disagree: {one.value} and {other.value}",)
+    return reasons
+
+
+def percentiles(draws: np.ndarray) -> tuple[float, float] | None:
+    """The central 95% of the finite draws; None where fewer than half are finite."""
+    finite = draws[np.isfinite(draws)]
+    if len(finite) < max(2, len(draws) / 2):
+        return None
+    return central(np.sort(finite))
+
+
+def central(ordered: np.ndarray) -> tuple[float, float]:
+    """`bench.metrics.bootstrap.percentile_interval` of sorted draws, to the bit, in a tenth of its time."""
+
+    def quantile(share: float) -> float:
+        place = (len(ordered) - 1) * share
+        below = math.floor(place)
+        part = place - below
+        low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
+        # numpy's own two forms of the interpolation
+        return low + (high - low) * part if part < 0.5 else high - (high - low) * (1.0 - part)
+
+    return quantile(LEVELS[0]), quantile(LEVELS[1])
+
+
+def row_cell(grid: Grid, row: Row, categories: Sequence[str], drawn: Drawn | None) -> Cell:
+    """The cell of a row over these categories; void if any of its values is missing for any reason.
+
+    Without `drawn` the value stands alone, with neither interval nor error.
+    """
+    needed = [(c, s) for c in categories for s in grid.seeds if (c, s) not in grid.left_out]
+    used = tuple(dict.fromkeys(category for category, _ in needed))
+    blank = Cell("undefined", categories=len(used), of_categories=len(categories))
+    faults: dict[CellStatus, dict[str, list[str]]] = {}
+    for category, seed in ((c, s) for c in categories for s in grid.seeds):
+        status, note = grid.status(row, category, seed)
+        excused = (category, seed) in grid.left_out and status not in ("failed", "skipped")
+        if status != "ok" and not excused:
+            places = faults.setdefault(status, {}).setdefault(note, [])
+            if category not in places:
+                places.append(category)
+    if faults:
+        worst = min(faults, key=_WORST_FIRST.index)
+        reasons = tuple(
+            f"{', '.join(places)}: {note}" if len(categories) > 1 else note
+            for status in sorted(faults, key=_WORST_FIRST.index)
+            for note, places in sorted(faults[status].items())
+        )
+        return replace(blank, status=worst, reasons=reasons)
+
+    if not needed:
+        notes = (grid.status(row, c, s)[1] for c in categories for s in grid.seeds)
+        return replace(blank, reasons=tuple(sorted({note for note in notes if note})))
+    members = [[grid.records[row].get((c, s)) for s in grid.seeds] for c in used]
+    present = np.array([[(c, s) not in grid.left_out for s in grid.seeds] for c in used])  # (C, S)
+    values = np.array(
+        [
+            [
+                record.value if record is not None and there else 0.0
+                for record, there in zip(line, mask, strict=True)
+            ]
+            for line, mask in zip(members, present, strict=True)
+        ],
+        dtype=np.float64,
+    )
+    value = float(np.mean((values * present).sum(1) / present.sum(1)))
+    if drawn is None:
+        return Cell("ok", value, categories=len(used), of_categories=len(categories))
+    draws, how = _draws(members, values, present, grid.seeds, drawn)
+    bounds = percentiles(draws) if draws is not None else None
+    error = None
+    if bounds is None:
+        draws = None
+        error = _stated_error(members)
+        bounds, how = _stated_interval(members, value, error)
+    if how == SEEDS_ALONE:
+        # Three seeds make an interval of sorts, but no test of a difference.
+        draws = None
+    low, high = bounds or (None, None)
+    return Cell("ok", value, low, high, how, len(used), len(categories), draws=draws, error=error)
+
+
+def _draws(
+    members: Sequence[Sequence[Record | None]],
+    values: np.ndarray,
+    present: np.ndarray,
+    seeds: tuple[int, ...],
+    drawn: Drawn,
+) -> tuple[np.ndarray | None, str]:
+    """Draws of the mean, float64 [R], and what was resampled; None where nothing can be."""
+    several = len(seeds) > 1
+    found = {
+        (i, j): drawn(record.task)
+        for i, line in enumerate(members)
+        for j, record in enumerate(line)
+        if record is not None and present[i, j]
+    }
+    lengths = [0 if each is None else len(each) for each in found.values()]
+    count = min(lengths)
+    if count:
+        table = np.zeros((*values.shape, count))  # (C, S, R)
+        for place, each in found.items():
+            if each is not None:
+                table[place] = each[:count]
+        how = "bootstrap over images and seeds" if several else "bootstrap over images"
+    elif several:
+        count = SEED_DRAWS
+        table = np.repeat(values[:, :, None], count, axis=2)
+        how = SEEDS_ALONE
+    else:
+        return None, ""
+    if not several and count and present.all():
+        return np.mean(table[:, 0, :], axis=0), how
+    if several:
+        weights = _resamples(seeds, count)
+    else:
+        weights = np.ones((1, count), dtype=np.int64)
+    total = np.einsum("csr,cs,sr->cr", table, present.astype(np.float64), weights.astype(np.float64))
+    times = present.astype(np.int64) @ weights  # (C, R)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.mean(total / times, axis=0), how
+
+
+@functools.cache
+def _resamples(seeds: tuple[int, ...], count: int) -> np.ndarray:
+    """How often each seed is in each resample of the seeds, int64 [S, R]."""
+    picks = stream("report", "seeds", *seeds).integers(len(seeds), size=(count, len(seeds)))
+    return np.stack([(picks == j).sum(1) for j in range(len(seeds))])
+
+
+def drawn_of(column: Column, replicates: Replicates) -> Drawn:
+    """The draws that scoring tasks kept of a column; those of a task are read once."""
+    name = f"{column.level}.{column.metric}"
+    key = name if column.dialect == "default" else f"{name}@{column.dialect}"
+
+    @functools.cache
+    def drawn(task: str) -> np.ndarray | None:
+        stored = replicates(task).get(key) if task else None
+        return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
+
+    return drawn
+
+
+def _stated_error(members: Sequence[Sequence[Record | None]]) -> float | None:
+    """The standard error of the mean that records of one seed state themselves; None where one does not."""
+    errors = [line[0].stderr for line in members if len(line) == 1 and line[0] is not None]
+    known = [error for error in errors if error is not None]
+    if len(known) < len(members):
+        return None
+    return float(np.sqrt(np.sum(np.square(known)))) / len(known)
+
+
+def _stated_interval(
+    members: Sequence[Sequence[Record | None]], value: float, error: float | None
+) -> tuple[tuple[float, float] | None, str]:
+    """The interval that records of one seed state themselves; (None, "") where they state none."""
+    if any(len(line) != 1 or line[0] is None for line in members):
+        return None, ""
+    records = [line[0] for line in members if line[0] is not None]
+    first = records[0]
+    if len(records) == 1 and first.ci_low is not None and first.ci_high is not None:
+        return (first.ci_low, first.ci_high), first.ci_method or "as recorded"
+    if error is None:
+        return None, ""
+    low, high = value - WITHIN * error, value + WITHIN * error
+    if first.unit == "fraction":
+        low, high = max(low, 0.0), min(high, 1.0)
+    return (low, high), "normal, from standard errors"

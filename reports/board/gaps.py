@@ -1,0 +1,66 @@
+"""Cells without a number: what is missing, and why."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bench.record.record import Record
+from reports.board.glossary import metric_title
+
+ORDER = ("failed", "skipped", "undefined")
+
+
+@dataclass(frozen=True)
+class Gap:
+    """Cells that have no value for one reason."""
+
+    status: str
+    reason: str
+    rows: tuple[tuple[str, str], ...]
+    """(generator, mix) of each."""
+    detector: str
+    metrics: tuple[str, ...]
+    categories: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: int
+
+
+def gaps(records: Iterable[Record]) -> tuple[Gap, ...]:
+    """Records without a value, failures first; rows share a line where they lack the same for one reason."""
+    groups: dict[tuple[str, str, tuple[str, str], str], list[Record]] = {}
+    for record in records:
+        if record.status != "ok":
+            row = (_name(record.generator, record.generator_variant), record.mix)
+            detector = _name(record.detector, record.detector_variant)
+            key = (record.status, record.note or "no reason was recorded", row, detector)
+            groups.setdefault(key, []).append(record)
+
+    lines: dict[tuple, list[tuple[tuple[str, str], int]]] = {}
+    for (status, reason, row, detector), members in sorted(groups.items()):
+        metrics = tuple(sorted({metric_title(each.metric) for each in members if each.metric}))
+        places = tuple(sorted({_place(each) for each in members}))
+        seeds = tuple(sorted({each.seed for each in members}))
+        lines.setdefault((status, reason, detector, metrics, places, seeds), []).append((row, len(members)))
+    found = [
+        Gap(
+            status,
+            reason,
+            tuple(row for row, _ in rows),
+            detector,
+            metrics,
+            places,
+            seeds,
+            sum(n for _, n in rows),
+        )
+        for (status, reason, detector, metrics, places, seeds), rows in lines.items()
+    ]
+    return tuple(sorted(found, key=lambda gap: (ORDER.index(gap.status), gap.rows, gap.detector, gap.reason)))
+
+
+def _name(method: str, variant: str) -> str:
+    if method == "none":
+        return ""
+    return f"{method}[{variant}]" if variant else method
+
+
+def _place(record: Record) -> str:
+    return record.category if record.defect == "all" else f"{record.category}/{record.defect}"

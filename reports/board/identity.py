@@ -1,0 +1,251 @@
+"""What a row and a column of a leaderboard are.
+
+A row is one way to train: without a generator (the real third only, say), or with one in a mix. A column is
+one measurement: a metric in a dialect, taken with one detector (or with none, for the images themselves).
+"""
+
+import functools
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from bench.record.record import Record, detector_on
+
+MIX_ORDER = (
+    "real",
+    "generated+real",
+    "pseudo",
+    "pseudo+generated",
+    "pseudo+real",
+    "normal",
+    "normal+generated",
+    "generated",
+    "generated+generated-normal",
+    "",
+)
+LEVEL_ORDER = (
+    "generation",
+    "generation-normal",
+    "generation-depth",
+    "image",
+    "pixel",
+    "classification",
+    "cost",
+)
+METRIC_ORDER = (
+    "is",
+    "kid",
+    "fid",
+    "ic_lpips",
+    "ic_lpips_a",
+    "auroc",
+    "ap",
+    "f1_max",
+    "iou",
+    "aupro",
+    "accuracy",
+)
+_TURNING = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI"})
+MIX_NAMES = {
+    "generated+real": "generated + real",
+    "generated": "generated only",
+    "real": "real only",
+    "pseudo": "own synthesis",
+    "pseudo+generated": "own synthesis + generated",
+    "pseudo+real": "own synthesis + real",
+    "normal": "real normals",
+    "normal+generated": "real + generated normals",
+    "generated+generated-normal": "generated, with generated normals",
+}
+PLAIN_ROWS = {
+    "pseudo": "own synthesis only",
+    "pseudo+real": "own synthesis + real third",
+    "normal": "train/good only",
+}
+"""What to call rows without a generator, beside the real third."""
+
+
+def _position(value: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(value) if value in order else len(order), value)
+
+
+@dataclass(frozen=True)
+class Method:
+    """A generator or a detector with all that makes it another method under the same name."""
+
+    name: str
+    variant: str = ""
+    params: str = ""
+    version: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.name}[{self.variant}]" if self.variant else self.name
+
+    # The keys of every cell of a leaderboard hold methods: their hashes are kept.
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.name, self.variant, self.params, self.version))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+
+@dataclass(frozen=True)
+class Row:
+    """One way to train, or for the images themselves one generator."""
+
+    mix: str
+    generator: Method
+    kind: str = "measured"
+    source: str = ""
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.mix, self.generator, self.kind, self.source))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @classmethod
+    def of(cls, record: Record) -> "Row":
+        source = record.source if record.kind == "published" else ""
+        return _row(
+            record.mix,
+            record.generator,
+            record.generator_variant,
+            record.generator_params,
+            record.generator_version,
+            record.kind,
+            source,
+        )
+
+    def order(self) -> tuple[object, ...]:
+        return (
+            self.kind != "measured",
+            _position(self.mix, MIX_ORDER),
+            self.generator.name,
+            self.generator.variant,
+            self.generator.version,
+            self.generator.params,
+            self.source,
+        )
+
+
+@dataclass(frozen=True)
+class Column:
+    """One measurement that rows are compared in."""
+
+    level: str
+    metric: str
+    dialect: str
+    detector: Method
+    unit: str = field(default="fraction", compare=False)
+    direction: str = field(default="higher", compare=False)
+    # Not part of the identity: a cell that failed need not know the unit of the metric it has not computed.
+
+    @functools.cached_property
+    def _hash(self) -> int:
+        return hash((self.level, self.metric, self.dialect, self.detector))
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    @classmethod
+    def of(cls, record: Record) -> "Column":
+        return _column(
+            (record.level, record.metric, record.dialect),
+            record.detector,
+            record.modality,
+            record.detector_variant,
+            record.detector_params,
+            record.detector_version,
+            record.unit,
+            record.direction,
+        )
+
+    @property
+    def sign(self) -> int:
+        """+1 where a larger value is better, -1 where a smaller one is."""
+        return -1 if self.direction == "lower" else 1
+
+    @property
+    def is_generation(self) -> bool:
+        return self.level.startswith("generation")
+
+    def order(self) -> tuple[object, ...]:
+        return (
+            self.detector.name != "none",
+            self.detector.name,
+            self.detector.variant,
+            self.detector.version,
+            self.detector.params,
+            _position(self.level, LEVEL_ORDER),
+            _position(self.metric, METRIC_ORDER),
+            self.dialect != "default",
+            self.dialect,
+        )
+
+
+# Of a hundred thousand records a few dozen rows and columns are made, once each.
+@functools.cache
+def _row(mix: str, name: str, variant: str, params: str, version: int, kind: str, source: str) -> Row:
+    return Row(mix, Method(name, variant, params, version), kind, source)
+
+
+@functools.cache
+def _column(
+    measured: tuple[str, str, str],
+    name: str,
+    modality: str,
+    variant: str,
+    params: str,
+    version: int,
+    *unit: str,
+) -> Column:
+    return Column(*measured, Method(detector_on(name, modality), variant, params, version), *unit)
+
+
+def method_labels(methods: Iterable[Method]) -> dict[Method, str]:
+    """A unique label each: a version or a digest of parameters is added only where names are the same."""
+    distinct = sorted(set(methods), key=lambda each: (each.name, each.variant, each.version, each.params))
+    plain = Counter(str(each) for each in distinct)
+    versioned = Counter((str(each), each.version) for each in distinct)
+    labels = {}
+    for each in distinct:
+        label = str(each)
+        if plain[label] > 1 and versioned[label, each.version] < plain[label]:
+            label += f" v{each.version}"
+        if versioned[str(each), each.version] > 1:
+            label += f" ({each.params[:8] or 'default'})"
+        labels[each] = _isolated(label)
+    return labels
+
+
+def _isolated(name: str) -> str:
+    """A name that cannot turn round the sentence it stands in, should it hold right-to-left text."""
+    plain = all(unicodedata.bidirectional(letter) not in _TURNING for letter in name)
+    return name if plain else f"\u2068{name}\u2069"
+
+
+def baseline_name(records: Iterable[Record]) -> str:
+    """What to call training on real images alone: "real third only", or the number of shots."""
+    shots = sorted({record.shots for record in records if record.mix == "real"}) or ["third"]
+    return " / ".join("real third only" if each == "third" else f"real only, {each}-shot" for each in shots)
+
+
+def row_labels(rows: Iterable[Row], baseline: str = "real third only") -> dict[Row, str]:
+    """What a reader calls each row: "real third only", "seas[released]"."""
+    rows = list(rows)
+    generators = method_labels(row.generator for row in rows)
+    labels = {}
+    for row in rows:
+        label = baseline if row.mix == "real" else generators[row.generator]
+        if row.generator.name == "none":
+            label = PLAIN_ROWS.get(row.mix, label)
+        labels[row] = f"{label} — {row.source}" if row.source else label
+    return labels
+
+
+def mix_name(mix: str) -> str:
+    return MIX_NAMES.get(mix, mix)

@@ -1,0 +1,110 @@
+"""Leaderboards: from records to cells, ranks and gains."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from bench.record.record import Record
+from reports.board.cells import Cell, Grid, Replicates, drawn_of, row_cell
+from reports.board.glossary import decimals
+from reports.board.identity import Column, Method, Row, baseline_name, method_labels, row_labels
+from reports.board.ranks import Gain, gains, ranks
+
+MEAN: None = None
+"""The key of the mean over categories, where a category's name would stand."""
+
+Key = tuple[Row, Column, str | None]
+
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """All cells of one protocol run: rows by columns by categories, and the mean over categories."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    categories: tuple[str, ...]
+    seeds: tuple[int, ...]
+    cells: Mapping[Key, Cell]
+    gains: Mapping[Key, Gain]
+    labels: Mapping[Row, str]
+    detectors: Mapping[Method, str]
+    digits: Mapping[Column, int]
+    """Digits after the point that a column is written with."""
+    baseline: str = "real"
+    """The mix of the row that gains are counted from."""
+
+    def is_baseline(self, row: Row) -> bool:
+        return row.mix == self.baseline and row.kind == "measured"
+
+    def rows_of(self, columns: Iterable[Column]) -> tuple[Row, ...]:
+        """The rows that have a cell, filled or void, in any of these columns."""
+        columns = tuple(columns)
+        return tuple(row for row in self.rows if any((row, column, MEAN) in self.cells for column in columns))
+
+    def columns_of(self, detector: Method) -> tuple[Column, ...]:
+        return tuple(column for column in self.columns if column.detector == detector)
+
+
+def leaderboard(
+    records: Iterable[Record],
+    replicates: Replicates | None = None,
+    baseline: str = "real",
+    *,
+    bare: bool = False,
+) -> Leaderboard:
+    """Every cell of these records. Costs, and values of single defect types, have tables of their own.
+
+    `replicates(task)` gives the bootstrap replicates of a scoring task, "<level>.<metric>" to float64 [R];
+    without it there are no intervals but those that records state, and no ranks. `baseline` is the mix of the
+    row that gains are counted from. With `bare` there are values alone.
+    """
+    kept = [each for each in records if each.level != "cost" and each.metric and each.defect == "all"]
+    by_column: dict[Column, list[Record]] = {}
+    for record in kept:
+        by_column.setdefault(Column.of(record), []).append(record)
+    columns = sorted((_in_unit(members, kept) for members in by_column.values()), key=Column.order)
+    cells: dict[Key, Cell] = {}
+    gained: dict[Key, Gain] = {}
+    for column in columns:
+        grid = Grid.of(by_column[column])
+        rows = sorted(grid.records, key=Row.order)
+        drawn = None if bare else drawn_of(column, replicates or (lambda task: {}))
+        for category in (MEAN, *grid.categories):
+            over = grid.categories if category is MEAN else (category,)
+            line = {row: row_cell(grid, row, over, drawn) for row in rows}
+            places = ranks(line, column.sign)
+            for row, cell in line.items():
+                cells[row, column, category] = replace(cell, rank=places[row]) if row in places else cell
+            for row in rows:
+                if row.mix == baseline and row.kind == "measured":
+                    for other, gain in gains(line, row, column.sign).items():
+                        gained[other, column, category] = gain
+    present = {row for row, _, _ in cells}
+    rows = sorted(present, key=lambda row: (row.kind != "measured", row.mix != baseline, *row.order()))
+    values: dict[Column, list[float]] = {column: [] for column in columns}
+    for (_, column, _), cell in cells.items():
+        if cell.value is not None:
+            values[column].append(cell.value)
+    return Leaderboard(
+        rows=tuple(rows),
+        columns=tuple(columns),
+        categories=tuple(sorted({record.category for record in kept})),
+        seeds=tuple(sorted({record.seed for record in kept if record.kind == "measured"})),
+        cells=cells,
+        gains=gained,
+        labels=row_labels(rows, baseline_name(kept)),
+        detectors=method_labels(column.detector for column in columns),
+        digits={column: decimals(column, found) for column, found in values.items()},
+        baseline=baseline,
+    )
+
+
+def _in_unit(members: list[Record], every: list[Record]) -> Column:
+    """The column of these records, with unit and direction from a value of it or of its metric elsewhere."""
+    column = Column.of(members[0])
+    valued = [each for each in members if each.status == "ok"] or [
+        each for each in every if each.status == "ok" and each.metric == column.metric
+    ]
+    if not valued:
+        return replace(column, unit="", direction="")
+    found = min(valued, key=lambda each: (each.unit, each.direction))
+    return replace(column, unit=found.unit, direction=found.direction)

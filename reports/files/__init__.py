@@ -1,0 +1,1 @@
+"""Leaderboards and records as files and as text in a terminal."""

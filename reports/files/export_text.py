@@ -1,0 +1,213 @@
+"""The leaderboard for papers and pull requests: Markdown and LaTeX, whatever the names in it hold."""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from bench.record.record import Record, why_incomparable
+from reports.board.identity import Column
+from reports.board.tables import Leaderboard
+from reports.site.published_rows import PUBLISHED_MEAN, published_lines
+from reports.site.views import CellView, Line, TableView, detectors, gain_table, mean_table
+
+_MARKDOWN = {
+    **{letter: f"\\{letter}" for letter in "\\`*[]|~"},
+    "&": "&amp;",
+    "<": "&lt;",
+}
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "&": r"\&",
+    "%": r"\%",
+    "$": r"\$",
+    "#": r"\#",
+    "_": r"\_",
+    "{": r"\{",
+    "}": r"\}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    '"': r"\textquotedbl{}",
+    # after the end of a row these two would be read as its argument
+    "[": "{[}",
+    "*": "{*}",
+    "−": "$-$",
+    "–": "--",
+    "—": "---",
+    "×": r"$\times$",
+    "↑": r"$\uparrow$",
+    "↓": r"$\downarrow$",
+}
+_MARKS = "Bold: best of a column, underlined: second best; differences within the intervals may be chance."
+_STAR = "An asterisk marks what is beyond chance after Holm's correction."
+
+
+def markdown(board: Leaderboard, published: Sequence[Record] = (), measured: Sequence[Record] = ()) -> str:
+    """The leaderboard in Markdown; the best of a column is bold where its rank says so.
+
+    Gains over the baseline follow each table, then what papers printed, and what parts it from `measured`.
+    """
+    parts = []
+    for view, notes in _tables(board, published, measured):
+        heads = _head_cells(view)
+        rule = "|" + "|".join(["---"] * (len(heads) - len(view.heads)) + ["---:"] * len(view.heads)) + "|\n"
+        text = f"**{_markdown(view.title)}**\n\n" + _markdown_line(map(_markdown, heads)) + rule
+        for row in view.lines:
+            label = [row.label, *([row.mix] if view.has_mix else [])]
+            text += _markdown_line([*map(_markdown, label), *map(_markdown_cell, row.cells)])
+        parts.append(text + "".join(f"\n- {_markdown(note)}" for note in notes) + "\n" * bool(notes))
+    return "\n".join(parts)
+
+
+def latex(board: Leaderboard, published: Sequence[Record] = (), measured: Sequence[Record] = ()) -> str:
+    """The leaderboard as booktabs tables: best of a column bold, second best underlined, as in papers.
+
+    Intervals stand small beside the values, gains in tables of their own with an asterisk where they are
+    significant. Published rows are never marked.
+    """
+    parts = ["% needs \\usepackage{booktabs}\n"]
+    for view, notes in _tables(board, published, measured):
+        heads = _head_cells(view)
+        marks = _best_and_second(view)
+        starred = any(cell.mark for line in view.lines for cell in line.cells)
+        caption = ". ".join([view.title, *([_MARKS] if marks else []), *([_STAR] if starred else [])])
+        lines = [
+            "\\begin{table}\n\\centering",
+            f"\\caption{{{_latex(caption)}}}",
+            f"\\begin{{tabular}}{{{'l' * (len(heads) - len(view.heads))}{'r' * len(view.heads)}}}\n\\toprule",
+            " & ".join(map(_latex, heads)) + " \\\\\n\\midrule",
+        ]
+        for i, row in enumerate(view.lines):
+            label = [row.label, *([row.mix] if view.has_mix else [])]
+            cells = [_latex_cell(cell, marks.get((i, j), "")) for j, cell in enumerate(row.cells)]
+            lines.append(" & ".join([*map(_latex, label), *cells]) + " \\\\")
+        lines.append("\\bottomrule\n\\end{tabular}")
+        lines += [f"\\par\\scriptsize {_latex(note)}" for note in notes]
+        lines.append("\\end{table}\n")
+        parts.append("\n".join(lines))
+    return "\n".join(parts)
+
+
+def _tables(
+    board: Leaderboard, published: Sequence[Record], measured: Sequence[Record]
+) -> list[tuple[TableView, Sequence[str]]]:
+    """Tables with the notes below them: values, gains, and what papers printed for the same columns."""
+    generation = [column for column in board.columns if column.is_generation]
+    groups: list[tuple[str, Sequence[Column]]] = [("Generated images", generation)] if generation else []
+    groups += [(board.detectors[each], board.columns_of(each)) for each in detectors(board)]
+    tables: list[tuple[TableView, Sequence[str]]] = []
+    for title, columns in groups:
+        view = mean_table(board, columns, title)
+        tables.append((view, ()))
+        gains = gain_table(board, columns, f"{title}: gain over {_baseline(board)}")
+        if gains is not None:
+            tables.append((gains, ()))
+        lines = published_lines(published, columns, view.heads, None)
+        if lines:
+            named = tuple(_with_source(line) for line in lines)
+            has_mix = any(line.mix for line in lines)
+            printed = TableView(f"{title}: published", view.corner, view.heads, named, has_mix, ())
+            tables.append((printed, _why_apart(columns, published, measured)))
+    return tables
+
+
+def _why_apart(
+    columns: Sequence[Column], published: Sequence[Record], measured: Sequence[Record]
+) -> list[str]:
+    """For each paper and data set, what parts its values from the measured ones of these columns."""
+    samples = {(each.level, each.metric, each.detector): each for each in measured if each.status == "ok"}
+    asked = {(column.level, column.metric, column.detector.name) for column in columns}
+    told: dict[str, dict[str, None]] = {}
+    unknown: dict[str, str] = {}
+    for record in published:
+        place = (record.level, record.metric, record.detector)
+        if place not in asked or place not in samples or record.category != PUBLISHED_MEAN:
+            continue
+        if record.generator_variant or record.detector_variant:
+            continue  # ablations have no row
+        paper = f"{record.source.partition(',')[0]}, {record.dataset}"
+        mine = replace(samples[place], category=record.category, mix=record.mix)
+        for reason in why_incomparable(record, mine):
+            if reason.endswith("unknown"):
+                unknown[paper] = max(unknown.get(paper, ""), reason, key=len)
+            else:
+                told.setdefault(paper, {})[reason] = None
+    return [
+        f"{paper}: {'; '.join([*told.get(paper, ()), *filter(None, [unknown.get(paper)])])}"
+        for paper in sorted({*told, *unknown})
+    ]
+
+
+def _with_source(line: Line) -> Line:
+    return Line(f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind)
+
+
+def _baseline(board: Leaderboard) -> str:
+    return next((board.labels[row] for row in board.rows if board.is_baseline(row)), "the baseline")
+
+
+def _head_cells(view: TableView) -> list[str]:
+    heads = [" ".join(part for part in (each.group, each.title, each.unit) if part) for each in view.heads]
+    return [view.corner, *(["mix"] if view.has_mix else []), *heads]
+
+
+def _plain(text: str) -> str:
+    """One line without characters that steer a terminal or the direction of text."""
+    kept = (each for each in text if unicodedata.category(each) not in ("Cc", "Cf") or each.isspace())
+    return " ".join("".join(kept).split())
+
+
+def _markdown(text: str) -> str:
+    return "".join(_MARKDOWN.get(letter, letter) for letter in _plain(text))
+
+
+def _latex(text: str) -> str:
+    return "".join(_LATEX.get(letter, letter) for letter in _plain(text))
+
+
+def _markdown_line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |\n"
+
+
+def _text(cell: CellView) -> str:
+    if cell.status != "ok":
+        return "" if cell.status == "absent" else cell.status
+    return cell.text + "*" * bool(cell.mark)
+
+
+def _markdown_cell(cell: CellView) -> str:
+    shown = _markdown(_text(cell))
+    if cell.best:
+        shown = f"**{shown}**"
+    return f"{shown} ({_markdown(cell.interval)})" if cell.interval and cell.status == "ok" else shown
+
+
+def _latex_cell(cell: CellView, command: str) -> str:
+    shown = _latex(_text(cell)).replace("{*}", "$^{*}$")
+    if command:
+        shown = f"\\{command}{{{shown}}}"
+    return f"{shown} {{\\scriptsize ({_latex(cell.interval)})}}" if cell.interval else shown
+
+
+def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
+    """The command that marks each best and second best value, by (line, column); ties share a mark."""
+    marks: dict[tuple[int, int], str] = {}
+    for j, head in enumerate(view.heads):
+        cells = {
+            i: float(line.cells[j].sort)
+            for i, line in enumerate(view.lines)
+            if line.kind == "measured" and line.cells[j].status == "ok" and line.cells[j].sort
+        }
+        arrow = next((each for each in "↓↑" if each in head.unit), "")
+        if len(cells) < 2 or not arrow:
+            continue
+        texts = {i: view.lines[i].cells[j].text for i in cells}
+        order = sorted(cells, key=cells.__getitem__, reverse=arrow == "↑")
+        distinct = list(dict.fromkeys(texts[i] for i in order))
+        if len(distinct) < 2:
+            continue  # a best among equals is no best
+        for text, command in zip(distinct[:2], ("textbf", "underline"), strict=False):
+            marks |= {(i, j): command for i in cells if texts[i] == text}
+    return marks

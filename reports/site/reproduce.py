@@ -1,0 +1,67 @@
+"""The command that makes one row of a leaderboard again, from the command that made all of them.
+
+Generators and detectors are narrowed to those of the row. Categories, seeds and settings stay: a detector
+may be trained on all categories, and what other methods a run holds changes no number (architecture, 2).
+"""
+
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bench.record.record import Record
+from reports.board.identity import Column, Method, Row
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to make one row with one detector again."""
+
+    command: str
+    note: str
+    """What else the command makes, or what must be there first; may be empty."""
+    tasks: tuple[tuple[str, int, str], ...]
+    """(category, seed, key of the scoring task)."""
+
+
+def recipes(records: Iterable[Record], commands: Mapping[str, str]) -> dict[tuple[Row, Method], Recipe]:
+    """A recipe for each row and detector (or none, for the images themselves) with a command."""
+    groups: dict[tuple[Row, Method], list[Record]] = {}
+    for record in records:
+        if record.task in commands and record.level != "cost":
+            groups.setdefault((Row.of(record), Column.of(record).detector), []).append(record)
+    found = {}
+    for place, members in groups.items():
+        row, detector = place
+        command = next((commands[each.task] for each in members if commands[each.task]), "")
+        narrowed, note = narrow(command, str(row.generator), str(detector)) if command else ("", "")
+        tasks = sorted({(each.category, each.seed, each.task) for each in members})
+        found[place] = Recipe(narrowed, note, tuple(tasks))
+    return found
+
+
+def narrow(command: str, generator: str, detector: str) -> tuple[str, str]:
+    """A `bench run` command with one generator and one detector, and a note on what it makes beside them.
+
+    "none" keeps the command's own list, because a run has at least one of each.
+    """
+    words = shlex.split(command)
+    kept = {}
+    for option, name in (("--generators", generator), ("--detectors", detector)):
+        if name != "none":
+            words = _with(words, option, name)
+        else:
+            kept[option] = f"the command's {option.removeprefix('--')}"
+    note = (
+        f"also makes the rows of {' and '.join(kept.values())}, which no number here depends on"
+        if kept
+        else ""
+    )
+    return shlex.join(words), note
+
+
+def _with(words: list[str], option: str, name: str) -> list[str]:
+    """The words with this option set to one name, in its own place or at the end."""
+    if option in words[:-1]:
+        place = words.index(option)
+        return [*words[: place + 1], name, *words[place + 2 :]]
+    return [*words, option, name]

@@ -1,0 +1,153 @@
+"""The site of a store: static pages that open from disk or from any web server, without a network.
+
+The same results give the same bytes: everything is sorted, and nothing tells when or where it was written.
+
+    index.html                  all protocols, with what each found
+    <protocol-dataset-scale>/   the pages of one leaderboard (reports.site.pages)
+    img/                        pictures, named by their content
+"""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.results.run import Results
+from reports.site.addresses import slugs
+from reports.site.pages import RunPages, Way
+from reports.site.pictures import Album
+from reports.site.render import Renderer, is_ours
+from reports.site.views import detectors, generator_of
+
+
+def write_site(runs: Sequence[Results], out: Path) -> Path:
+    """Write the pages of these results into folder `out` and return the path of its index.html.
+
+    All pages are made before the first is written. Pictures are written first, under names made of their
+    content, then each page takes the place of the last one in a single step, the index after all others,
+    then pages and pictures that are no longer wanted are removed: whenever this is killed, every page in
+    `out` is whole. Other files in `out` are left alone.
+
+    Raises BenchError if `out` holds an index.html that DefectBench did not write, or cannot be written.
+    """
+    index = out / "index.html"
+    try:
+        if index.exists() and not is_ours(index):
+            raise BenchError(f"{index} was not written by DefectBench; choose another folder for the report")
+        out.mkdir(parents=True, exist_ok=True)
+        album = Album(out)
+        pages = render(runs, album)
+        for name, text in pages.items():
+            _replace(out / name, text)
+        album.sweep()
+        _sweep(out, set(pages))
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise BenchError(f"cannot write the report to {out}: {error.strerror or error}{where}") from error
+    return index
+
+
+def render(runs: Sequence[Results], album: Album) -> dict[str, str]:
+    """The text of every page by its path, the index last; pictures go into the album."""
+    renderer = Renderer()
+    made = [RunPages(results, album) for results in runs]
+    folders, settings = folder_names(runs), settings_of(runs)
+    pages: dict[str, str] = {}
+    for run, folder in zip(made, folders, strict=True):
+        others = [
+            Way(f"../{there}/index.html", setting, there == folder)
+            for each, there, setting in zip(made, folders, settings, strict=True)
+            if each.results.protocol == run.results.protocol
+        ]
+        for file, template, context in run.templates(others):
+            pages[f"{folder}/{file}"] = renderer.page(template, **context)
+    cards = [_card(*each) for each in zip(made, folders, settings, strict=True)]
+    pages["index.html"] = renderer.page("index.html", root="", runs=cards)
+    return pages
+
+
+def folder_names(runs: Sequence[Results]) -> list[str]:
+    """One folder a run, named by its protocol, data set and scale; a number where these are the same."""
+    labels: list[str] = []
+    for results in runs:
+        label = "-".join(part for part in (results.protocol, results.dataset, results.scale) if part)
+        times = sum(each == label or each.startswith(f"{label} #") for each in labels)
+        labels.append(f"{label} #{times + 1}" if times else label)
+    named = slugs(labels)
+    return [named[label] for label in labels]
+
+
+def settings_of(runs: Sequence[Results]) -> list[str]:
+    """What each run is called beside its protocol: data set, scale, and what tells it from the others."""
+    told = [_setting(results) for results in runs]
+
+    def varies(name: str, protocol: str) -> bool:
+        found = {each[name] for each, run in zip(told, runs, strict=True) if run.protocol == protocol}
+        return len(found) > 1
+
+    return [
+        ", ".join(
+            text
+            for name, text in each.items()
+            if text and (name in ("dataset", "scale") or varies(name, run.protocol))
+        )
+        for each, run in zip(told, runs, strict=True)
+    ]
+
+
+def _setting(results: Results) -> dict[str, str]:
+    facts = results.provenance
+    shots = facts.get("shots", "third")
+    return {
+        "dataset": results.dataset,
+        "scale": results.scale,
+        "shots": "" if shots == "third" else f"{shots}-shot",
+        "split": str(facts.get("split", "")) if shots == "third" else "",
+        "resolution": f"{facts.get('resolution', '?')} px",
+        "count": f"{facts.get('generated per type', '?')} a type",
+        "checkpoint": f"checkpoint {facts.get('checkpoint', '?')}",
+        "features": f"{facts.get('features', '?')} features",
+        "data": f"data {str(facts.get('data fingerprint', '?'))[:8]}",
+    }
+
+
+def _card(run: RunPages, folder: str, setting: str) -> dict[str, Any]:
+    """What the index says of a run."""
+    board, results = run.board, run.results
+    return {
+        "folder": folder,
+        "protocol": results.protocol,
+        "title": results.title,
+        "setting": setting,
+        "banner": results.banner,
+        "categories": len(board.categories),
+        "generators": len({generator_of(row) for row in board.rows} - {""}),
+        "detectors": len(detectors(board)),
+        "seeds": len(board.seeds),
+        "measured": run.measured,
+        "without": len(run.records) - run.measured,
+        "findings": run.findings,
+        "pages": run.links,
+    }
+
+
+def _replace(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, suffix=".part", delete=False
+    ) as part:
+        part.write(text)
+    temporary = Path(part.name)
+    # A temporary file is private to its writer; a page is meant to be served.
+    temporary.chmod(0o644)
+    temporary.replace(path)
+
+
+def _sweep(out: Path, kept: set[str]) -> None:
+    """Remove pages of earlier sites. What was not written here stays."""
+    for path in sorted(out.glob("*/*.html")):
+        if path.relative_to(out).as_posix() not in kept and is_ours(path):
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
