@@ -1,7 +1,7 @@
 """Where papers and repositories disagree: one numbered entry per disagreement, D1 to D35.
 
 The entries are in disagreements.toml. Caveats, notes and records cite them by number; pages link a number to
-its entry, `bench published disagreements` prints them, and docs/explanation/disagreements.md is written by
+its entry, `bench published disagreements` prints them, and docs/explanation/disagreements.md is made by
 
     python -m bench.published.disagreements docs/explanation/disagreements.md
 """
@@ -72,6 +72,11 @@ def with_citations(text: str, write: Callable[[Disagreement], str]) -> str:
     """The text with each citation of an entry replaced by what `write` makes of the entry."""
     entries = disagreements()
     return _CITATION.sub(lambda match: write(entries[name]) if (name := match[0]) in entries else name, text)
+
+
+def footnotes(*texts: str) -> list[str]:
+    """One line for each entry that texts cite, for output that has no links: "D31: The groups of ..."."""
+    return [f"{entry.name}: {entry.title}" for entry in cited(*texts)]
 
 
 def markdown() -> str:
