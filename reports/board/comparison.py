@@ -3,8 +3,8 @@
 Cells are matched by name: metric in its dialect, detector, generator, mix. Versions and parameters of methods
 may differ, that is what one compares; all of `bench.record.record.COMPARABILITY` must agree, or the cell says
 why not. Where both kept bootstrap replicates of the same test images, draw r of both is of the same resample,
-and the interval is that of the paired differences; where they only state errors, these are taken as independent.
-Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
+and the interval is that of the paired differences; where they only state errors, these are taken as
+independent. Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
