@@ -36,7 +36,7 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
     generation = [
         column for column in board.columns if column.metric in GENERATION and _has_value(board, column)
     ]
-    headlines = [column for each in detectors(board) if (column := headline(board.columns_of(each)))]
+    headlines = [column for detector in detectors(board) if (column := headline(board.columns_of(detector)))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:
             table = _table(board, title, columns, " ", plain=not console.is_terminal)
