@@ -14,7 +14,7 @@ from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
 from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
 from bench.results.collect import collect
-from bench.run.machine import Machine, run_tasks
+from bench.runner.machine import Machine, run_tasks
 from bench.store import open_store
 from bench.store.store import check_writable
 
