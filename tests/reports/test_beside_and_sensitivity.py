@@ -79,7 +79,7 @@ def test_dialects_move_the_same_predictions_apart_and_change_gains(results):
     (found,) = sensitivities(both(results), results.published)
     assert found.dialects == ("exact", "last-batch", "truncate")
     widest = max(span.high - span.low for span in found.spans)
-    assert float(found.apart) == pytest.approx(widest * 100, abs=0.05)
+    assert float(found.spread) == pytest.approx(widest * 100, abs=0.05)
     assert float(found.change) > 0
     assert found.turned == "0 of 3"
     # seas 0.81 against the best other method of the table, weak 0.71
