@@ -12,7 +12,8 @@ from bench.methods import registry
 from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
-from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
+from bench.planning.scoring import plan_images, plan_predictions
+from bench.record.labels import SCORE
 from bench.results.collect import collect
 from bench.runner.machine import Machine, run_tasks
 from bench.store import open_store
@@ -60,7 +61,7 @@ def score_command(
         progress=step_progress("reading the data set"),
     )
     config = PlanConfig(
-        protocol=PROTOCOL,
+        protocol=SCORE,
         version=1,
         scale="",
         preset="",
@@ -86,7 +87,7 @@ def score_command(
         _, held = ingested_predictions(store, against, rule, 0, folder, name)
         planned = plan_predictions(config, name, held)
     about = {
-        "protocol": PROTOCOL,
+        "protocol": SCORE,
         "scale": "",
         "dataset": config.dataset,
         "banner": "",
