@@ -18,8 +18,7 @@ from bench.data.pool import PoolWriter
 from bench.data.published_counts import load_counts
 from bench.data.split import third
 from bench.methods import registry
-from bench.metrics.all_dialects import MASK_RULES
-from bench.metrics.pixel import GRIDS
+from bench.metrics.threshold_grids import GRIDS
 from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
@@ -32,6 +31,7 @@ from bench.tasks import Task, canonical_json, closure, digest
 
 GENERATORS = ("crop_paste", "cutpaste", "perlin")
 TASKS, SIDE = 50_000, 16
+MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
 DIALECTS = (*product(PIXEL, MASK_RULES), *product(("f1_max", "iou"), GRIDS), ("ap", "trapezoid"))
 DETECTORS = ("unet", "unet_draem", "bisenet_v2", "upernet", "lfd", "resnet34")
 
