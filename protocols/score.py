@@ -8,8 +8,6 @@ from bench.planning.config import PlanConfig, Skipped
 from bench.record.record import UNKNOWN
 from bench.tasks import Task
 
-PROTOCOL = "score"
-
 
 def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
     """Generation metrics of ingested images on every category that they hold."""
@@ -69,7 +67,7 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
 def _labels(config: PlanConfig, category: str) -> dict[str, Any]:
     split = config.splits[0]
     return {
-        "protocol": PROTOCOL,
+        "protocol": config.protocol,
         "protocol_version": config.version,
         "scale": config.scale,
         "dataset": config.dataset,
