@@ -108,7 +108,7 @@ def run(
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
     from bench.cli.run import run_command
     from bench.planning.request import RunRequest
-    from bench.run.machine import Machine
+    from bench.runner.machine import Machine
 
     request = RunRequest(
         protocol=protocol,

@@ -13,7 +13,7 @@ from bench.features.embedded import embedded_weights
 from bench.features.weights import WeightsMissingError
 from bench.methods import registry
 from bench.planning.protocol_file import load_protocol
-from bench.run.machine import default_workers
+from bench.runner.machine import default_workers
 from bench.store import open_store
 from bench.store.environment import environment
 from bench.store.store import check_writable

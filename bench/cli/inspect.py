@@ -12,7 +12,7 @@ from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
 from bench.planning.plan import Plan, load_plan
 from bench.planning.protocol_file import load_protocol
-from bench.run.journal import newest_journal
+from bench.runner.journal import newest_journal
 from bench.store import Store, open_store
 
 _KINDS = ("generator", "detector", "protocol")

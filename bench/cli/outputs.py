@@ -8,7 +8,7 @@ from bench.methods import registry
 from bench.methods.samples import extract
 from bench.results.collect import collect
 from bench.results.of_store import collect_store
-from bench.run.session import render
+from bench.runner.session import render
 from bench.store import open_store
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}

@@ -8,9 +8,9 @@ from bench.methods import registry
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
 from bench.results.collect import collect
-from bench.run.driver import missing
-from bench.run.machine import Machine, check_machine
-from bench.run.session import (
+from bench.runner.driver import missing
+from bench.runner.machine import Machine, check_machine
+from bench.runner.session import (
     Session,
     page_state,
     prepare_session,

@@ -13,7 +13,7 @@ from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
 from bench.results.collect import collect
-from bench.run.machine import Machine, run_tasks
+from bench.runner.machine import Machine, run_tasks
 from bench.store import open_store
 from bench.store.store import check_writable
 

@@ -10,7 +10,7 @@ from bench.planning.config import Skipped
 from bench.planning.plan import Node, Plan, load_plan
 from bench.results.collect import collect
 from bench.results.run import Results
-from bench.run.journal import journals
+from bench.runner.journal import journals
 from bench.store import Store
 from bench.tasks import canonical_json
 

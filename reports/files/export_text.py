@@ -8,7 +8,7 @@ from bench.record.record import Record, why_incomparable
 from reports.board.identity import Column
 from reports.board.tables import Leaderboard
 from reports.site.published_rows import PUBLISHED_MEAN, published_lines
-from reports.site.views import CellView, Line, TableView, detectors, gain_table, mean_table
+from reports.site.views import CellView, TableLine, TableView, detectors, gain_table, mean_table
 
 _MARKDOWN = {
     **{letter: f"\\{letter}" for letter in "\\`*[]|~"},
@@ -140,8 +140,10 @@ def _why_apart(
     ]
 
 
-def _with_source(line: Line) -> Line:
-    return Line(f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind)
+def _with_source(line: TableLine) -> TableLine:
+    return TableLine(
+        f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind
+    )
 
 
 def _baseline(board: Leaderboard) -> str:

@@ -11,7 +11,7 @@ from bench.record.record import UNKNOWN, Record, why_incomparable
 from reports.board.glossary import column_title, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
-from reports.site.views import CellView, Head, Line
+from reports.site.views import CellView, Head, TableLine
 
 PUBLISHED_MEAN = "mean"
 """The category of a paper's own mean."""
@@ -47,7 +47,7 @@ def _but_mix(place: tuple[str, str, str, str, str, str]) -> tuple[str, ...]:
 
 def published_lines(
     published: Sequence[Record], columns: Sequence[Column], heads: Sequence[Head], category: str | None
-) -> tuple[Line, ...]:
+) -> tuple[TableLine, ...]:
     """Rows of published values under the columns of a table, from the first table of a paper that has each.
 
     Variants of a method (ablations) are left to the gap page.
@@ -71,7 +71,9 @@ def published_lines(
         )
         name = mix_name(mix) if mix else ""
         lines.append(
-            Line(f"{label}", name, False, cells, generator, kind="published", dataset=dataset, source=paper)
+            TableLine(
+                f"{label}", name, False, cells, generator, kind="published", dataset=dataset, source=paper
+            )
         )
     return tuple(lines)
 

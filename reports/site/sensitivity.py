@@ -5,13 +5,17 @@ difference between two papers needs no better generator. And how much does a gai
 where both sides are scored by the same dialect.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from bench.record.record import Record
 from reports.board.glossary import DIALECTS, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
+from reports.site.filters import choices
+from reports.site.run_board import Page, RunBoard
 from reports.site.views import generator_of
 
 
@@ -64,6 +68,26 @@ class Sensitivity:
     low: float
     high: float
     """Ends of a common axis."""
+
+
+def pages(run: RunBoard) -> Iterator[Page]:
+    if run.results.dialects:
+        yield Page("sensitivity.html", "sensitivity.html", partial(_context, run))
+
+
+def _context(run: RunBoard) -> Mapping[str, Any]:
+    board = run.all_dialects
+    by_metric = sensitivities(board, run.results.published)
+    dialects = dict.fromkeys(column.dialect for column in board.columns if not column.is_generation)
+    return {
+        "sensitivities": by_metric,
+        "dialects": explained(dialects) if by_metric else (),
+        "choices": choices(
+            detector=[sensitivity.detector for sensitivity in by_metric],
+            metric=[sensitivity.short for sensitivity in by_metric],
+            generator=[span.generator for sensitivity in by_metric for span in sensitivity.spans],
+        ),
+    }
 
 
 def dialect_words(dialect: str) -> str:

@@ -31,7 +31,7 @@ from bench.errors import BenchError
 from bench.features.weights import WeightsMissingError, load_state
 from bench.foreign.spec import load_foreign
 from bench.gate.baseline_file import parse
-from bench.ingest.predictions import read_map
+from bench.ingestion.predictions import read_map
 from bench.methods import Request, Sample
 from bench.methods.samples import read_samples, write_samples
 from bench.planning.protocol_file import read_protocol

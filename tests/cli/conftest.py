@@ -16,7 +16,7 @@ from bench.methods import registry
 from bench.planning.config import Skipped
 from bench.planning.plan import make_plan, save_plan
 from bench.record.record import Record, write_records
-from bench.run.journal import Journal
+from bench.runner.journal import Journal
 from bench.sample import SampleSpec, write
 from bench.store import Store, open_store
 from bench.tasks import Task

@@ -13,7 +13,7 @@ import pytest
 from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
 from bench.record.record import Record, write_records
-from bench.run.session import site_state
+from bench.runner.session import site_state
 from bench.sample import SampleSpec, write
 from bench.store import Manifest, Store, open_store
 from bench.tasks import Task, closure, digest

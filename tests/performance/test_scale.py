@@ -25,7 +25,7 @@ from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.protocol_file import load_protocol
 from bench.record.record import Record, write_records
-from bench.run.journal import Journal
+from bench.runner.journal import Journal
 from bench.stages.score_detection import PIXEL, save_replicates
 from bench.store import Manifest, Store, open_store
 from bench.tasks import Task, canonical_json, closure, digest

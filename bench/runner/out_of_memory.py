@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.methods import registry
-from bench.run.jobs import OUT_OF_MEMORY, Event
+from bench.runner.jobs import OUT_OF_MEMORY, Event
 from bench.tasks import Task
 
 _TOLD_BY_LIBRARIES = ("out of memory", "can't allocate memory", "std::bad_alloc")

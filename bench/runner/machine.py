@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 from bench.errors import BenchError
 from bench.parallel import processors
-from bench.run.driver import Driver, Outcome, RunSettings, View
-from bench.run.jobs import Executor
-from bench.run.local import LocalExecutor
+from bench.runner.driver import Driver, Outcome, RunSettings, View
+from bench.runner.jobs import Executor
+from bench.runner.local import LocalExecutor
 from bench.store import Store
 from bench.store.environment import code_commit, environment, store_environment
 from bench.tasks import Task
@@ -80,7 +80,7 @@ def default_workers() -> int:
 def _executor(store: Store, machine: Machine, view: View) -> Executor:
     workers = machine.workers or default_workers()
     if machine.executor == "ray":
-        from bench.run.ray_executor import RayExecutor
+        from bench.runner.ray_executor import RayExecutor
 
         share = 0.0 if machine.device == "cpu" else machine.gpu_share
         return RayExecutor(

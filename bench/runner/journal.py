@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bench.run.jobs import Event
+from bench.runner.jobs import Event
 from bench.store.store import write_atomically
 
 _WRITE_EVERY = 1.0

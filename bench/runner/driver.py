@@ -9,10 +9,10 @@ from types import FrameType
 from typing import Any, Protocol
 
 from bench.errors import BenchError
-from bench.run.execute import DISK_FULL, failure_of
-from bench.run.jobs import TIMED_OUT, Event, Executor, Job
-from bench.run.journal import Journal
-from bench.run.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
+from bench.runner.execute import DISK_FULL, failure_of
+from bench.runner.jobs import TIMED_OUT, Event, Executor, Job
+from bench.runner.journal import Journal
+from bench.runner.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
 from bench.store import Leases, Store
 from bench.store.store import is_full
 from bench.tasks import Task, closure

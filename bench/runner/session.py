@@ -13,8 +13,8 @@ from bench.methods import registry
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
 from bench.results.of_store import collect_store, plan_files
-from bench.run.driver import Outcome, View, missing
-from bench.run.machine import Machine, run_tasks
+from bench.runner.driver import Outcome, View, missing
+from bench.runner.machine import Machine, run_tasks
 from bench.store import Store, open_store
 from bench.store.environment import code_commit, environment
 from bench.store.locks import locked

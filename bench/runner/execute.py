@@ -16,8 +16,8 @@ from typing import Any
 from bench.errors import BenchError
 from bench.methods.context import Context
 from bench.methods.registry import adapter_id, load_plugins
-from bench.run.jobs import OUT_OF_MEMORY, Job
-from bench.run.out_of_memory import is_want_of_memory
+from bench.runner.jobs import OUT_OF_MEMORY, Job
+from bench.runner.out_of_memory import is_want_of_memory
 from bench.stages import STAGES, Inputs, Stage, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full

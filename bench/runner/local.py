@@ -4,9 +4,9 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from bench.run.channel import Channel
-from bench.run.jobs import Event, Job
-from bench.run.processes import end
+from bench.runner.channel import Channel
+from bench.runner.jobs import Event, Job
+from bench.runner.processes import end
 
 
 class LocalExecutor:

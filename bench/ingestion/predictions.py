@@ -21,7 +21,7 @@ from PIL import Image
 from bench.data.images import MAX_PIXELS, file_bytes
 from bench.data.layout import GOOD
 from bench.errors import BenchError
-from bench.ingest.folder import Folder, categories_of
+from bench.ingestion.folder import Folder, categories_of
 from bench.parallel import in_order
 
 MAP_SUFFIXES = frozenset({".npy", ".tif", ".tiff", ".png"})

@@ -16,7 +16,7 @@ import numpy as np
 from bench.data.images import read_image, read_mask
 from bench.data.layout import GOOD
 from bench.errors import BenchError
-from bench.ingest.folder import Folder, categories_of
+from bench.ingestion.folder import Folder, categories_of
 from bench.methods import Sample
 from bench.parallel import in_order
 

@@ -20,10 +20,10 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.methods import registry
-from bench.run.jobs import TIMED_OUT, Job
-from bench.run.line_reader import Lines
-from bench.run.out_of_memory import kills_for_memory
-from bench.run.processes import end, lead
+from bench.runner.jobs import TIMED_OUT, Job
+from bench.runner.line_reader import Lines
+from bench.runner.out_of_memory import kills_for_memory
+from bench.runner.processes import end, lead
 from bench.stages import STAGES
 
 _PR_SET_PDEATHSIG = 1
@@ -79,7 +79,7 @@ def _warm(job: Job, warm: set[str]) -> None:
     """Import what jobs of this kind need, unless that was done; a child finds it in its memory."""
     stage = job.definition["stage"]
     name = job.definition["adapter"].partition("@")[0]
-    wanted = ["numpy", "torch", "PIL.Image", "bench.run.execute", *STAGES[stage].imports]
+    wanted = ["numpy", "torch", "PIL.Image", "bench.runner.execute", *STAGES[stage].imports]
     wanted.append(STAGES[stage].target.partition(":")[0])
     with suppress(BenchError):  # plug-ins and ingested methods are the child's business
         wanted += registry.load(stage.partition(".")[0], name).imports if name else ()
@@ -101,7 +101,7 @@ def _fork(job: Job, channel: int) -> int:
         _die_with(parent, signal.SIGKILL)
         lead(job.name)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        from bench.run.execute import execute
+        from bench.runner.execute import execute
 
         status = execute(job, lambda *told: _say(channel, {"kind": "progress", "key": job.key, "told": told}))
     except BaseException as error:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bench.run.line_reader import Lines
+from bench.runner.line_reader import Lines
 
 
 class Channel:

@@ -1,7 +1,8 @@
 """The Ray executor: the jobs of a run over many machines, with GPU shares, CPU slots and memory.
 
-The driver speaks to `bench.run.ray_cluster`, a process of its own. A node or worker that dies costs the job
-in flight, which is begun again; a head that dies costs the connection, which is tried for `patience` seconds.
+The driver speaks to `bench.runner.ray_cluster`, a process of its own. A node or worker that dies costs the
+job in flight, which is begun again; a head that dies costs the connection, which is tried for `patience`
+seconds.
 """
 
 import importlib.util
@@ -12,10 +13,10 @@ from dataclasses import asdict
 from typing import Any
 
 from bench.errors import BenchError
-from bench.run.channel import Channel
-from bench.run.jobs import Event, Job
-from bench.run.local import event_of
-from bench.run.ray_cluster import Hello, node_facts
+from bench.runner.channel import Channel
+from bench.runner.jobs import Event, Job
+from bench.runner.local import event_of
+from bench.runner.ray_cluster import Hello, node_facts
 from bench.store import Store
 
 _FIRST_ANSWER = 180.0

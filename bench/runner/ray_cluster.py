@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.run.jobs import Job
-from bench.run.line_reader import Lines
-from bench.run.local import LocalExecutor
+from bench.runner.jobs import Job
+from bench.runner.line_reader import Lines
+from bench.runner.local import LocalExecutor
 from bench.store.environment import environment
 
 UNREACHABLE = 75
