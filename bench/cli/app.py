@@ -373,6 +373,17 @@ def published_audit(
     audit_command(paper, everything, as_json)
 
 
+@published_app.command("disagreements")
+def published_disagreements(
+    name: Annotated[str | None, typer.Argument(help="D31, or 31 [default: all].")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where papers and repositories disagree, and which option covers it; notes cite these by number."""
+    from bench.cli.published import disagreements_command
+
+    disagreements_command(name, as_json)
+
+
 @data_app.command("check")
 def data_check(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
     """Decode every file and list all problems at once; exit code 1 if a run would stop on one."""

@@ -1,9 +1,10 @@
 """Ranks and gains: which differences between rows are more than chance.
 
-Rank = 1 + the number of rows that are significantly better (architecture, 6). The test is two-sided on the
-paired bootstrap draws of two rows: z = difference / standard deviation of the drawn differences. The normal
-tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1), and with R = 1,000 draws
-and eight rows Holm's first step already asks for less. Family: all pairs of rows of a column.
+Rank = 1 + the number of rows that are significantly better (docs/explanation/comparability.md). The test is
+two-sided on the paired bootstrap draws of two rows: z = difference / standard deviation of the drawn
+differences. The normal tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1),
+and with R = 1,000 draws and eight rows Holm's first step already asks for less. Family: all pairs of rows of
+a column.
 
 Metrics of the images themselves keep no draws but state standard errors: there z is the difference over the
 root of the summed squares, as the images of two generators are drawn apart.

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.published.disagreements import footnotes
 from bench.results.run import Results
 from reports.board.findings import findings, headline
 from reports.board.gaps import gaps
@@ -30,6 +31,8 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
     board = leaderboard(results.records, results.replicates, results.baseline)
     if results.banner:
         console.print(escape(results.banner), style="yellow")
+        for line in footnotes(results.banner):
+            console.print(escape(line), style="yellow")
     generation = [
         column for column in board.columns if column.metric in GENERATION and _has_value(board, column)
     ]

@@ -1,7 +1,8 @@
 """The command that makes one row of a leaderboard again, from the command that made all of them.
 
 Generators and detectors are narrowed to those of the row. Categories, seeds and settings stay: a detector
-may be trained on all categories, and which other methods a run holds changes no number.
+may be trained on all categories, and which other methods a run holds changes no number
+(docs/explanation/architecture.md).
 """
 
 import shlex

@@ -3,6 +3,7 @@
 The same results give the same bytes: everything is sorted, and nothing tells when or where it was written.
 
     index.html                  all protocols, with what each found
+    disagreements.html          where papers and repositories disagree, which notes and caveats cite
     <protocol-dataset-scale>/   the pages of one leaderboard (`reports.site.pages`)
     img/                        pictures, named by their content
 """
@@ -13,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.published.disagreements import disagreements
 from bench.results.run import Results
 from reports.site.addresses import slugs
+from reports.site.citations import PAGE as DISAGREEMENTS
 from reports.site.pages import links, templates
 from reports.site.pictures import Album
 from reports.site.render import Renderer, is_ours
@@ -30,12 +33,16 @@ def write_site(runs: Sequence[Results], out: Path) -> Path:
     then pages and pictures that are no longer wanted are removed: whenever this is killed, every page in
     `out` is whole. Other files in `out` are left alone.
 
-    Raises BenchError if `out` holds an index.html that DefectBench did not write, or cannot be written.
+    Raises BenchError if `out` holds an index.html or a disagreements.html that DefectBench did not write, or
+    cannot be written.
     """
     index = out / "index.html"
     try:
-        if index.exists() and not is_ours(index):
-            raise BenchError(f"{index} was not written by DefectBench; choose another folder for the report")
+        for page in (index, out / DISAGREEMENTS):
+            if page.exists() and not is_ours(page):
+                raise BenchError(
+                    f"{page} was not written by DefectBench; choose another folder for the report"
+                )
         out.mkdir(parents=True, exist_ok=True)
         album = Album(out)
         pages = render(runs, album)
@@ -66,6 +73,7 @@ def render(runs: Sequence[Results], album: Album) -> dict[str, str]:
     cards = [
         _card(run, folder, setting) for run, folder, setting in zip(boards, folders, settings, strict=True)
     ]
+    pages[DISAGREEMENTS] = renderer.page(DISAGREEMENTS, root="", entries=tuple(disagreements().values()))
     pages["index.html"] = renderer.page("index.html", root="", runs=cards)
     return pages
 
