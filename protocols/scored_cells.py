@@ -10,6 +10,7 @@ from bench.planning import build
 from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
+from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.depth import DetectorFuse
@@ -48,7 +49,7 @@ def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> It
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
-                tuple((level, name) for level, name in metrics if name in ("is", "ic_lpips", "ic_lpips_a")),
+                tuple((level, name) for level, name in metrics if catalogue.metrics()[name].by_type),
                 f"{generator.name} knows no defect types; this metric is taken a type",
             )
 
