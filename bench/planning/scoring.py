@@ -8,6 +8,9 @@ from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
+from bench.stages.data import real_pools
+from bench.stages.generator import GOOD, GeneratorCache
+from bench.stages.ingest import DetectorMaps
 from bench.tasks import Task
 
 
@@ -15,18 +18,18 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
     """Generation metrics of ingested images on every category that they hold."""
     split = config.splits[0]
     for category in split.categories:
-        held = ingested.get(category.name, {})
+        registered = ingested.get(category.name, {})
         labels = replace(
             _labels(config, category.name),
             generator=name,
-            generated_per_type=max((params["count"] for params in held.values()), default=0),
+            generated_per_type=max((params["count"] for params in registered.values()), default=0),
         )
-        if not held:
+        if not registered:
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
-        real = build.real_pools(config, category)
-        good = {defect: params for defect, params in held.items() if defect == build.GOOD}
-        anomalies = {defect: params for defect, params in held.items() if defect != build.GOOD}
+        real = real_pools(config, category)
+        good = {defect: params for defect, params in registered.items() if defect == GOOD}
+        anomalies = {defect: params for defect, params in registered.items() if defect != GOOD}
         if anomalies:
             pool = _ingested_pool(config, category.name, anomalies)
             yield build.generation_score(config, category, real, pool, labels)
@@ -35,29 +38,25 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
             yield build.normals_score(config, category, real, pool, labels)
 
 
-def _ingested_pool(config: PlanConfig, category: str, held: Mapping[str, Any]) -> Task:
-    counts = {defect: params["count"] for defect, params in held.items()}
-    samples = [
-        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()
-    ]
-    params = {"category": category, "resolution": config.resolution, "counts": counts}
-    return build.make("generator.cache", params, samples)
+def _ingested_pool(config: PlanConfig, category: str, registered: Mapping[str, Any]) -> Task:
+    counts = {defect: params["count"] for defect, params in registered.items()}
+    return GeneratorCache.of_ingested(config, category, registered, counts)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
     """Detection metrics (or, where only predicted types are given, accuracy) of ingested outputs."""
     split = config.splits[0]
     for category in split.categories:
-        held = ingested[category.name]
+        registered = ingested[category.name]
         labels = replace(
             _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
         )
-        test = build.real_pools(config, category).test
-        prediction = build.ingested_prediction(config, held)
-        if {"maps", "scores"} & set(held["gives"]):
+        test = real_pools(config, category).test
+        prediction = DetectorMaps.task(config, registered)
+        if {"maps", "scores"} & set(registered["gives"]):
             yield build.detection_score(config, labels, prediction, test)
             yield build.dialect_score(config, labels, prediction, test)
-        if "predicted" in held["gives"] and len(category.defects) > 1:
+        if "predicted" in registered["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield build.classification_score(config, labels, prediction, test, classes)
 
