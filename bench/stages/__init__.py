@@ -30,10 +30,13 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class StageRun(stage.StageRun):
+class _FunctionRun(stage.StageRun):
     """One execution of a stage that is still a function."""
 
     inputs: Inputs
+
+
+StageRun = _FunctionRun
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,7 @@ class FunctionStage:
     version: int
     imports: tuple[str, ...] = ()
 
-    def load(self) -> Callable[[StageRun], None]:
+    def load(self) -> Callable[[_FunctionRun], None]:
         module, _, name = self.target.partition(":")
         return getattr(import_module(module), name)
 
