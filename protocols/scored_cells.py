@@ -1,6 +1,6 @@
 """The cells that protocols are made of: what a row trains on, who is scored on what, and what cannot be.
 
-A protocol module chooses rows and detectors; everything that two protocols would say alike stands here.
+`protocols.plan` asks for them in the order of the leaderboard.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +9,7 @@ from dataclasses import replace
 from bench.planning import build
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
+from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.data import DataDuplicates
@@ -27,18 +28,17 @@ def duplicates(ground: Ground) -> Iterator[Task]:
         yield DataDuplicates.task(category, ground.colour.pools[category.name])
 
 
-def generation(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
-    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category, then its normals.
+def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category.
 
     Where detectors are to see depth, the same of its depth images.
     """
-    yield from _generation(ground, generator, "rgb")
+    yield from _generated_anomalies(ground, generator, "rgb")
     if ground.config.modalities != ("rgb",):
-        yield from _generation(ground, generator, "depth")
-    yield from generated_normals(ground, generator)
+        yield from _generated_anomalies(ground, generator, "depth")
 
 
-def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
+def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
     config, images = ground.config, ground.depth if modality == "depth" else ground.colour
     metrics = build.DEPTH_METRICS if modality == "depth" else build.GENERATION_METRICS
     for category in ground.split.categories:
@@ -52,7 +52,7 @@ def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Ta
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
-                tuple((level, name) for level, name in metrics if name in ("is", "ic_lpips", "ic_lpips_a")),
+                tuple((level, name) for level, name in metrics if catalogue.metrics()[name].by_type),
                 f"{generator.name} knows no defect types; this metric is taken a type",
             )
 
@@ -69,17 +69,15 @@ def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skip
         yield build.normals_score(config, category, ground.colour.pools[category.name], made, labels)
 
 
-def rows(
-    config: PlanConfig, detector: Method, alone: Sequence[str], generated: Sequence[str]
-) -> Iterator[Row]:
+def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
     """The mixes without a generator, then those of each generator; one row for what was trained elsewhere."""
     if detector.ingested is not None:
         yield Row(UNKNOWN)
         return
-    for mix in alone:
+    for mix in config.rows_alone:
         yield Row(mix)
     for generator in config.generators:
-        for mix in generated:
+        for mix in config.rows_generated:
             yield Row(mix, generator)
 
 

@@ -4,29 +4,19 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from bench.planning.config import CategoryPlan, PlanConfig
+from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.stages import version_of
 from bench.stages.data import RealPools
 from bench.stages.features import PerceptualFeatures, PoolFeatures, feature_params
 from bench.tasks import Resources, Task
 
-GENERATION_METRICS = (
-    ("generation", "is"),
-    ("generation", "kid"),
-    ("generation", "ic_lpips"),
-    ("generation", "ic_lpips_a"),
-    ("generation", "copies"),
-    ("generation", "leaks"),
-    ("generation", "mask_agreement"),
-)
-DEPTH_METRICS = tuple(("generation-depth", name) for _, name in GENERATION_METRICS)
+GENERATION_METRICS = catalogue.planned("generation")
+DEPTH_METRICS = catalogue.planned("generation-depth")
 """The same of the depth of generated images."""
-NORMAL_METRICS = (("generation-normal", "kid"),)
-DETECTION_METRICS = tuple(
-    [("image", name) for name in ("auroc", "ap", "f1_max")]
-    + [("pixel", name) for name in ("auroc", "ap", "f1_max", "iou")]
-)
-CLASSIFICATION_METRICS = (("classification", "accuracy"),)
+NORMAL_METRICS = catalogue.planned("generation-normal")
+DETECTION_METRICS = catalogue.planned("image", "pixel")
+CLASSIFICATION_METRICS = catalogue.planned("classification")
 
 
 def make(stage: str, params: Mapping[str, Any], inputs: Iterable[tuple[str, Task]] = (), **more: Any) -> Task:

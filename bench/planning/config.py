@@ -122,7 +122,13 @@ class PlanConfig:
     features_weights: str
     """Digest of the weights of the feature networks."""
     selection: str
+    score: tuple[str, ...] = ()
+    """Of near-duplicates, anomalies, normals: what is scored beside the detectors."""
     mixes: Mapping[str, Mix] = field(default_factory=dict)
+    rows_alone: tuple[str, ...] = ()
+    """Mixes that each detector is trained on once."""
+    rows_generated: tuple[str, ...] = ()
+    """Mixes that each detector is trained on with the images of every generator."""
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
     ic_lpips: tuple[str, ...] = ("default",)

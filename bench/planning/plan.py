@@ -11,18 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.planning import build
 from bench.planning.config import Skipped
+from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure, digest
 
-_METRICS = {
-    "score.generation": build.GENERATION_METRICS,
-    "score.normals": build.NORMAL_METRICS,
-    "score.detection": build.DETECTION_METRICS,
-    "score.classification": build.CLASSIFICATION_METRICS,
+_LEVELS = {
+    "score.generation": ("generation",),
+    "score.normals": ("generation-normal",),
+    "score.detection": ("image", "pixel"),
+    "score.classification": ("classification",),
 }
+"""The levels at which a scoring stage records."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,8 @@ class Node:
     def metrics(self) -> tuple[tuple[str, str], ...]:
         """(level, metric) pairs that a scoring task gives at least."""
         if self.stage == "score.generation" and self.labels and self.labels.modality == "depth":
-            return build.DEPTH_METRICS
-        return _METRICS.get(self.stage, ())
+            return catalogue.planned("generation-depth")
+        return catalogue.planned(*_LEVELS.get(self.stage, ()))
 
 
 @dataclass(frozen=True)

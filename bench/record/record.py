@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from bench.record import why_not_comparable
+from bench.record import catalogue, why_not_comparable
 from bench.record.labels import NONE, CellLabels
 
 Status = Literal["ok", "undefined", "skipped", "failed"]
@@ -135,9 +135,13 @@ def _is_unknown(value: Any) -> bool:
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """One JSON object a line, keys sorted, without the provenance that the manifest holds."""
+    """One JSON object per line, keys sorted, without the provenance that the manifest holds.
+
+    BenchError where the catalogue does not know a record's level, metric or dialect.
+    """
     with path.open("w", encoding="utf-8") as out:
         for record in records:
+            catalogue.require_known(record.level, record.metric, record.dialect)
             row = {name: value for name, value in vars(record).items() if name not in PROVENANCE}
             out.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 

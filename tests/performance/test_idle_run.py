@@ -63,7 +63,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, asked: RunRequest) -> Store:
     """A store in which every task of the request is done, and its page is rendered."""
     store = open_store(tmp_path_factory.mktemp("full") / "store", create=True)
     prepared = prepare_request(asked, store, lambda what: lambda *told: None)
-    plan, goals = make_plan(prepared.module.plan(prepared.config), prepared.about)
+    plan, goals = make_plan(prepared.planned(), prepared.about)
     replicates = io.BytesIO()
     np.save(replicates, np.full(100, 0.5))
     for key, task in closure(goals).items():

@@ -15,21 +15,21 @@ from bench.tasks import Task
 
 
 def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
-    """Generation metrics of ingested images on every category that they hold."""
+    """Generation metrics of ingested images on every category that they show."""
     split = config.splits[0]
     for category in split.categories:
-        registered = ingested.get(category.name, {})
+        folders = ingested.get(category.name, {})
         labels = replace(
             _labels(config, category.name),
             generator=name,
-            generated_per_type=max((params["count"] for params in registered.values()), default=0),
+            generated_per_type=max((params["count"] for params in folders.values()), default=0),
         )
-        if not registered:
+        if not folders:
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
         real = real_pools(config, category)
-        good = {defect: params for defect, params in registered.items() if defect == GOOD}
-        anomalies = {defect: params for defect, params in registered.items() if defect != GOOD}
+        good = {defect: params for defect, params in folders.items() if defect == GOOD}
+        anomalies = {defect: params for defect, params in folders.items() if defect != GOOD}
         if anomalies:
             pool = _ingested_pool(config, category.name, anomalies)
             yield build.generation_score(config, category, real, pool, labels)
@@ -38,25 +38,26 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
             yield build.normals_score(config, category, real, pool, labels)
 
 
-def _ingested_pool(config: PlanConfig, category: str, registered: Mapping[str, Any]) -> Task:
-    counts = {defect: params["count"] for defect, params in registered.items()}
-    return GeneratorCache.of_ingested(config, category, registered, counts)
+def _ingested_pool(config: PlanConfig, category: str, folders: Mapping[str, Any]) -> Task:
+    """The images of one category as one pool; `folders` is defect type to the parameters of its task."""
+    counts = {defect: params["count"] for defect, params in folders.items()}
+    return GeneratorCache.of_ingested(config, category, folders, counts)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
     """Detection metrics (or, where only predicted types are given, accuracy) of ingested outputs."""
     split = config.splits[0]
     for category in split.categories:
-        registered = ingested[category.name]
+        outputs = ingested[category.name]
         labels = replace(
             _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
         )
         test = real_pools(config, category).test
-        prediction = DetectorMaps.task(config, registered)
-        if {"maps", "scores"} & set(registered["gives"]):
+        prediction = DetectorMaps.task(config, outputs)
+        if {"maps", "scores"} & set(outputs["gives"]):
             yield build.detection_score(config, labels, prediction, test)
             yield build.dialect_score(config, labels, prediction, test)
-        if "predicted" in registered["gives"] and len(category.defects) > 1:
+        if "predicted" in outputs["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield build.classification_score(config, labels, prediction, test, classes)
 
