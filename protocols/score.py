@@ -8,6 +8,9 @@ from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
+from bench.stages.data import real_pools
+from bench.stages.generator import GOOD, GeneratorCache
+from bench.stages.ingest import DetectorMaps
 from bench.tasks import Task
 
 
@@ -24,9 +27,9 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
         if not folders:
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
-        real = build.real_pools(config, category)
-        good = {defect: params for defect, params in folders.items() if defect == build.GOOD}
-        anomalies = {defect: params for defect, params in folders.items() if defect != build.GOOD}
+        real = real_pools(config, category)
+        good = {defect: params for defect, params in folders.items() if defect == GOOD}
+        anomalies = {defect: params for defect, params in folders.items() if defect != GOOD}
         if anomalies:
             pool = _ingested_pool(config, category.name, anomalies)
             yield build.generation_score(config, category, real, pool, labels)
@@ -38,11 +41,7 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
 def _ingested_pool(config: PlanConfig, category: str, folders: Mapping[str, Any]) -> Task:
     """The images of one category as one pool; `folders` is defect type to the parameters of its task."""
     counts = {defect: params["count"] for defect, params in folders.items()}
-    samples = [
-        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in folders.items()
-    ]
-    params = {"category": category, "resolution": config.resolution, "counts": counts}
-    return build.make("generator.cache", params, samples)
+    return GeneratorCache.of_ingested(config, category, folders, counts)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
@@ -53,8 +52,8 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
         labels = replace(
             _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
         )
-        test = build.real_pools(config, category).test
-        prediction = build.ingested_prediction(config, outputs)
+        test = real_pools(config, category).test
+        prediction = DetectorMaps.task(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):
             yield build.detection_score(config, labels, prediction, test)
             yield build.dialect_score(config, labels, prediction, test)

@@ -7,13 +7,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from bench.planning import build
-from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
 from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import UNKNOWN
+from bench.stages.data import DataDuplicates
 from bench.stages.depth import DetectorFuse
+from bench.stages.detector import DetectorFit, DetectorPredict
+from bench.stages.generator import ANY
+from bench.stages.ingest import DetectorMaps
 from bench.tasks import Task
 from protocols.seed_data import Ground, Row, anomalies_of
 from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
@@ -22,7 +25,7 @@ from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
 def duplicates(ground: Ground) -> Iterator[Task]:
     """Near-duplicates across the split, for the page's notes on the data."""
     for category in ground.split.categories:
-        yield build.duplicates(category, ground.colour.pools[category.name])
+        yield DataDuplicates.task(category, ground.colour.pools[category.name])
 
 
 def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
@@ -96,7 +99,7 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
             yield Skipped(labels, metrics, reason)
             continue
         if detector.ingested is not None:
-            prediction = build.ingested_prediction(config, detector.ingested[category.name])
+            prediction = DetectorMaps.task(config, detector.ingested[category.name])
         elif modality == "rgb+depth":
             prediction = DetectorFuse.task(
                 *(_prediction(ground, detector, row, category, sense, models) for sense in ("rgb", "depth"))
@@ -127,7 +130,7 @@ def _prediction(
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
         covered = _covered(ground, detector, category, modality)
-        models[scope] = build.detector_fit(
+        models[scope] = DetectorFit.task(
             config,
             detector,
             row.mix,
@@ -138,7 +141,7 @@ def _prediction(
             seed,
         )
     test = images.pools[category.name].test
-    return build.detector_prediction(detector, models[scope], category.name, test, seed)
+    return DetectorPredict.task(detector, models[scope], category.name, test, seed)
 
 
 def _covered(
