@@ -18,6 +18,7 @@ from bench.data.pool import PoolWriter
 from bench.data.published_counts import load_counts
 from bench.data.split import third
 from bench.methods import registry
+from bench.metrics.masks import MASK_DIALECTS
 from bench.metrics.threshold_grids import GRIDS
 from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
