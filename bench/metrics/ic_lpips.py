@@ -172,7 +172,7 @@ class IcLpipsAccumulator:
                 values.append(None)
                 continue
             drift = sum(float(total[cluster].dot(total[cluster])) for total in self.sums)
-            values.append(mean_over_pairs(n, self.distances[cluster], drift))
+            values.append(mean_over_pairs(int(n), float(self.distances[cluster]), drift))
         result = IcLpips(
             value=0.0,
             clusters=len(values),

@@ -12,18 +12,10 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.planning.config import Skipped
-from bench.record import catalogue
 from bench.record.labels import CellLabels
+from bench.stages import STAGES, stage_class
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure, digest
-
-_LEVELS = {
-    "score.generation": ("generation",),
-    "score.normals": ("generation-normal",),
-    "score.detection": ("image", "pixel"),
-    "score.classification": ("classification",),
-}
-"""The levels at which a scoring stage records."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +35,9 @@ class Node:
     @property
     def metrics(self) -> tuple[tuple[str, str], ...]:
         """(level, metric) pairs that a scoring task gives at least."""
-        if self.stage == "score.generation" and self.labels and self.labels.modality == "depth":
-            return catalogue.planned("generation-depth")
-        return catalogue.planned(*_LEVELS.get(self.stage, ()))
+        if self.labels is None or self.stage not in STAGES:  # a stage of another version
+            return ()
+        return stage_class(self.stage).planned(self.labels)
 
 
 @dataclass(frozen=True)

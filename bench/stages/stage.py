@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from bench.methods.context import Context
+from bench.record.labels import CellLabels
 from bench.tasks import Resources, Task
 
 T = TypeVar("T")
@@ -70,6 +71,11 @@ class Stage(Generic[T]):
     gpu: ClassVar[bool] = False
     """Whether a run uses a GPU where there is one."""
     payload: ClassVar[PayloadKind] = ""
+
+    @classmethod
+    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
+        """(level, metric) of the records of a scoring stage, at least; none of other stages."""
+        return ()
 
     def run(self: "Stage[Output]", run: StageRun) -> None:
         """Make the output of one task."""
