@@ -5,6 +5,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
+import tomllib
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, Detector, Generator
+from bench.methods.error_line import code_of, sentence_of
 
 GROUPS = {"generator": "bench.generators", "detector": "bench.detectors", "protocol": "bench.protocols"}
 _DECLARED = {
@@ -38,11 +40,39 @@ def load(kind: str, name: str) -> Any:
         return _PLUGINS[kind][name][0]
     entries = _entries(GROUPS[kind])
     if name not in entries:
-        raise BenchError(did_you_mean(kind, name, names(kind)))
+        raise BenchError(_declared_only(kind, name) or did_you_mean(kind, name, names(kind)))
     try:
         return entries[name].load()
     except ImportError as error:
         raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
+
+
+def _declared_only(kind: str, name: str) -> str | None:
+    """The sentence for a name that a pyproject.toml declares, here or beside the harness, and Python does not
+    know: entry points are read when a package is installed, also where it is editable."""
+    for folder in (Path.cwd(), Path(__file__).parents[2]):
+        try:
+            project = tomllib.loads((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+            declared = name in project["entry-points"][GROUPS[kind]]
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+        if declared:
+            return (
+                f"{kind} '{name}' is declared in {folder / 'pyproject.toml'} but not installed; run "
+                f"`pip install -e {folder}` again"
+            )
+    return None
+
+
+def plugin_code(kind: str, name: str) -> Path | None:
+    """The file, or the folder of the package, of a method that is not built in; None for all others."""
+    if name in _PLUGINS.get(kind, {}):
+        module = _PLUGINS[kind][name][0].__module__
+        return None if module.startswith("bench.") else code_of(module)
+    entry = _entries(GROUPS[kind]).get(name) if kind in GROUPS else None
+    if entry is None or entry.module not in sys.modules or (entry.dist and entry.dist.name == "defectbench"):
+        return None
+    return code_of(entry.module)
 
 
 def published_folders() -> list[Path]:
@@ -121,6 +151,6 @@ def _imported(path: Path, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise BenchError(
-            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+            f"plug-in file {path} cannot be imported: {sentence_of(error, path.absolute())}"
         ) from error
     return module

@@ -9,7 +9,7 @@ import pytest
 from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score
 
-from bench.conformance.detector import blob_split
+from bench.conformance.blob_split import blob_split
 from bench.methods import Batch, DetectorSplit
 from detectors import fitting
 from detectors.checkpoint import Progress
