@@ -52,7 +52,7 @@ class TrialContext(Context):
 
 
 @dataclass(frozen=True)
-class Fit:
+class TrialFit:
     """One fit: the folder of the model, its context, and the global random states that it changed."""
 
     model: Path
@@ -75,7 +75,7 @@ class Trial(ABC, Generic[Part]):
     weights: Path | None = None
     device: str = "cpu"
     resolution: int = 64
-    _fits: dict[Hashable, Fit] = field(default_factory=dict, init=False, repr=False)
+    _fits: dict[Hashable, TrialFit] = field(default_factory=dict, init=False, repr=False)
     _uses: dict[Hashable, tuple[Outputs, list[str]]] = field(default_factory=dict, init=False, repr=False)
 
     kind: ClassVar[str]
@@ -140,13 +140,13 @@ class Trial(ABC, Generic[Part]):
     def use_context(self, part: Part, seed: int = 0) -> TrialContext:
         return self.context(self.use_stage, part, seed)
 
-    def fit(self, part: Part, context: TrialContext) -> Fit:
+    def fit(self, part: Part, context: TrialContext) -> TrialFit:
         """A new model."""
         out, before = self.new_folder("models"), randomness()
         self.learn(part, out, context)
-        return Fit(out, context, touched_since(before))
+        return TrialFit(out, context, touched_since(before))
 
-    def fitted(self, part: Part, seed: int = 0, attempt: int = 0) -> Fit:
+    def fitted(self, part: Part, seed: int = 0, attempt: int = 0) -> TrialFit:
         """The fit of this seed, made once for each attempt."""
         key = (self.model_of(part), seed, attempt)
         if key not in self._fits:

@@ -33,6 +33,7 @@ TWO_MEANINGS = {
     "Row": "of a protocol, of a board",
     "Rule": "of the gate, of published facts",
     "Stage": "of a task, of SeaS",
+    "StageRun": "of stages that are functions, of stages that are classes",
     "TrainingFailed": "of two training loops",
     "View": "of a run, of an image",
 }
