@@ -1,10 +1,12 @@
 """Scoring without a protocol: one folder of images, or of anomaly maps, against one data set."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
+from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
 from bench.tasks import Task
 
@@ -14,11 +16,11 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
     split = config.splits[0]
     for category in split.categories:
         folders = ingested.get(category.name, {})
-        labels = {
-            **_labels(config, category.name),
-            "generator": name,
-            "generated_per_type": max((params["count"] for params in folders.values()), default=0),
-        }
+        labels = replace(
+            _labels(config, category.name),
+            generator=name,
+            generated_per_type=max((params["count"] for params in folders.values()), default=0),
+        )
         if not folders:
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
@@ -48,13 +50,9 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
     split = config.splits[0]
     for category in split.categories:
         outputs = ingested[category.name]
-        labels = {
-            **_labels(config, category.name),
-            "detector": name,
-            "mix": UNKNOWN,
-            "scope": UNKNOWN,
-            "selection": UNKNOWN,
-        }
+        labels = replace(
+            _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
+        )
         test = build.real_pools(config, category).test
         prediction = build.ingested_prediction(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):
@@ -65,17 +63,16 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
             yield build.classification_score(config, labels, prediction, test, classes)
 
 
-def _labels(config: PlanConfig, category: str) -> dict[str, Any]:
+def _labels(config: PlanConfig, category: str) -> CellLabels:
     split = config.splits[0]
-    return {
-        "protocol": config.protocol,
-        "protocol_version": config.version,
-        "scale": config.scale,
-        "dataset": config.dataset,
-        "dataset_fingerprint": config.fingerprint,
-        "category": category,
-        "split": split.name,
-        "shots": split.shots,
-        "resolution": config.resolution,
-        "seed": 0,
-    }
+    return CellLabels(
+        protocol=SCORE,
+        protocol_version=config.version,
+        scale=config.scale,
+        dataset=config.dataset,
+        dataset_fingerprint=config.fingerprint,
+        category=category,
+        split=split.name,
+        shots=split.shots,
+        resolution=config.resolution,
+    )

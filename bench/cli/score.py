@@ -12,12 +12,12 @@ from bench.methods import registry
 from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
+from bench.record.labels import SCORE
 from bench.results.collect import collect
 from bench.runner.machine import Machine, run_tasks
 from bench.store import open_store
 from bench.store.store import check_writable
 
-PROTOCOL = "score"
 _REPLICATES = 1000
 
 
@@ -60,7 +60,7 @@ def score_command(
         progress=step_progress("reading the data set"),
     )
     config = PlanConfig(
-        protocol=PROTOCOL,
+        protocol=SCORE,
         version=1,
         scale="",
         preset="",
@@ -86,7 +86,7 @@ def score_command(
         _, held = ingested_predictions(store, against, rule, 0, folder, name)
         planned = registry.load_plan("predictions")(config, name, held)
     about = {
-        "protocol": PROTOCOL,
+        "protocol": SCORE,
         "scale": "",
         "dataset": config.dataset,
         "banner": "",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.methods import Adapter, Detector, Generator
+from bench.record.labels import CellLabels
 
 
 @dataclass(frozen=True)
@@ -136,9 +137,9 @@ class PlanConfig:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A cell that cannot be: its labels (record fields), the metrics it would have had, and why."""
+    """A cell that cannot be: its labels, the metrics it would have had, and why."""
 
-    labels: Mapping[str, Any]
+    labels: CellLabels
     metrics: tuple[tuple[str, str], ...]
     """(level, metric) pairs."""
     reason: str

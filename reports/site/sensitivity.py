@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from bench.record.record import Record
-from reports.board.glossary import DIALECTS, is_percent, level_title, metric_title, number
+from reports.board.glossary import dialect_sentence, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
 from reports.site.filters import choices
@@ -54,7 +54,7 @@ class Sensitivity:
     """The metric as filters name it."""
     dialects: tuple[str, ...]
     spans: tuple[Span, ...]
-    apart: str
+    spread: str
     """How far apart the dialects put the same predictions, at most over the rows."""
     change: str
     """How much a gain over the baseline changes between dialects, at most; "" without a baseline."""
@@ -95,7 +95,7 @@ def dialect_words(dialect: str) -> str:
 
 
 def explained(dialects: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((dialect_words(each), DIALECTS.get(each, "")) for each in dialects)
+    return tuple((dialect_words(dialect), dialect_sentence(dialect)) for dialect in dialects)
 
 
 def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sensitivity, ...]:
@@ -103,15 +103,15 @@ def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sens
     groups: dict[tuple[Method, str, str], list[Column]] = {}
     for column in board.columns:
         groups.setdefault((column.detector, column.level, column.metric), []).append(column)
-    found = []
+    by_metric = []
     for (detector, level, metric), columns in groups.items():
         if len(columns) < 2 or all(column.dialect != "default" for column in columns):
             continue
         gains = published_gains(published, level, metric)
         one = _sensitivity(board, board.detectors[detector], columns, gains)
         if one is not None:
-            found.append(one)
-    return tuple(found)
+            by_metric.append(one)
+    return tuple(by_metric)
 
 
 def _sensitivity(
@@ -188,18 +188,18 @@ def published_gains(published: Sequence[Record], level: str, metric: str) -> lis
     tables: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in published:
         if (record.level, record.metric, record.category) == (level, metric, "mean"):
-            place = (record.source, record.dataset, record.detector, record.detector_variant)
-            tables.setdefault(place, []).append(record)
-    found = []
+            table = (record.source, record.dataset, record.detector, record.detector_variant)
+            tables.setdefault(table, []).append(record)
+    margins = []
     for (source, *_), members in tables.items():
-        own: list[float] = []
+        own_values: list[float] = []
         others: list[float] = []
         bases: list[float] = []
-        for each in members:
-            if each.value is not None and not each.generator_variant:
-                is_own = each.generator == source.partition(",")[0].lower()
-                kind = own if is_own else bases if each.generator == "none" else others
-                kind.append(each.value)
-        if len(own) == 1 and (bases or others):
-            found.append(own[0] - max(bases or others))
-    return sorted(found)
+        for record in members:
+            if record.value is not None and not record.generator_variant:
+                is_own = record.generator == source.partition(",")[0].lower()
+                kind = own_values if is_own else bases if record.generator == "none" else others
+                kind.append(record.value)
+        if len(own_values) == 1 and (bases or others):
+            margins.append(own_values[0] - max(bases or others))
+    return sorted(margins)

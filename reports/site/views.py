@@ -92,7 +92,7 @@ class TableView:
 
 def detectors(board: Leaderboard) -> tuple[Method, ...]:
     """The detectors of a leaderboard in the order of their columns."""
-    return tuple(dict.fromkeys(each.detector for each in board.columns if not each.is_generation))
+    return tuple(dict.fromkeys(column.detector for column in board.columns if not column.is_generation))
 
 
 def mean_table(

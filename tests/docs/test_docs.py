@@ -39,10 +39,10 @@ def broken_links(page: Path) -> Iterator[str]:
         if target.startswith(("https://", "http://")):
             continue
         file, _, anchor = target.partition("#")
-        there = (page.parent / file).resolve() if file else page
-        if not there.is_relative_to(ROOT) or not there.exists():
+        linked = (page.parent / file).resolve() if file else page
+        if not linked.is_relative_to(ROOT) or not linked.exists():
             yield f"{target}: there is no such file"
-        elif anchor and anchor not in anchors(there):
+        elif anchor and anchor not in anchors(linked):
             yield f"{target}: there is no such anchor"
 
 

@@ -32,7 +32,7 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
         (out / "trace.csv").write_text("step,loss\n1,0.7\n2,0.5\n")
     if node.metrics:
         rows = [
-            Record(**node.labels, level=level, metric=name, value=0.5, n=10) for level, name in node.metrics
+            Record.of(node.labels, level=level, metric=name, value=0.5, n=10) for level, name in node.metrics
         ]
         write_records(out / "records.jsonl", rows)
         (out / "replicates").mkdir()

@@ -169,7 +169,9 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
             write_records(
                 out / "records.jsonl",
                 [
-                    Record(**node.labels, level="pixel", metric=metric, dialect=dialect, value=rng.random())
+                    Record(
+                        **vars(node.labels), level="pixel", metric=metric, dialect=dialect, value=rng.random()
+                    )
                     for metric, dialect in DIALECTS
                 ],
             )
@@ -178,7 +180,7 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
         case _ if node.metrics:
             value = rng.random()
             rows = [
-                Record(**node.labels, level=level, metric=metric, value=value, stderr=0.01, n=100)
+                Record.of(node.labels, level=level, metric=metric, value=value, stderr=0.01, n=100)
                 for level, metric in node.metrics
             ]
             write_records(out / "records.jsonl", rows)
