@@ -9,12 +9,12 @@ _STOPPED = 130
 def main() -> None:
     """Entry point of `bench` and `defectbench`: errors are one sentence and exit code 2."""
     if sys.argv[1:2] == ["exec"]:
-        from bench.run.worker import serve
+        from bench.runner.worker import serve
 
         serve()
         return
     if sys.argv[1:2] == ["ray"]:
-        from bench.run import ray_cluster
+        from bench.runner import ray_cluster
 
         ray_cluster.serve()
         return

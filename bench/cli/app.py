@@ -108,7 +108,7 @@ def run(
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
     from bench.cli.run import run_command
     from bench.planning.request import RunRequest
-    from bench.run.machine import Machine
+    from bench.runner.machine import Machine
 
     request = RunRequest(
         protocol=protocol,
@@ -371,6 +371,17 @@ def published_audit(
     from bench.cli.published import audit_command
 
     audit_command(paper, everything, as_json)
+
+
+@published_app.command("disagreements")
+def published_disagreements(
+    name: Annotated[str | None, typer.Argument(help="D31, or 31 [default: all].")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where papers and repositories disagree, and which option covers it; notes cite these by number."""
+    from bench.cli.published import disagreements_command
+
+    disagreements_command(name, as_json)
 
 
 @data_app.command("check")

@@ -11,7 +11,7 @@ from bench.errors import BenchError
 from bench.methods import registry
 from bench.results.collect import collect
 from bench.results.run import Results
-from bench.run.find_run import plan_of_run
+from bench.runner.find_run import plan_of_run
 from bench.store import open_store
 
 _MOST_REASONS = 12

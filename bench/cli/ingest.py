@@ -12,13 +12,13 @@ from bench.data.layout import Dataset, find_dataset
 from bench.data.split import make_split
 from bench.data.split_file import load_split
 from bench.errors import BenchError
-from bench.ingest.generated import GeneratedItem, scan_generated
-from bench.ingest.predictions import Target, scan_predictions
+from bench.ingestion.generated import GeneratedItem, scan_generated
+from bench.ingestion.predictions import Target, scan_predictions
 from bench.methods import registry
 from bench.planning import build
 from bench.planning.ingested import register
 from bench.planning.prepare import prepare
-from bench.run.machine import Machine, run_tasks
+from bench.runner.machine import Machine, run_tasks
 from bench.store import Store, open_store
 from bench.store.store import check_writable, write_atomically
 from bench.tasks import Task, digest

@@ -11,8 +11,8 @@ from typing import Any
 from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
 from bench.planning.plan import Plan, load_plan
-from bench.planning.spec import load_spec
-from bench.run.journal import newest_journal
+from bench.planning.protocol_file import load_protocol
+from bench.runner.journal import newest_journal
 from bench.store import Store, open_store
 
 _KINDS = ("generator", "detector", "protocol")
@@ -25,11 +25,15 @@ def list_command(kind: str, plugins: Sequence[Path]) -> None:
             continue
         print(f"{each}s")
         for name in registry.names(each):
-            print(f"  {name:<18} {_one_line(registry.load(each, name))}")
+            text = load_protocol(name).question if each == "protocol" else registry.load(each, name).__doc__
+            print(f"  {name:<18} {_first_line(text)}")
 
 
 def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
     registry.load_plugins([str(path) for path in plugins])
+    if name.endswith(".toml"):
+        _show_protocol(name)
+        return
     for kind in _KINDS:
         if name in registry.names(kind):
             _show_protocol(name) if kind == "protocol" else _show_adapter(kind, name)
@@ -96,7 +100,7 @@ def find_key(store: Store, start: str) -> str:
 
 def _show_adapter(kind: str, name: str) -> None:
     adapter = registry.load(kind, name)
-    print(f"{kind} {registry.adapter_id(kind, name)}: {_one_line(adapter)}")
+    print(f"{kind} {registry.adapter_id(kind, name)}: {_first_line(adapter.__doc__)}")
     facts = ("needs", "yields") if kind == "generator" else ("task", "modality")
     for fact in ("scope", *facts):
         value = getattr(adapter, fact)
@@ -110,15 +114,14 @@ def _show_adapter(kind: str, name: str) -> None:
         print(f"preset {name}[{preset}]: {', '.join(f'{key}={value}' for key, value in values.items())}")
 
 
-def _show_protocol(name: str) -> None:
-    module = registry.load("protocol", name)
-    spec = load_spec(module.SPEC)
+def _show_protocol(named: str) -> None:
+    spec = load_protocol(named)
     print(f"protocol {spec.name}@{spec.version}: {spec.title}")
     print(f"  split: {spec.split}")
-    for mix, shares in spec.mixes.items():
-        drawn = ", ".join(f"{share:.0%} {pool}" for pool, share in shares.items())
-        more = "; normal images are the generator's too" if mix in spec.generated_normals else ""
-        print(f"  {mix}: {drawn} of a batch{more}")
+    for name, mix in spec.mixes.items():
+        shares = ", ".join(f"{share:.0%} {pool}" for pool, share in mix.shares.items())
+        more = "; normal images are the generator's too" if mix.generated_normals else ""
+        print(f"  {name}: {shares} of a batch{more}")
     print(f"  gains are counted from: {spec.baseline}")
     if spec.note:
         print(f"  {spec.note}")
@@ -144,8 +147,8 @@ def _show_task(store: Store, start: str) -> None:
         print(f"  {file['size']:>12}  {path}")
 
 
-def _one_line(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 def _ago(since: float) -> str:

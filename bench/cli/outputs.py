@@ -8,7 +8,7 @@ from bench.methods import registry
 from bench.methods.samples import extract
 from bench.results.collect import collect
 from bench.results.of_store import collect_store
-from bench.run.session import render
+from bench.runner.session import render
 from bench.store import open_store
 
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}
@@ -60,11 +60,13 @@ def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> N
     sampled: dict[str, list[Path]] = {}
     for key in plan.goals:
         node = plan.nodes[key]
-        if node.stage not in ("score.generation", "score.normals") or node.labels["seed"] != seed:
+        if node.stage not in ("score.generation", "score.normals"):
+            continue
+        if node.labels is None or node.labels.seed != seed:
             continue
         pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
         files = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
-        sampled.setdefault(node.labels["generator"], []).extend(files)
+        sampled.setdefault(node.labels.generator, []).extend(files)
     if generator in sampled and not sampled[generator]:
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not sampled.get(generator):

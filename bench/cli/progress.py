@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from bench.run.jobs import Event
+from bench.runner.jobs import Event
 from bench.tasks import Task
 
 if TYPE_CHECKING:

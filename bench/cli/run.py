@@ -7,10 +7,11 @@ from bench.cli.progress import step_progress, view
 from bench.methods import registry
 from bench.planning.plan import Plan
 from bench.planning.request import RunRequest
+from bench.record.labels import NONE
 from bench.results.collect import collect
-from bench.run.driver import missing
-from bench.run.machine import Machine, check_machine
-from bench.run.session import (
+from bench.runner.driver import missing
+from bench.runner.machine import Machine, check_machine
+from bench.runner.session import (
     Session,
     page_state,
     prepare_session,
@@ -107,21 +108,20 @@ def _reasons(plan: Plan) -> dict[str, int]:
 
 def _asked_for_by_name(plan: Plan, request: RunRequest) -> list[str]:
     """Methods that were named and can be in no cell; and pairs that were both named and cannot be."""
+    planned = [labels for key in plan.goals if (labels := plan.nodes[key].labels)]
     alone: dict[str, str] = {}
     for kind, named in (("generator", request.generators), ("detector", request.detectors)):
-        made = {plan.nodes[key].labels.get(kind) for key in plan.goals}
+        possible = {getattr(labels, kind) for labels in planned}
         for cell in plan.skipped if named is not None else ():
-            if (name := cell.labels.get(kind)) and name not in made:
+            name = getattr(cell.labels, kind)
+            if name != NONE and name not in possible:
                 alone[name] = f"{name} was asked for by name and cannot be: {cell.reason}"
     if request.generators is None or request.detectors is None:
         return list(alone.values())
-    possible = {
-        (node.labels.get("generator"), node.labels.get("detector"))
-        for node in (plan.nodes[key] for key in plan.goals)
-    }
+    pairs = {(labels.generator, labels.detector) for labels in planned}
     refused = {}
     for cell in plan.skipped:
-        pair = (cell.labels.get("generator"), cell.labels.get("detector"))
-        if all(pair) and pair not in possible and not alone.keys() & set(pair):
+        pair = (cell.labels.generator, cell.labels.detector)
+        if NONE not in pair and pair not in pairs and not alone.keys() & set(pair):
             refused[pair] = f"{pair[1]} with {pair[0]} was asked for by name and cannot be: {cell.reason}"
     return [*alone.values(), *refused.values()]

@@ -12,9 +12,9 @@ from bench.methods import registry
 from bench.planning.config import PlanConfig
 from bench.planning.plan import make_plan, save_plan
 from bench.planning.prepare import prepare
-from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
+from bench.record.labels import SCORE
 from bench.results.collect import collect
-from bench.run.machine import Machine, run_tasks
+from bench.runner.machine import Machine, run_tasks
 from bench.store import open_store
 from bench.store.store import check_writable
 
@@ -60,7 +60,7 @@ def score_command(
         progress=step_progress("reading the data set"),
     )
     config = PlanConfig(
-        protocol=PROTOCOL,
+        protocol=SCORE,
         version=1,
         scale="",
         preset="",
@@ -81,12 +81,12 @@ def score_command(
     name = folder.resolve().name
     if images is not None:
         _, held = ingested_images(store, find_dataset(against), folder, name)
-        planned = plan_images(config, name, held)
+        planned = registry.load_plan("images")(config, name, held)
     else:
         _, held = ingested_predictions(store, against, rule, 0, folder, name)
-        planned = plan_predictions(config, name, held)
+        planned = registry.load_plan("predictions")(config, name, held)
     about = {
-        "protocol": PROTOCOL,
+        "protocol": SCORE,
         "scale": "",
         "dataset": config.dataset,
         "banner": "",

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from bench.errors import BenchError
 from bench.record.record import read_records
-from bench.run.execute import failure_of, run_stage
-from bench.run.jobs import Job
+from bench.runner.execute import failure_of, run_stage
+from bench.runner.jobs import Job
 from bench.store import Store, open_store
 from bench.store.damage import damage
 

@@ -14,9 +14,9 @@ from bench.errors import BenchError
 from bench.foreign.folders import write_detector_split, write_images, write_train_split
 from bench.foreign.process import found, run
 from bench.foreign.spec import ForeignSpec, filled, load_foreign
-from bench.ingest.folder import Folder
-from bench.ingest.generated import generated_samples, scan_generated
-from bench.ingest.predictions import MAP_SUFFIXES, read_map
+from bench.ingestion.folder import Folder
+from bench.ingestion.generated import generated_samples, scan_generated
+from bench.ingestion.predictions import MAP_SUFFIXES, read_map
 from bench.methods import (
     Adapter,
     Batch,

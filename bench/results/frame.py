@@ -14,7 +14,7 @@ from bench.published import published_records
 from bench.record.record import UNKNOWN_COUNT, Record
 from bench.results.collect import records
 from bench.results.of_store import plans
-from bench.run.find_run import plan_of_run
+from bench.runner.find_run import plan_of_run
 from bench.store import open_store
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from bench.errors import BenchError
-from bench.ingest.generated import GeneratedItem, generated_samples
-from bench.ingest.predictions import read_map
+from bench.ingestion.generated import GeneratedItem, generated_samples
+from bench.ingestion.predictions import read_map
 from bench.methods import Request
 from bench.methods.samples import write_samples
 from bench.stages import StageRun

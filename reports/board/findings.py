@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.record import catalogue
 from reports.board.glossary import column_title, is_percent, level_title, number, plain_unit
 from reports.board.identity import Column, Method, mix_name
 from reports.board.tables import MEAN, Leaderboard
-
-HEADLINES = (("pixel", "ap"), ("classification", "accuracy"), ("image", "auroc"))
-"""The measurement that stands for a detector, by preference."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,8 @@ class Finding:
 
 
 def headline(columns: Sequence[Column]) -> Column | None:
-    for level, metric in HEADLINES:
+    """The measurement that stands for a detector."""
+    for level, metric in catalogue.headlines():
         for column in columns:
             if (column.level, column.metric, column.dialect) == (level, metric, "default"):
                 return column
@@ -44,15 +43,15 @@ def headline(columns: Sequence[Column]) -> Column | None:
 
 def findings(board: Leaderboard, detectors: Sequence[Method]) -> tuple[Finding, ...]:
     """One finding for each detector that has a baseline to gain over."""
-    found = []
+    of_detectors = []
     for detector in detectors:
         column = headline(board.columns_of(detector))
         if column is None:
             continue
         keys = [(row, column, MEAN) for row in board.rows if (row, column, MEAN) in board.gains]
         if keys:
-            found.append(_finding(board, column, keys))
-    return tuple(found)
+            of_detectors.append(_finding(board, column, keys))
+    return tuple(of_detectors)
 
 
 def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Finding:

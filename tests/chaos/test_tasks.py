@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from bench.methods import registry
-from bench.run.driver import Driver, Outcome, RunSettings
-from bench.run.local import LocalExecutor
+from bench.runner.driver import Driver, Outcome, RunSettings
+from bench.runner.local import LocalExecutor
 from bench.store import Store, open_store
 from bench.tasks import Task
 
@@ -210,8 +210,8 @@ def test_who_kills_driver_or_worker_ends_all_that_a_task_started(
 from pathlib import Path
 from bench import registry
 from bench.cli.progress import PlainView
-from bench.run.driver import Driver, RunSettings
-from bench.run.local import LocalExecutor
+from bench.runner.driver import Driver, RunSettings
+from bench.runner.local import LocalExecutor
 from bench.store import open_store
 from bench.tasks import Task
 registry.load_plugins([{str(plugin)!r}])

@@ -14,8 +14,8 @@ from bench.cli.progress import PlainView
 from bench.errors import BenchError
 from bench.planning.plan import load_plan, save_plan
 from bench.planning.request import RunRequest
-from bench.run.machine import Machine
-from bench.run.session import prepare_session, run_session
+from bench.runner.machine import Machine
+from bench.runner.session import prepare_session, run_session
 from bench.tasks import Task
 
 COMMANDS = (

@@ -13,9 +13,9 @@ import pytest
 
 from bench.gate.baseline_file import parse, render
 from bench.planning.plan import load_plan
-from bench.run.execute import run_stage
-from bench.run.jobs import Job
-from bench.run.journal import newest_journal
+from bench.runner.execute import run_stage
+from bench.runner.jobs import Job
+from bench.runner.journal import newest_journal
 from bench.stages import score_detection
 from bench.store import open_store
 

@@ -8,9 +8,9 @@ from bench.methods import registry
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared, RunRequest, prepare_request
 from bench.record.record import Record
-from bench.run.driver import Driver, Outcome, RunSettings
-from bench.run.jobs import Event
-from bench.run.local import LocalExecutor
+from bench.runner.driver import Driver, Outcome, RunSettings
+from bench.runner.jobs import Event
+from bench.runner.local import LocalExecutor
 from bench.sample import SampleSpec, write
 from bench.store import Store, open_store
 from bench.tasks import Task
@@ -131,7 +131,7 @@ def planned(prepare: Callable[..., Prepared]) -> Callable[..., Any]:
 
     def plan(store: Store, **asked: Any) -> Any:
         prepared = prepare(store, **asked)
-        return make_plan(prepared.module.plan(prepared.config), prepared.about)
+        return make_plan(prepared.planned(), prepared.about)
 
     return plan
 

@@ -19,8 +19,8 @@ from bench.planning import build
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
 from bench.results.collect import why_missing
-from bench.run.driver import missing
-from bench.run.journal import newest_journal
+from bench.runner.driver import missing
+from bench.runner.journal import newest_journal
 from bench.store import Lease, Store, open_store
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure
@@ -298,8 +298,8 @@ A_DRIVER = """
 import sys
 from bench import registry
 from bench.cli.progress import PlainView
-from bench.run.driver import Driver, RunSettings
-from bench.run.local import LocalExecutor
+from bench.runner.driver import Driver, RunSettings
+from bench.runner.local import LocalExecutor
 from bench.store import open_store
 from bench.tasks import Task
 from pathlib import Path

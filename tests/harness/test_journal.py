@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.run.journal import Journal, journals, newest_journal
+from bench.runner.journal import Journal, journals, newest_journal
 
 
 def test_the_last_run_is_the_one_that_began_last_also_where_the_clock_was_set_back(

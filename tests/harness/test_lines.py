@@ -1,6 +1,6 @@
 import os
 
-from bench.run.line_reader import Lines
+from bench.runner.line_reader import Lines
 
 
 def test_a_line_is_given_once_it_is_whole_and_the_end_is_told() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
-from bench.run.channel import Channel
-from bench.run.driver import Driver, RunSettings
-from bench.run.ray_cluster import difference, node_facts
-from bench.run.ray_executor import RayExecutor
+from bench.runner.channel import Channel
+from bench.runner.driver import Driver, RunSettings
+from bench.runner.ray_cluster import difference, node_facts
+from bench.runner.ray_executor import RayExecutor
 from bench.store import Store
 from bench.tasks import Task, closure
 

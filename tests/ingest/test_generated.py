@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.ingest.generated import generated_samples, scan_generated
+from bench.ingestion.generated import generated_samples, scan_generated
 
 CATEGORIES = {"tile": ("crack", "hole"), "cloth": ("cut",)}
 SIDE = 20

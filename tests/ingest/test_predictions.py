@@ -7,7 +7,7 @@ import tifffile
 from PIL import Image
 
 from bench.errors import BenchError
-from bench.ingest.predictions import Target, read_map, scan_predictions
+from bench.ingestion.predictions import Target, read_map, scan_predictions
 
 CATEGORIES = {"tile": ("crack", "hole")}
 ITEMS = [Target("tile", "crack", "003"), Target("tile", "hole", "004"), Target("tile", "good", "000")]

@@ -1,0 +1,214 @@
+"""Detectors' outputs made elsewhere: anomaly maps, image scores, predicted defect types.
+
+`<category>/<defect>/<stem>.npy`, `.tif(f)` or `.png` for each test image (without `<category>/` where the
+data set has one), float32, higher is more anomalous; whole numbers of 8 and 16 bits are scaled to [0, 1].
+`scores.csv` with the columns category, defect, stem, score, and `classes.csv` with category, defect, stem,
+predicted (a defect type of the category) for each anomalous test image. What is there must be complete.
+"""
+
+import csv
+import io
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from bench.data.images import MAX_PIXELS, file_bytes
+from bench.data.layout import GOOD
+from bench.errors import BenchError
+from bench.ingestion.folder import Folder, categories_of
+from bench.parallel import in_order
+
+MAP_SUFFIXES = frozenset({".npy", ".tif", ".tiff", ".png"})
+SHOWN = 3
+"""Test images named in the sentence about missing ones."""
+
+
+class Target(NamedTuple):
+    """A test image of the data set, for which outputs are wanted; `stem` is its file's name, suffix apart."""
+
+    category: str
+    defect: str
+    stem: str
+
+
+@dataclass(frozen=True)
+class PredictionScan:
+    """What a folder says of the test images, in their order; None where it says nothing of the kind."""
+
+    maps: tuple[Path, ...] | None
+    scores: np.ndarray | None
+    """float32 [N], higher is more anomalous."""
+    predicted: tuple[str | None, ...] | None
+    """The predicted defect type; None for normal images."""
+
+
+def scan_predictions(
+    root: Path, items: Sequence[Target], categories: Mapping[str, tuple[str, ...]]
+) -> PredictionScan:
+    """Find and read all outputs in `root` for the test images `items`; `categories` are the data set's.
+
+    Raises one BenchError that lists missing and unreadable maps, values that are not finite, rows of
+    unknown images, missing rows and links out of the folder.
+    """
+    folder = Folder(root)
+    maps = _maps(folder, items, categories)
+    if maps:
+        folder.problems += [problem for problem in in_order(_examine, maps) if problem]
+    scores = _column(folder, "scores.csv", "score", items)
+    classes = _column(folder, "classes.csv", "predicted", [item for item in items if item.defect != GOOD])
+    numbers = {item: _number(folder, item, text) for item, text in scores.items()} if scores else {}
+    for item, named in (classes or {}).items():
+        if named not in categories[item.category]:
+            folder.problems.append(
+                f"classes.csv predicts '{named}' for {_name(item)}, which is no type of '{item.category}'"
+            )
+    if maps is None and scores is None and classes is None and not folder.problems:
+        folder.problems.append("no maps, no scores.csv and no classes.csv in it")
+    folder.refuse("Mend these files, then ingest again")
+    return PredictionScan(
+        maps,
+        np.array([numbers[item] for item in items], dtype=np.float32) if scores else None,
+        tuple(classes.get(item) for item in items) if classes else None,
+    )
+
+
+def read_map(path: Path, resolution: int | None = None) -> np.ndarray:
+    """The anomaly map in `path`, float32 [H, W], or bilinear at [resolution, resolution].
+
+    Raises BenchError where it cannot be read, is no single channel or holds values that are not finite.
+    """
+    amap = _npy(path) if path.suffix.lower() == ".npy" else _picture(path)
+    if not np.isfinite(amap).all():
+        raise BenchError(f"the map {path} holds values that are not finite; write finite float32 values")
+    if resolution is None or amap.shape == (resolution, resolution):
+        return amap
+    resized = Image.fromarray(amap).resize((resolution, resolution), Image.Resampling.BILINEAR)
+    return np.asarray(resized, dtype=np.float32)
+
+
+def _maps(
+    folder: Folder, items: Sequence[Target], categories: Mapping[str, tuple[str, ...]]
+) -> tuple[Path, ...] | None:
+    parts = frozenset({GOOD}).union(*categories.values())
+    places = categories_of(folder, tuple(categories), parts)
+    if not places:
+        return None
+    files: dict[tuple[str, str], dict[str, Path]] = {}
+    for category, path in places.items():
+        for entry in folder.folders(path):
+            defect = unicodedata.normalize("NFC", entry.name)
+            if defect in (*categories[category], GOOD):
+                files[category, defect] = folder.files(entry, MAP_SUFFIXES)
+            else:
+                folder.problems.append(f"{folder.name(entry)}/ is no defect of '{category}'")
+    found = [files.get(item[:2], {}).get(item.stem) for item in items]
+    _report_missing(folder, "map", [item for item, path in zip(items, found, strict=True) if path is None])
+    return tuple(path for path in found if path is not None)
+
+
+def _examine(path: Path) -> str | None:
+    try:
+        read_map(path)
+    except BenchError as error:
+        return str(error)
+    return None
+
+
+def _npy(path: Path) -> np.ndarray:
+    try:
+        # Mapped, so that a header that claims more than the file holds is refused without allocating it.
+        values = np.load(path, mmap_mode="r", allow_pickle=False)
+    except Exception as error:  # the header is Python's: a damaged one may raise nearly anything
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BenchError(f"the map {path} cannot be read ({reason}); save a plain float32 array") from None
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
+        raise BenchError(f"the map {path} holds no numbers; save a float32 array [H, W]")
+    flat = values.reshape([side for side in values.shape if side != 1]) if values.ndim > 2 else values
+    if flat.ndim != 2 or not 0 < flat.size <= MAX_PIXELS:
+        raise BenchError(f"the map {path} has shape {list(values.shape)}; [H, W] is needed")
+    return np.array(flat, dtype=np.float32)
+
+
+def _picture(path: Path) -> np.ndarray:
+    try:
+        with Image.open(io.BytesIO(file_bytes(path)), formats=("PNG", "TIFF")) as image:
+            if image.width * image.height > MAX_PIXELS:
+                raise Image.DecompressionBombError(f"it claims {image.width} x {image.height} pixels")
+            image.load()
+            mode, values = image.mode, np.array(image)
+    except BenchError:
+        raise
+    except Exception as error:  # a damaged file may raise nearly anything inside a decoder
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise BenchError(f"the map {path} cannot be read ({reason}); save it again") from None
+    if mode == "F":
+        return values.astype(np.float32)
+    if mode == "L":
+        return values.astype(np.float32) / 255
+    if mode.startswith("I;16") or (mode == "I" and path.suffix.lower() == ".png"):
+        return values.astype(np.float32) / 65535
+    raise BenchError(f"the map {path} has mode {mode}; save one channel, float32 TIFF or 8 or 16 bit grey")
+
+
+def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> dict[Target, str] | None:
+    """The column of a table, a value for each item; None where there is no such table."""
+    path = folder.root / name
+    if not path.exists() and not path.is_symlink():
+        return None
+    if name not in {entry.name for entry in folder.files(folder.root, frozenset({".csv"})).values()}:
+        folder.problems.append(f"{name} is no regular file")
+        return {}
+    try:
+        text = file_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        folder.problems.append(f"{name} is not UTF-8 text")
+        return {}
+    reader = csv.DictReader(io.StringIO(text))
+    columns = ("category", "defect", "stem", column)
+    if missing := [needed for needed in columns if needed not in (reader.fieldnames or ())]:
+        folder.problems.append(f"{name} has no column {', '.join(missing)}")
+        return {}
+    wanted, values = set(items), dict[Target, str]()
+    try:
+        for row in reader:
+            item = Target(*(unicodedata.normalize("NFC", row[key] or "") for key in columns[:3]))
+            if item in values:
+                folder.problems.append(f"{name} line {reader.line_num} names {_name(item)} a second time")
+            elif item in wanted:
+                values[item] = (row[column] or "").strip()
+            elif not (column == "predicted" and item.defect == GOOD):
+                folder.problems.append(f"{name} line {reader.line_num} names {_name(item)}, no test image")
+    except csv.Error as error:
+        folder.problems.append(f"{name} line {reader.line_num} cannot be read ({error})")
+        return {}
+    _report_missing(folder, f"row in {name}", [item for item in items if item not in values])
+    return values
+
+
+def _number(folder: Folder, item: Target, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not abs(number) <= np.finfo(np.float32).max:
+        folder.problems.append(
+            f"scores.csv gives {_name(item)} the score '{text}', which is no finite number"
+        )
+        return 0.0
+    return number
+
+
+def _report_missing(folder: Folder, what: str, missing: Sequence[Target]) -> None:
+    if missing:
+        shown = ", ".join(_name(item) for item in missing[:SHOWN]) + ", ..." * (len(missing) > SHOWN)
+        folder.problems.append(f"{len(missing)} test images have no {what}: {shown}")
+
+
+def _name(item: Target) -> str:
+    return "/".join(item)

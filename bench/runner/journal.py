@@ -1,0 +1,90 @@
+"""The journal of a run: what it wants and what it does now, for `bench status` in another terminal.
+
+Nothing is decided from it: whether a task is done is asked of the store alone.
+"""
+
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from bench.runner.jobs import Event
+from bench.store.store import write_atomically
+
+_WRITE_EVERY = 1.0
+
+
+class Journal:
+    """A small JSON file, rewritten at most once a second."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state: dict[str, Any] = {}
+        self._written = 0.0
+
+    def begin(self, about: Mapping[str, Any], goals: Sequence[str], todo: int) -> None:
+        write_atomically(self.path.with_suffix(".goals"), "\n".join(goals))
+        self.state = {
+            **about,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "number": 1 + max((held.get("number", 0) for held in journals(self.path.parent)), default=0),
+            "begun": time.time(),
+            "ended": None,
+            "todo": todo,
+            "finished": 0,
+            "running": {},
+            "again": {},
+            "failed": {},
+            "blocked": {},
+        }
+        self._write(now=True)
+
+    def started(self, key: str, title: str) -> None:
+        now = {"title": title, "since": time.time(), "done": 0, "total": 0, "note": ""}
+        self.state["running"][key] = now
+        self._write()
+
+    def progress(self, event: Event) -> None:
+        running = self.state["running"].get(event.key)
+        if running is not None:
+            running.update(done=event.done, total=event.total, note=event.note)
+            self._write()
+
+    def ended(self, key: str, *, again: str = "") -> None:
+        """The task runs no more; `again`: why it is not finished, and will be begun once more."""
+        self.state["running"].pop(key, None)
+        if again:
+            self.state["again"][key] = again
+        else:
+            self.state["finished"] += 1
+        self._write()
+
+    def end(self, failed: Mapping[str, str], blocked: Mapping[str, str]) -> None:
+        self.state.update(ended=time.time(), failed=dict(failed), blocked=dict(blocked), running={})
+        self._write(now=True)
+
+    def _write(self, *, now: bool = False) -> None:
+        if now or time.monotonic() - self._written > _WRITE_EVERY:
+            self._written = time.monotonic()
+            try:
+                write_atomically(self.path, json.dumps(self.state, sort_keys=True))
+            except OSError:
+                if now:
+                    raise
+
+
+def journals(folder: Path) -> list[dict[str, Any]]:
+    """The journals of the runs that planned something, in the order in which they began: by their numbers,
+    since the clock may have been set back between them."""
+    held = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    runs = [journal for journal in held if journal.get("plan")]
+    return sorted(runs, key=lambda journal: (journal.get("number", 0), journal["begun"]))
+
+
+def newest_journal(folder: Path) -> dict[str, Any] | None:
+    """The journal of the last `bench run` that began, or None."""
+    return next(reversed(journals(folder)), None)

@@ -1,0 +1,120 @@
+"""One `bench run`: prepare, plan, bring the store to the desired state, render the page."""
+
+import errno
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.errors import BenchError
+from bench.methods import registry
+from bench.planning.plan import Plan, make_plan, save_plan
+from bench.planning.request import RunRequest, prepare_request
+from bench.results.of_store import collect_store, plan_files
+from bench.runner.driver import Outcome, View, missing
+from bench.runner.machine import Machine, run_tasks
+from bench.store import Store, open_store
+from bench.store.environment import code_commit, environment
+from bench.store.locks import locked
+from bench.store.store import check_writable, write_atomically
+from bench.tasks import Task, digest
+
+
+@dataclass(frozen=True)
+class Session:
+    """How a run ended."""
+
+    plan: Plan
+    outcome: Outcome
+    page: Path | None
+
+
+def prepare_session(
+    request: RunRequest, store_root: Path, say: Callable[[str], None], progress: Callable[[str], Any]
+) -> tuple[Store, Plan, list[Task]]:
+    """Open the store, check the request, plan. Nothing has run afterwards, and bad input has been refused."""
+    store = open_store(store_root, create=True)
+    check_writable(store)
+    with _telling_of_a_full_disk(store):
+        prepared = prepare_request(request, store, progress)
+    for note in prepared.notes:
+        say(note)
+    plan, goals = make_plan(prepared.planned(), prepared.about)
+    methods = (*prepared.config.generators, *prepared.config.detectors)
+    lacking = [method.lacking for method in methods if method.lacking]
+    if lacking and not any(plan.nodes[key].metrics for key in plan.goals):
+        raise BenchError(f"nothing is left to run: {'; '.join(lacking)}")
+    return store, plan, goals
+
+
+def run_session(
+    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
+) -> Session:
+    """Run what is missing, then render the page of the results."""
+    with _telling_of_a_full_disk(store):
+        return _run_session(request, store, plan, goals, machine, view)
+
+
+def _run_session(
+    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
+) -> Session:
+    with store.planning():
+        plan_file = save_plan(plan, store.root / "runs")
+    outcome = run_tasks(
+        store,
+        goals,
+        machine,
+        view,
+        {"plan": plan_file.name, "command": request.command},
+        weights=request.weights,
+        plugins=request.plugins,
+    )
+    return Session(plan, outcome, render(store, rebuild=outcome.ran > 0))
+
+
+@contextmanager
+def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise BenchError(
+            f"the disk of the store {store.root} is full; free some space and run the same command again"
+        ) from error
+
+
+def render(store: Store, *, rebuild: bool = False) -> Path:
+    """The pages of everything in a store, in STORE/report, made again only where something changed."""
+    out = store.root / "report"
+    state = site_state(store)
+    marker = store.root / "runs" / "rendered"
+    if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
+        return out / "index.html"
+    with locked(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
+        page = registry.load_page("site")(collect_store(store), out)
+        write_atomically(marker, state)
+    return page
+
+
+def site_state(store: Store) -> str:
+    """Digest of all that the pages of a store are made from, without reading its plans."""
+    files = [path.name for path in plan_files(store)]
+    return digest([files, store.failures(), environment()["packages"].get("defectbench"), code_commit()])
+
+
+def page_state(store: Store, plan: Plan) -> str:
+    """Digest of all that the page of a plan is made from."""
+    reasons = {key: (store.failure(key) or {}).get("error") for key in plan.goals if not store.done(key)}
+    return digest([plan.digest, reasons, environment()["packages"].get("defectbench"), code_commit()])
+
+
+def summary(store: Store, goals: list[Task]) -> list[tuple[str, int, int]]:
+    """(stage, tasks done or not needed, tasks to run), for --dry-run."""
+    from bench.tasks import closure
+
+    todo = Counter(task.stage for task in missing(store, goals).values())
+    every = Counter(task.stage for task in closure(goals).values())
+    return [(stage, every[stage] - todo[stage], todo[stage]) for stage in every]
