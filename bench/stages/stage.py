@@ -22,12 +22,16 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from bench.methods.context import Context
+from bench.record.labels import CellLabels
 from bench.tasks import Resources, Task
 
 T = TypeVar("T")
 
 PayloadKind = Literal["", "models", "caches", "features", "predictions", "samples"]
 """What `bench gc` calls the output of a stage; "" where it is kept."""
+
+Metrics = tuple[tuple[str, str], ...]
+"""(level, metric) pairs."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Stage(Generic[T]):
     def run(self: "Stage[Output]", run: StageRun) -> None:
         """Make the output of one task."""
         raise NotImplementedError
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        """What a scoring stage measures of a cell at least."""
+        return ()
 
     def to_task(self: "Stage[Task]", params: Mapping[str, Any], adapter: str = "", seed: int = 0) -> Task:
         """The task that runs this stage on these inputs."""
