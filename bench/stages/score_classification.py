@@ -13,7 +13,7 @@ from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
 from bench.stages.replicates import save_replicates, test_resamples, with_interval
-from bench.stages.stage import Output, Stage, StageRun, T
+from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.tasks import Task
 
 
@@ -46,7 +46,7 @@ class ScoreClassification(Stage[T]):
         return ScoreClassification(prediction, test).to_task(params)
 
     @classmethod
-    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
+    def metrics(cls, labels: CellLabels) -> Metrics:
         return catalogue.planned("classification")
 
     def run(self: "ScoreClassification[Output]", run: StageRun) -> None:

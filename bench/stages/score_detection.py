@@ -23,7 +23,7 @@ from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
 from bench.stages.replicates import save_replicates, test_resamples, with_interval
-from bench.stages.stage import Output, Stage, StageRun, T
+from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.stages.stored_prediction import StoredPrediction, read_prediction
 from bench.stages.truth import MASK_RULES, DataTruth
 from bench.tasks import Task
@@ -63,7 +63,7 @@ class ScoreDetection(Stage[T]):
         return ScoreDetection(prediction, test, DataTruth.task(test)).to_task(params)
 
     @classmethod
-    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
+    def metrics(cls, labels: CellLabels) -> Metrics:
         return catalogue.planned("image", "pixel")
 
     def run(self: "ScoreDetection[Output]", run: StageRun) -> None:

@@ -26,7 +26,7 @@ from bench.stages.generation_records import (
     kid_record,
     lpips_records,
 )
-from bench.stages.stage import Output, Stage, StageRun, T
+from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.tasks import Task
 
 IMPORTS = ("bench.metrics.bootstrap",)
@@ -62,7 +62,7 @@ class ScoreGeneration(Stage[T]):
         return stage.to_task({"labels": labels.to_json(), "category": category.name})
 
     @classmethod
-    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
+    def metrics(cls, labels: CellLabels) -> Metrics:
         return catalogue.planned(_level(labels.modality))
 
     def run(self: "ScoreGeneration[Output]", run: StageRun) -> None:
@@ -104,7 +104,7 @@ class ScoreNormals(Stage[T]):
         return stage.to_task({"labels": labels.to_json(), "category": category.name})
 
     @classmethod
-    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
+    def metrics(cls, labels: CellLabels) -> Metrics:
         return catalogue.planned("generation-normal")
 
     def run(self: "ScoreNormals[Output]", run: StageRun) -> None:

@@ -30,6 +30,9 @@ T = TypeVar("T")
 PayloadKind = Literal["", "models", "caches", "features", "predictions", "samples"]
 """What `bench gc` calls the output of a stage; "" where it is kept."""
 
+Metrics = tuple[tuple[str, str], ...]
+"""(level, metric) pairs."""
+
 
 @dataclass(frozen=True)
 class Output:
@@ -72,14 +75,14 @@ class Stage(Generic[T]):
     """Whether a run uses a GPU where there is one."""
     payload: ClassVar[PayloadKind] = ""
 
-    @classmethod
-    def planned(cls, labels: CellLabels) -> tuple[tuple[str, str], ...]:
-        """(level, metric) of the records of a scoring stage, at least; none of other stages."""
-        return ()
-
     def run(self: "Stage[Output]", run: StageRun) -> None:
         """Make the output of one task."""
         raise NotImplementedError
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        """What a scoring stage measures of a cell at least."""
+        return ()
 
     def to_task(self: "Stage[Task]", params: Mapping[str, Any], adapter: str = "", seed: int = 0) -> Task:
         """The task that runs this stage on these inputs."""

@@ -34,7 +34,9 @@ def current() -> dict[str, dict[str, Entry]]:
         found[f"{kind}s"] = {
             name: entry(registry.load(kind, name).version, target) for name, target in sorted(own.items())
         }
-    found["stages"] = {name: entry(stage_class(name).version, target) for name, target in STAGES.items()}
+    found["stages"] = {
+        name: entry(stage_class(name).version, target) for name, target in sorted(STAGES.items())
+    }
     return found
 
 
