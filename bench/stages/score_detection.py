@@ -21,7 +21,7 @@ from bench.metrics.ranking.tally import Tally
 from bench.planning.config import PlanConfig
 from bench.record import catalogue
 from bench.record.labels import CellLabels
-from bench.record.record import Record, write_records
+from bench.record.record import Record, Status, write_records
 from bench.stages.replicates import save_replicates, test_resamples, with_interval
 from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.stages.stored_prediction import StoredPrediction, read_prediction
@@ -149,7 +149,7 @@ def _metrics(template: Record) -> list[str]:
     return [metric for _, metric in catalogue.planned(template.level)]
 
 
-def _without_value(template: Record, status: str, reason: str) -> list[Record]:
+def _without_value(template: Record, status: Status, reason: str) -> list[Record]:
     return [replace(template, metric=metric, status=status, note=reason) for metric in _metrics(template)]
 
 
