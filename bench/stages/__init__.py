@@ -23,7 +23,7 @@ STAGES: Mapping[str, str] = {
     "detector.fuse": "bench.stages.depth:DetectorFuse",
     "detector.ingest": "bench.stages.ingest:DetectorIngest",
     "data.truth": "bench.stages.dialects:DataTruth",
-    "generation.nearest": "bench.stages.copies_and_mask_fit:NearestReal",
+    "generation.nearest": "bench.stages.copies_and_mask_fit:NearestImages",
     "generation.agreement": "bench.stages.copies_and_mask_fit:MaskFit",
     "score.generation": "bench.stages.score_generation:ScoreGeneration",
     "score.normals": "bench.stages.score_generation:ScoreNormals",

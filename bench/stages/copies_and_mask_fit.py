@@ -22,7 +22,7 @@ _UNTYPED = ("any",)
 
 
 @dataclass(frozen=True)
-class NearestReal(Stage[T]):
+class NearestImages(Stage[T]):
     """nearest.json: for each defect type, how near its images come to the training and to the test defects.
 
     Images of no known type are compared with the defects of all types.
@@ -37,10 +37,10 @@ class NearestReal(Stage[T]):
 
     @staticmethod
     def task(config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task) -> Task:
-        stage = NearestReal(generated=generated, base=real.base, test=real.test)
+        stage = NearestImages(generated=generated, base=real.base, test=real.test)
         return stage.to_task(feature_params(config, category))
 
-    def run(self: "NearestReal[Output]", run: StageRun) -> None:
+    def run(self: "NearestImages[Output]", run: StageRun) -> None:
         generated, base, test = (open_pool(pool.folder) for pool in (self.generated, self.base, self.test))
         networks = networks_of(run)
         types = [defect for defect in dict.fromkeys(generated.defects) if defect != "good"]

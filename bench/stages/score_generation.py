@@ -19,7 +19,7 @@ from bench.planning.config import CategoryPlan, PlanConfig
 from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages.copies_and_mask_fit import MaskFit, NearestReal
+from bench.stages.copies_and_mask_fit import MaskFit, NearestImages
 from bench.stages.data import RealPools
 from bench.stages.features import PerceptualFeatures, PoolFeatures
 from bench.stages.score_detection import SCORE_IMPORTS
@@ -65,7 +65,7 @@ class ScoreGeneration(Stage[T]):
             generated=PoolFeatures.task(config, category, generated),
             base=PoolFeatures.task(config, category, real.base),
             perceptual=PerceptualFeatures.task(config, category, real, generated),
-            nearest=NearestReal.task(config, category, real, generated),
+            nearest=NearestImages.task(config, category, real, generated),
             agreement=MaskFit.task(category, real, generated),
         )
         return stage.to_task({"labels": labels.to_json(), "category": category.name})
