@@ -50,8 +50,8 @@ def load(kind: str, name: str) -> Any:
 
 
 def not_installed(name: str, *kinds: str) -> str | None:
-    """The sentence for a method that a pyproject.toml, here or beside the harness, declares and Python does not
-    know: entry points are read when a package is installed, also where it is editable."""
+    """The sentence for a method that a pyproject.toml, here or beside the harness, declares and Python does
+    not know: entry points are read when a package is installed, also where it is editable."""
     for folder in (Path.cwd(), Path(__file__).parents[2]):
         try:
             project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
