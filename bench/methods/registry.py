@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -147,25 +147,29 @@ def _load_plugin(path: Path) -> None:
         adapter = foreign_adapter(path)
         _register(path, "generator" if issubclass(adapter, Generator) else "detector", adapter, digest)
         return
-    module = _imported(path, f"bench_plugin_{digest}")
-    found = 0
+    adapters = list(_adapters_of(path, _imported(path, f"bench_plugin_{digest}")))
+    if not adapters:
+        raise BenchError(
+            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
+        )
+    for kind, adapter in adapters:
+        _register(path, kind, adapter, digest)
+
+
+def _adapters_of(path: Path, module: ModuleType) -> Iterator[tuple[str, type[Adapter]]]:
+    """Kind and class of all adapters that a plug-in file defines itself."""
     for value in vars(module).values():
         if not inspect.isclass(value) or value.__module__ != module.__name__ or inspect.isabstract(value):
             continue
         for kind, base in (("generator", Generator), ("detector", Detector)):
             if issubclass(value, base):
-                lacking = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
-                if lacking:
+                undeclared = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
+                if undeclared:
                     raise BenchError(
-                        f"plug-in file {path}: the {kind} {value.__name__} has no {lacking[0]}; "
-                        f"write {lacking[0]} = ... into the class"
+                        f"plug-in file {path}: the {kind} {value.__name__} has no {undeclared[0]}; "
+                        f"write {undeclared[0]} = ... into the class"
                     )
-                _register(path, kind, value, digest)
-                found += 1
-    if not found:
-        raise BenchError(
-            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
-        )
+                yield kind, value
 
 
 def _register(path: Path, kind: str, adapter: type[Adapter], digest: str) -> None:
