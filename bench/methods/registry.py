@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, Detector, Generator
+from bench.methods.error_line import code_of, sentence_of
 from bench.toml import TOMLDecodeError, parse_toml
 
 GROUPS = {"generator": "bench.generators", "detector": "bench.detectors"}
@@ -41,11 +42,39 @@ def load(kind: str, name: str) -> Any:
         return _PLUGINS[kind][name][0]
     entries = _entries(GROUPS[kind])
     if name not in entries:
-        raise BenchError(did_you_mean(kind, name, names(kind)))
+        raise BenchError(not_installed(name, kind) or did_you_mean(kind, name, names(kind)))
     try:
         return entries[name].load()
     except ImportError as error:
         raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
+
+
+def not_installed(name: str, *kinds: str) -> str | None:
+    """The sentence for a method that a pyproject.toml, here or beside the harness, declares and Python does
+    not know: entry points are read when a package is installed, also where it is editable."""
+    for folder in (Path.cwd(), Path(__file__).parents[2]):
+        try:
+            project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+            declared = {name for kind in kinds for name in project["entry-points"].get(GROUPS[kind], {})}
+        except (OSError, ValueError, LookupError, AttributeError, TypeError):
+            continue
+        if name in declared:
+            return (
+                f"{kinds[0] if len(kinds) == 1 else 'method'} '{name}' is declared in "
+                f"{folder / 'pyproject.toml'} but not installed; run `pip install -e {folder}` again"
+            )
+    return None
+
+
+def plugin_code(kind: str, name: str) -> Path | None:
+    """The file, or the folder of the package, of a method that is not built in; None for all others."""
+    if name in _PLUGINS.get(kind, {}):
+        module = _PLUGINS[kind][name][0].__module__
+        return None if module.startswith("bench.") else code_of(module)
+    entry = _entries(GROUPS[kind]).get(name) if kind in GROUPS else None
+    if entry is None or entry.module not in sys.modules or (entry.dist and entry.dist.name == "defectbench"):
+        return None
+    return code_of(entry.module)
 
 
 @functools.cache
@@ -165,6 +194,6 @@ def _imported(path: Path, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise BenchError(
-            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+            f"plug-in file {path} cannot be imported: {sentence_of(error, path.absolute())}"
         ) from error
     return module

@@ -127,7 +127,9 @@ def with_weights(method: Method, folder: Path | None) -> Method:
 def _load(kind: Kind, name: str, ingested: Mapping[str, Any]) -> type[Adapter]:
     if name in registry.names(kind):
         return registry.load(kind, name)
-    raise BenchError(did_you_mean(kind, name, {*registry.names(kind), *ingested}))
+    raise BenchError(
+        registry.not_installed(name, kind) or did_you_mean(kind, name, {*registry.names(kind), *ingested})
+    )
 
 
 def _parse(text: str) -> tuple[str, str]:

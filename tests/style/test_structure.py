@@ -26,14 +26,12 @@ TWO_MEANINGS = {
     "Key": "of the gate, of the audit, of a plot",
     "Line": "of a view, of a plot",
     "Method": "of a plan, of a board",
-    "OutOfTime": "of two training loops",
     "Outcome": "of an audit, of a run",
     "Plan": "of a run, of a training",
     "Recipe": "of a sample, of a command",
     "Row": "of a protocol, of a board",
     "Rule": "of the gate, of published facts",
-    "Stage": "of a task, of SeaS",
-    "TrainingFailed": "of two training loops",
+    "StageRun": "of stages that are functions, of stages that are classes",
     "View": "of a run, of an image",
 }
 """Public class names that two modules may define, and why."""
