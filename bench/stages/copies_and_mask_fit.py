@@ -22,7 +22,7 @@ _UNTYPED = ("any",)
 
 
 @dataclass(frozen=True)
-class GenerationNearest(Stage[T]):
+class NearestImages(Stage[T]):
     """nearest.json: for each defect type, how near its images come to the training and to the test defects.
 
     Images of no known type are compared with the defects of all types.
@@ -37,10 +37,10 @@ class GenerationNearest(Stage[T]):
 
     @staticmethod
     def task(config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task) -> Task:
-        stage = GenerationNearest(generated=generated, base=real.base, test=real.test)
+        stage = NearestImages(generated=generated, base=real.base, test=real.test)
         return stage.to_task(feature_params(config, category))
 
-    def run(self: "GenerationNearest[Output]", run: StageRun) -> None:
+    def run(self: "NearestImages[Output]", run: StageRun) -> None:
         generated, base, test = (open_pool(pool.folder) for pool in (self.generated, self.base, self.test))
         networks = networks_of(run)
         types = [defect for defect in dict.fromkeys(generated.defects) if defect != "good"]
@@ -81,7 +81,7 @@ class GenerationNearest(Stage[T]):
 
 
 @dataclass(frozen=True)
-class GenerationAgreement(Stage[T]):
+class MaskFit(Stage[T]):
     """agreement.json: for each defect type, how well the masks lie on what was changed.
 
     What was changed is seen against the generator's own base image where it gives one, else against the
@@ -95,10 +95,10 @@ class GenerationAgreement(Stage[T]):
 
     @staticmethod
     def task(category: CategoryPlan, real: RealPools, generated: Task) -> Task:
-        stage = GenerationAgreement(generated=generated, normal=real.normal)
+        stage = MaskFit(generated=generated, normal=real.normal)
         return stage.to_task({"category": category.name})
 
-    def run(self: "GenerationAgreement[Output]", run: StageRun) -> None:
+    def run(self: "MaskFit[Output]", run: StageRun) -> None:
         generated, normal = open_pool(self.generated.folder), open_pool(self.normal.folder)
         results: dict[str, dict[str, Any]] = {}
         for defect in dict.fromkeys(generated.defects):

@@ -9,7 +9,7 @@ from bench.data.layout import Item
 from bench.data.near_duplicates import near_duplicates
 from bench.data.pool import open_pool
 from bench.errors import BenchError
-from bench.planning.config import CategoryPlan, Part, PlanConfig
+from bench.planning.config import CategoryPlan, DataPart, PlanConfig
 from bench.stages.stage import Output, Stage, StageRun, T
 from bench.tasks import Task
 
@@ -22,7 +22,7 @@ class DataCache(Stage[T]):
     payload = "caches"
 
     @staticmethod
-    def task(config: PlanConfig, category: str, part: str, content: Part) -> Task:
+    def task(config: PlanConfig, category: str, part: str, content: DataPart) -> Task:
         params = {
             "category": category,
             "part": part,

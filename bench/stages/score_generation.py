@@ -14,7 +14,7 @@ from bench.planning.config import CategoryPlan, PlanConfig
 from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages.copies_and_mask_fit import GenerationAgreement, GenerationNearest
+from bench.stages.copies_and_mask_fit import MaskFit, NearestImages
 from bench.stages.data import RealPools
 from bench.stages.features import LpipsFeatures, PerceptualFeatures, PoolFeatures
 from bench.stages.generation_records import (
@@ -56,8 +56,8 @@ class ScoreGeneration(Stage[T]):
             base=PoolFeatures.task(config, category, real.base),
             perceptual=PerceptualFeatures.task(config, category, real, generated),
             lpips=LpipsFeatures.task(config, category, generated),
-            nearest=GenerationNearest.task(config, category, real, generated),
-            agreement=GenerationAgreement.task(category, real, generated),
+            nearest=NearestImages.task(config, category, real, generated),
+            agreement=MaskFit.task(category, real, generated),
         )
         return stage.to_task({"labels": labels.to_json(), "category": category.name})
 
