@@ -5,7 +5,6 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cli.inspect import last_run
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline
 from bench.gate.baseline_file import parse, render
@@ -17,6 +16,7 @@ from bench.gate.summary import as_markdown, as_text, headline
 from bench.gate.update import updated
 from bench.gate.verdict import Judgment
 from bench.results.collect import collect
+from bench.runner.find_run import last_run
 from bench.store import open_store
 from bench.store.store import write_atomically
 

@@ -10,22 +10,19 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
-from bench.planning.plan import Plan, load_plan
 from bench.planning.spec import load_spec
-from bench.runner.journal import newest_journal
+from bench.runner.find_run import last_run
 from bench.store import Store, open_store
 
 _KINDS = ("generator", "detector", "protocol")
 
 
-def list_command(kind: str, plugins: Sequence[Path]) -> None:
+def list_command(kinds: str, plugins: Sequence[Path]) -> None:
     registry.load_plugins([str(path) for path in plugins])
-    for each in _KINDS:
-        if kind not in ("all", f"{each}s"):
-            continue
-        print(f"{each}s")
-        for name in registry.names(each):
-            print(f"  {name:<18} {_one_line(registry.load(each, name))}")
+    for kind in _KINDS if kinds == "all" else (kinds.removesuffix("s"),):
+        print(f"{kind}s")
+        for name in registry.names(kind):
+            print(f"  {name:<18} {_one_line(registry.load(kind, name))}")
 
 
 def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
@@ -37,8 +34,8 @@ def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
     if len(name) >= 6 and set(name) <= set("0123456789abcdef"):
         _show_task(open_store(store_root), name)
         return
-    known = [known for kind in _KINDS for known in registry.names(kind)]
-    raise BenchError(did_you_mean("generator, detector or protocol", name, known))
+    names = [known_name for kind in _KINDS for known_name in registry.names(kind)]
+    raise BenchError(did_you_mean("generator, detector or protocol", name, names))
 
 
 def status_command(store_root: Path) -> None:
@@ -65,21 +62,13 @@ def status_command(store_root: Path) -> None:
 
 def log_command(key: str, store_root: Path) -> None:
     store = open_store(store_root)
-    found = find_key(store, key)
-    log = store.folder(found) / "log.txt"
+    whole_key = find_key(store, key)
+    log = store.folder(whole_key) / "log.txt"
     if log.exists():
         print(log.read_text(errors="replace"), end="")
         return
-    failure = store.failure(found)
+    failure = store.failure(whole_key)
     print(failure["log"] or failure["error"] if failure else "", end="\n")
-
-
-def last_run(store: Store) -> tuple[dict[str, Any], Plan]:
-    """The journal and plan of the newest run; BenchError where nothing was run in the store yet."""
-    journal = newest_journal(store.root / "runs")
-    if journal is None:
-        raise BenchError(f"nothing was run in the store {store.root} yet; `bench run` does that")
-    return journal, load_plan(store.root / "runs" / journal["plan"])
 
 
 def find_key(store: Store, start: str) -> str:
@@ -116,9 +105,9 @@ def _show_protocol(name: str) -> None:
     print(f"protocol {spec.name}@{spec.version}: {spec.title}")
     print(f"  split: {spec.split}")
     for mix, shares in spec.mixes.items():
-        drawn = ", ".join(f"{share:.0%} {pool}" for pool, share in shares.items())
+        batch = ", ".join(f"{share:.0%} {pool}" for pool, share in shares.items())
         more = "; normal images are the generator's too" if mix in spec.generated_normals else ""
-        print(f"  {mix}: {drawn} of a batch{more}")
+        print(f"  {mix}: {batch} of a batch{more}")
     print(f"  gains are counted from: {spec.baseline}")
     if spec.note:
         print(f"  {spec.note}")

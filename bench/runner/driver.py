@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from bench.errors import BenchError
 from bench.runner.execute import DISK_FULL, failure_of
 from bench.runner.jobs import TIMED_OUT, Event, Executor, Job
 from bench.runner.journal import Journal
 from bench.runner.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
+from bench.runner.view import RunView
 from bench.store import Leases, Store
 from bench.store.store import is_full
 from bench.tasks import Task, closure
@@ -49,19 +50,6 @@ class Outcome:
     """Whether the run was asked to stop before its end."""
 
 
-class View(Protocol):
-    """Shows a run to a person."""
-
-    def begin(self, todo: int, done: int) -> None: ...
-    def started(self, task: Task) -> None: ...
-    def progress(self, task: Task, event: Event) -> None: ...
-    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
-        """The task runs no more; `again`: it was killed, and will be begun once more."""
-
-    def say(self, text: str) -> None: ...
-    def close(self) -> None: ...
-
-
 def missing(store: Store, goals: Sequence[Task]) -> dict[str, Task]:
     """The tasks to run for these goals, by key, inputs before what uses them."""
     found: dict[str, Task] = {}
@@ -84,7 +72,7 @@ def missing(store: Store, goals: Sequence[Task]) -> dict[str, Task]:
 class Driver:
     """Runs the missing tasks of some goals on an executor."""
 
-    def __init__(self, store: Store, executor: Executor, settings: RunSettings, view: View) -> None:
+    def __init__(self, store: Store, executor: Executor, settings: RunSettings, view: RunView) -> None:
         self.store = store
         self.executor = executor
         self.settings = settings

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from bench.cli.inspect import last_run
 from bench.gate.baseline import Baseline, Entry, Update
 from bench.gate.judge import HALF_AN_IMAGE, judge
 from bench.gate.key import Key
@@ -20,6 +19,7 @@ from bench.gate.measured import Run, run_of
 from bench.gate.rules import default_rules
 from bench.gate.verdict import Exit
 from bench.results.collect import collect
+from bench.runner.find_run import last_run
 from bench.store import open_store
 
 pytestmark = pytest.mark.xdist_group("gate")

@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from bench.cli.verify import damage
 from bench.methods import registry
 from bench.planning import build
 from bench.planning.plan import make_plan
@@ -22,6 +21,7 @@ from bench.results.collect import why_missing
 from bench.runner.driver import missing
 from bench.runner.journal import newest_journal
 from bench.store import Lease, Store, open_store
+from bench.store.damage import damage
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure
 
