@@ -11,6 +11,7 @@ from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
 from bench.record.record import UNKNOWN
+from bench.stages.depth import DetectorFuse
 from bench.tasks import Task
 from protocols.seed_data import Ground, Row, anomalies_of
 from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
@@ -108,7 +109,7 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
         if detector.ingested is not None:
             prediction = build.ingested_prediction(config, detector.ingested[category.name])
         elif modality == "rgb+depth":
-            prediction = build.fused_prediction(
+            prediction = DetectorFuse.task(
                 *(_prediction(ground, detector, row, category, sense, models) for sense in ("rgb", "depth"))
             )
         else:

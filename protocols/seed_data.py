@@ -7,6 +7,7 @@ from typing import Any
 from bench.planning import build
 from bench.planning.build import ANY, GOOD, RealPools
 from bench.planning.config import CategoryPlan, Method, PlanConfig, SplitPlan
+from bench.stages.depth import DepthImages
 from bench.tasks import Task
 
 
@@ -65,7 +66,7 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
     makers = {generator.name for generator in config.generators if "depth" in yields_of(generator)}
 
     def seen(category: str, pool: Task) -> Task:
-        return build.depth_images(category, pool, colour.pools[category].normal)
+        return DepthImages.task(category, pool, colour.pools[category].normal)
 
     def made(held: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
         return {

@@ -43,6 +43,7 @@ published = _group("Look at what papers printed, and where they contradict thems
 published.command("list")(commands_data.published_list)
 published.command("show")(commands_data.published_show)
 published.command("audit")(commands_data.published_audit)
+published.command("disagreements")(commands_data.published_disagreements)
 
 samples = _group("Look at generated images.")
 samples.command("extract")(commands_results.samples_extract)

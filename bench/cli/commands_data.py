@@ -68,3 +68,13 @@ def published_audit(
     from bench.cli.published import audit_command
 
     audit_command(paper, everything, as_json)
+
+
+def published_disagreements(
+    name: Annotated[str | None, typer.Argument(help="D31, or 31 [default: all].")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say where papers and repositories disagree, and which option covers it; notes cite these by number."""
+    from bench.cli.published import disagreements_command
+
+    disagreements_command(name, as_json)

@@ -1,4 +1,4 @@
-"""`bench published list | show | audit`: what papers printed, and where they contradict themselves."""
+"""`bench published list | show | audit | disagreements`: what papers printed, and where they contradict."""
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -8,6 +8,7 @@ from typing import Any
 from bench.errors import BenchError, did_you_mean
 from bench.published import Paper, Value, papers
 from bench.published.audit import Outcome, audit
+from bench.published.disagreements import disagreements, footnotes
 from bench.published.facts import REQUIRED
 from bench.published.load import AVERAGE
 from bench.record.record import UNKNOWN, UNKNOWN_COUNT
@@ -63,6 +64,29 @@ def audit_command(paper: str | None, everything: bool, as_json: bool) -> None:
     print(f"{total} contradictions in {sum(len(each.values) for each in papers()):,} printed values")
 
 
+def disagreements_command(name: str | None, as_json: bool) -> None:
+    """Where papers and repositories disagree: all entries, or the one of this name ("D31" or "31")."""
+    entries = disagreements()
+    if name is not None:
+        number = name.upper() if name.upper().startswith("D") else f"D{name}"
+        if number not in entries:
+            raise BenchError(f"unknown disagreement '{name}'; they are numbered D1 to D{len(entries)}")
+        entries = {number: entries[number]}
+    if as_json:
+        _dump([entry.model_dump() for entry in entries.values()])
+        return
+    for entry in entries.values():
+        print(f"{entry.name}: {entry.title}")
+        print(f"  {entry.text}")
+        print(f"  here: {entry.ours}")
+        print(f"  sources: {'; '.join(entry.sources)}\n")
+
+
+def _print_footnotes(indent: str, *texts: str) -> None:
+    for line in footnotes(*texts):
+        print(f"{indent}{line}")
+
+
 def _show_outcome(outcome: Outcome, everything: bool) -> None:
     print(f"{len(outcome.findings)} {outcome.title} ({outcome.tested:,} tested)")
     groups = _grouped(
@@ -78,6 +102,7 @@ def _show_outcome(outcome: Outcome, everything: bool) -> None:
             print(f"    and {len(members) - len(shown)} more; --all shows them")
         for explanation in dict.fromkeys(each.explanation for each in members if each.explanation):
             print(f"    perhaps: {explanation}")
+            _print_footnotes("      ", explanation)
     if outcome.clean:
         print(f"  nothing in {', '.join(outcome.clean)}")
     print()
@@ -179,6 +204,7 @@ def _show_facts(values: Sequence[Value]) -> None:
             print(f"    {name}: {fact} for {', '.join(where)}")
     for caveat in dict.fromkeys(caveat for value in values for caveat in value.caveats):
         print(f"    note: {caveat}")
+        _print_footnotes("      ", caveat)
     print()
 
 

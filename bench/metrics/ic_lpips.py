@@ -11,7 +11,7 @@ of member i to its centre c and S = sum_i (g_i - c)
 
 which is linear in the images: one forward an image, no pairs, and a state of k sums.
 
-Dialects (protocol table, D3 to D8 and D31):
+Dialects (docs/explanation/disagreements.md, D3 to D8 and D31):
 
     default        all members; clusters of fewer than two dropped and counted; a tie goes to the first centre
     ojha           50 random members a cluster (seeded here); small clusters dropped; ties to the last centre;

@@ -1,7 +1,7 @@
 """Ground-truth masks at the resolution where they are compared with maps.
 
-The rules of published repositories differ by several points of AP (protocol table, D13), so the filter
-and the rule are named and part of every dialect:
+The rules of published repositories differ by several points of AP (docs/explanation/disagreements.md, D13),
+so the filter and the rule are named and part of every dialect:
 
     default   area filter, share of the cell `> 0.5`          exact coverage: most of the pixel is defect
     truncate  bilinear without antialiasing, `== 1`           erodes: DRAEM, AnomalyDiffusion, GLASS

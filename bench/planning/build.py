@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.planning.config import CategoryPlan, Method, Part, PlanConfig
-from bench.stages import STAGES
+from bench.stages import version_of
 from bench.tasks import Resources, Task
 
 ANY = "any"
@@ -41,7 +41,7 @@ class RealPools:
 
 
 def make(stage: str, params: Mapping[str, Any], inputs: Iterable[tuple[str, Task]] = (), **more: Any) -> Task:
-    return Task(stage, STAGES[stage].version, params, tuple(inputs), **more)
+    return Task(stage, version_of(stage), params, tuple(inputs), **more)
 
 
 def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
@@ -243,17 +243,6 @@ def detector_prediction(detector: Method, model: Task, category: str, test: Task
     """The test images of a category through a model."""
     params = {**model.params, "category": category}
     return _method_task("detector.predict", detector, params, [("model", model), ("test", test)], seed)
-
-
-def depth_images(category: str, pool: Task, normal: Task) -> Task:
-    """The depth of a pool as grey images, in the range that the depth of train/good spans."""
-    return make("data.depth_images", {"category": category}, [("pool", pool), ("normal", normal)])
-
-
-def fused_prediction(colour: Task, depth: Task) -> Task:
-    """The mean of what one detector says of colour images and, trained anew, of depth."""
-    params = {"category": colour.params["category"]}
-    return make("detector.fuse", params, [("colour", colour), ("depth", depth)])
 
 
 def ingested_prediction(config: PlanConfig, params: Mapping[str, Any]) -> Task:

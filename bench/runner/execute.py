@@ -18,7 +18,9 @@ from bench.methods.context import Context
 from bench.methods.registry import adapter_id, load_plugins
 from bench.runner.jobs import OUT_OF_MEMORY, Job
 from bench.runner.out_of_memory import is_want_of_memory
-from bench.stages import STAGES, Inputs, Stage, StageRun
+from bench.stages import FUNCTIONS, Inputs, stage_class
+from bench.stages import StageRun as FunctionRun
+from bench.stages.stage import Output, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full
 from bench.tasks import key_of
@@ -89,7 +91,6 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
     _settle_torch(job)
     load_plugins(job.plugins)
     definition = job.definition
-    stage: Stage = STAGES[definition["stage"]]
     scratch = store.scratch(job.key)
     scratch.mkdir(parents=True, exist_ok=True)
     adapter = definition["adapter"].partition("@")[0]
@@ -107,24 +108,29 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
         progress=_throttled(tell),
         log=logging.getLogger("bench"),
     )
-    inputs = Inputs({}, {})
-    for role, key in definition["inputs"]:
-        inputs.folders.setdefault(role, []).append(store.out(key))
-        inputs.definitions.setdefault(role, []).append(store.definition(key))
-    run = StageRun(
-        params=definition["params"],
-        adapter=adapter,
-        inputs=inputs,
-        sources=store.root / "sources",
-        out=out,
-        context=context,
-    )
-    stage.load()(run)
+    run = StageRun(definition["params"], adapter, store.root / "sources", out, context)
+    if definition["stage"] in FUNCTIONS:
+        _run_function(definition, store, run)
+    else:
+        inputs = ((role, _output(store, key)) for role, key in definition["inputs"])
+        stage_class(definition["stage"]).of(inputs).run(run)
     if job.device.startswith("cuda"):
         import torch
 
         return int(torch.cuda.max_memory_allocated(job.device)) or 1
     return 0
+
+
+def _output(store: Store, key: str) -> Output:
+    return Output(store.out(key), store.definition(key)["params"])
+
+
+def _run_function(definition: Any, store: Store, run: StageRun) -> None:
+    inputs = Inputs({}, {})
+    for role, key in definition["inputs"]:
+        inputs.folders.setdefault(role, []).append(store.out(key))
+        inputs.definitions.setdefault(role, []).append(store.definition(key))
+    FUNCTIONS[definition["stage"]].load()(FunctionRun(inputs=inputs, **vars(run)))
 
 
 def _check_adapter(definition: Any) -> None:

@@ -24,7 +24,7 @@ from bench.runner.jobs import TIMED_OUT, Job
 from bench.runner.line_reader import Lines
 from bench.runner.out_of_memory import kills_for_memory
 from bench.runner.processes import end, lead
-from bench.stages import STAGES
+from bench.stages import imports_of
 
 _PR_SET_PDEATHSIG = 1
 
@@ -79,8 +79,7 @@ def _warm(job: Job, warm: set[str]) -> None:
     """Import what jobs of this kind need, unless that was done; a child finds it in its memory."""
     stage = job.definition["stage"]
     name = job.definition["adapter"].partition("@")[0]
-    wanted = ["numpy", "torch", "PIL.Image", "bench.runner.execute", *STAGES[stage].imports]
-    wanted.append(STAGES[stage].target.partition(":")[0])
+    wanted = ["numpy", "torch", "PIL.Image", "bench.runner.execute", *imports_of(stage)]
     with suppress(BenchError):  # plug-ins and ingested methods are the child's business
         wanted += registry.load(stage.partition(".")[0], name).imports if name else ()
     for module in wanted:

@@ -8,13 +8,15 @@ write them, would let one deep hole change every pixel of its image.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from bench.data.pool import Pool, PoolWriter, open_pool
 from bench.errors import BenchError
-from bench.stages import StageRun
+from bench.stages.stage import Output, Stage, StageRun, T
+from bench.tasks import Task
 
 _TAILS = (0.1, 99.9)
 _MARGIN = 0.1
@@ -22,19 +24,31 @@ _SAMPLED = 5_000_000
 """Depth values that the percentiles are taken of at most, evenly spaced."""
 
 
-def images(run: StageRun) -> None:
-    """A pool of the depth of another: grey images, the same masks and items; range.json says near and far."""
-    pool, normal = open_pool(run.inputs.one("pool")), open_pool(run.inputs.one("normal"))
-    depth, reference = _depth(pool, run), _depth(normal, run)
-    near, far = depth_range(reference)
-    masked = pool.masks is not None
-    writer = PoolWriter(run.out, len(pool), pool.images.shape[1], fields=("masks",) * masked)
-    for row, item in enumerate(pool.items):
-        values = {"masks": pool.mask(row)} if masked else {}
-        writer.add(item, depth_image(np.asarray(depth[row]), near, far), **values)
-        run.context.progress(row + 1, len(pool))
-    writer.close()
-    (run.out / "range.json").write_text(json.dumps({"near": near, "far": far}))
+@dataclass(frozen=True)
+class DepthImages(Stage[T]):
+    """A pool of the depth of another: grey images, the same masks and items; near and far in range.json."""
+
+    name, version = "data.depth_images", 1
+    pool: T
+    normal: T
+
+    @staticmethod
+    def task(category: str, pool: Task, normal: Task) -> Task:
+        """The depth of a pool as grey images, in the range that the depth of train/good spans."""
+        return DepthImages(pool=pool, normal=normal).to_task({"category": category})
+
+    def run(self: "DepthImages[Output]", run: StageRun) -> None:
+        pool, normal = open_pool(self.pool.folder), open_pool(self.normal.folder)
+        depth, reference = _depth(pool, run), _depth(normal, run)
+        near, far = depth_range(reference)
+        masked = pool.masks is not None
+        writer = PoolWriter(run.out, len(pool), pool.images.shape[1], fields=("masks",) * masked)
+        for row, item in enumerate(pool.items):
+            values = {"masks": pool.mask(row)} if masked else {}
+            writer.add(item, depth_image(np.asarray(depth[row]), near, far), **values)
+            run.context.progress(row + 1, len(pool))
+        writer.close()
+        (run.out / "range.json").write_text(json.dumps({"near": near, "far": far}))
 
 
 def depth_range(depth: np.ndarray) -> tuple[float, float]:
@@ -56,15 +70,28 @@ def depth_image(depth: np.ndarray, near: float, far: float) -> np.ndarray:
     return np.repeat(grey[:, :, None], 3, axis=2)
 
 
-def fuse(run: StageRun) -> None:
+@dataclass(frozen=True)
+class DetectorFuse(Stage[T]):
     """The mean of two detectors' maps and scores (AnomalyHybrid, Table 4, rows "+"), as one prediction.
 
     A plain mean, as published: it takes both to be on one scale, which probabilities are.
     """
-    folders = [run.inputs.one(role) for role in ("colour", "depth")]
-    written = [_write_mean(name, folders, run.out) for name in ("amaps.npy", "scores.npy")]
-    if not any(written):
-        raise BenchError("there is neither a map nor a score on both sides, so nothing can be fused")
+
+    name, version = "detector.fuse", 1
+    payload = "predictions"
+    colour: T
+    depth: T
+
+    @staticmethod
+    def task(colour: Task, depth: Task) -> Task:
+        """The mean of what one detector predicts for colour images and, trained anew, for depth."""
+        return DetectorFuse(colour=colour, depth=depth).to_task({"category": colour.params["category"]})
+
+    def run(self: "DetectorFuse[Output]", run: StageRun) -> None:
+        folders = [self.colour.folder, self.depth.folder]
+        written = [_write_mean(name, folders, run.out) for name in ("amaps.npy", "scores.npy")]
+        if not any(written):
+            raise BenchError("there is neither a map nor a score on both sides, so nothing can be fused")
 
 
 def _write_mean(name: str, folders: list[Path], out: Path) -> bool:

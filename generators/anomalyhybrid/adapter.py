@@ -51,7 +51,7 @@ released options; "ds": DeepSIM [23], which keeps hd's options and adds the spli
 of the colour condition swapped with another image in training, and local edits of a normal image whose
 colour condition has the reference's colours in the region, with the fusion map limited to it. Its 300 steps
 teach both decoders depth, which `shading` makes nearly all of an image, and not yet edges;
-docs/anomalyhybrid.md measures that, and a training in which each decoder follows its own condition.
+docs/measured/anomalyhybrid.md measures that, and a training in which each decoder follows its own condition.
 """
 
 from collections.abc import Iterator

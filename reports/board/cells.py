@@ -20,7 +20,7 @@ from reports.board.comparable import incomparable
 from reports.board.identity import Column, Row
 
 Replicates = Callable[[str], Mapping[str, np.ndarray]]
-Drawn = Callable[[str], np.ndarray | None]
+DrawsOf = Callable[[str], np.ndarray | None]
 """Scoring task to the draws that it kept of one column, float64 [R]."""
 CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
 
@@ -74,16 +74,18 @@ class Grid:
             first = grid.setdefault(Row.of(record), {}).setdefault((record.category, record.seed), record)
             if first is not record and first != record and (reasons := _why_rivals(first, record)):
                 rivals[first] = (*rivals.get(first, ()), *reasons)
-        places: dict[tuple[str, int], set[str]] = {}
+        statuses_of: dict[tuple[str, int], set[str]] = {}
         for line in grid.values():
-            for place, record in line.items():
-                places.setdefault(place, set()).add(record.status)
+            for position, record in line.items():
+                statuses_of.setdefault(position, set()).add(record.status)
         return cls(
             records=grid,
-            categories=tuple(sorted({category for category, _ in places})),
-            seeds=tuple(sorted({seed for _, seed in places})),
+            categories=tuple(sorted({category for category, _ in statuses_of})),
+            seeds=tuple(sorted({seed for _, seed in statuses_of})),
             left_out=frozenset(
-                place for place, found in places.items() if "undefined" in found and "ok" not in found
+                position
+                for position, statuses in statuses_of.items()
+                if "undefined" in statuses and "ok" not in statuses
             ),
             odd={**incomparable(record for line in grid.values() for record in line.values()), **rivals},
         )
@@ -119,9 +121,9 @@ def central(ordered: np.ndarray) -> tuple[float, float]:
     """`bench.metrics.bootstrap.percentile_interval` of sorted draws, to the bit, in a tenth of its time."""
 
     def quantile(share: float) -> float:
-        place = (len(ordered) - 1) * share
-        below = math.floor(place)
-        part = place - below
+        position = (len(ordered) - 1) * share
+        below = math.floor(position)
+        part = position - below
         low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
         # numpy's own two forms of the interpolation
         return low + (high - low) * part if part < 0.5 else high - (high - low) * (1.0 - part)
@@ -129,7 +131,7 @@ def central(ordered: np.ndarray) -> tuple[float, float]:
     return quantile(LEVELS[0]), quantile(LEVELS[1])
 
 
-def row_cell(grid: Grid, row: Row, categories: Sequence[str], drawn: Drawn | None) -> Cell:
+def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf | None) -> Cell:
     """The cell of a row over these categories; void if any of its values is missing for any reason.
 
     Without `drawn` the value stands alone, with neither interval nor error.
@@ -142,15 +144,15 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], drawn: Drawn | Non
         status, note = grid.status(row, category, seed)
         excused = (category, seed) in grid.left_out and status not in ("failed", "skipped")
         if status != "ok" and not excused:
-            places = faults.setdefault(status, {}).setdefault(note, [])
-            if category not in places:
-                places.append(category)
+            faulty = faults.setdefault(status, {}).setdefault(note, [])
+            if category not in faulty:
+                faulty.append(category)
     if faults:
         worst = min(faults, key=_WORST_FIRST.index)
         reasons = tuple(
-            f"{', '.join(places)}: {note}" if len(categories) > 1 else note
+            f"{', '.join(faulty)}: {note}" if len(categories) > 1 else note
             for status in sorted(faults, key=_WORST_FIRST.index)
-            for note, places in sorted(faults[status].items())
+            for note, faulty in sorted(faults[status].items())
         )
         return replace(blank, status=worst, reasons=reasons)
 
@@ -162,17 +164,17 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], drawn: Drawn | Non
     values = np.array(
         [
             [
-                record.value if record is not None and there else 0.0
-                for record, there in zip(line, mask, strict=True)
+                record.value if record is not None and is_present else 0.0
+                for record, is_present in zip(line, mask, strict=True)
             ]
             for line, mask in zip(members, present, strict=True)
         ],
         dtype=np.float64,
     )
     value = float(np.mean((values * present).sum(1) / present.sum(1)))
-    if drawn is None:
+    if draws_of is None:
         return Cell("ok", value, categories=len(used), of_categories=len(categories))
-    draws, how = _draws(members, values, present, grid.seeds, drawn)
+    draws, how = _draws(members, values, present, grid.seeds, draws_of)
     bounds = percentiles(draws) if draws is not None else None
     error = None
     if bounds is None:
@@ -191,23 +193,23 @@ def _draws(
     values: np.ndarray,
     present: np.ndarray,
     seeds: tuple[int, ...],
-    drawn: Drawn,
+    draws_of: DrawsOf,
 ) -> tuple[np.ndarray | None, str]:
     """Draws of the mean, float64 [R], and what was resampled; None where nothing can be."""
     several = len(seeds) > 1
-    found = {
-        (i, j): drawn(record.task)
+    draws = {
+        (i, j): draws_of(record.task)
         for i, line in enumerate(members)
         for j, record in enumerate(line)
         if record is not None and present[i, j]
     }
-    lengths = [0 if each is None else len(each) for each in found.values()]
+    lengths = [0 if replicates is None else len(replicates) for replicates in draws.values()]
     count = min(lengths)
     if count:
         table = np.zeros((*values.shape, count))  # (C, S, R)
-        for place, each in found.items():
-            if each is not None:
-                table[place] = each[:count]
+        for position, replicates in draws.items():
+            if replicates is not None:
+                table[position] = replicates[:count]
         how = "bootstrap over images and seeds" if several else "bootstrap over images"
     elif several:
         count = SEED_DRAWS
@@ -234,26 +236,26 @@ def _resamples(seeds: tuple[int, ...], count: int) -> np.ndarray:
     return np.stack([(picks == j).sum(1) for j in range(len(seeds))])
 
 
-def drawn_of(column: Column, replicates: Replicates) -> Drawn:
+def draws_of_column(column: Column, replicates: Replicates) -> DrawsOf:
     """The draws that scoring tasks kept of a column; those of a task are read once."""
     name = f"{column.level}.{column.metric}"
     key = name if column.dialect == "default" else f"{name}@{column.dialect}"
 
     @functools.cache
-    def drawn(task: str) -> np.ndarray | None:
+    def draws_of_task(task: str) -> np.ndarray | None:
         stored = replicates(task).get(key) if task else None
         return None if stored is None or not len(stored) else np.asarray(stored, dtype=np.float64)
 
-    return drawn
+    return draws_of_task
 
 
 def _stated_error(members: Sequence[Sequence[Record | None]]) -> float | None:
     """The standard error of the mean that records of one seed state themselves; None where one does not."""
     errors = [line[0].stderr for line in members if len(line) == 1 and line[0] is not None]
-    known = [error for error in errors if error is not None]
-    if len(known) < len(members):
+    stated = [error for error in errors if error is not None]
+    if len(stated) < len(members):
         return None
-    return float(np.sqrt(np.sum(np.square(known)))) / len(known)
+    return float(np.sqrt(np.sum(np.square(stated)))) / len(stated)
 
 
 def _stated_interval(

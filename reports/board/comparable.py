@@ -30,7 +30,7 @@ def _generates(record: Record) -> bool:
 def _majority(records: Sequence[Record], values: _Values) -> Record:
     """A record with the values that most have; ties go to the smallest in text order."""
     counts = Counter(map(values, records))
-    best = min(counts, key=lambda found: (-counts[found], repr(found)))
+    best = min(counts, key=lambda values_of_one: (-counts[values_of_one], repr(values_of_one)))
     return next(record for record in records if values(record) == best)
 
 
@@ -52,11 +52,11 @@ def incomparable(records: Iterable[Record]) -> Mapping[Record, tuple[str, ...]]:
     for members in cells.values():
         local = _majority(members, _of_cell)
         reference = replace(norm, **{name: getattr(local, name) for name in BY_CELL})
-        expected, made = _of_all_but_rows(reference), reference.generated_per_type
+        expected, count = _of_all_but_rows(reference), reference.generated_per_type
         is_known = UNKNOWN not in (*expected, reference.mix)
         for record in members:
-            own = record.generated_per_type if _generates(record) else made
-            if not (is_known and own == made and _of_all_but_rows(record) == expected):
-                aligned = replace(record, mix=reference.mix, generated_per_type=own)
+            own_count = record.generated_per_type if _generates(record) else count
+            if not (is_known and own_count == count and _of_all_but_rows(record) == expected):
+                aligned = replace(record, mix=reference.mix, generated_per_type=own_count)
                 odd[record] = tuple(why_incomparable(aligned, reference))
     return odd

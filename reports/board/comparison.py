@@ -56,23 +56,23 @@ def compare(first: Results, second: Results) -> list[Difference]:
     common = {record.category for record in _scores(first)} & {record.category for record in _scores(second)}
     boards, sides = [], []
     for results in (first, second):
-        kept = [record for record in _scores(results) if record.category in common]
-        board = leaderboard(kept, results.replicates, results.baseline)
+        scored = [record for record in _scores(results) if record.category in common]
+        board = leaderboard(scored, results.replicates, results.baseline)
         boards.append(board)
-        sides.append(_Side.of(board, kept))
-    places = dict.fromkeys((*sides[0].cells, *sides[1].cells))
-    found = []
+        sides.append(_Side.of(board, scored))
+    positions = dict.fromkeys((*sides[0].cells, *sides[1].cells))
+    differences = []
     for category in (MEAN, *sorted(common)):
-        pairs = [_Pair.of(place, category, sides) for place in places]
+        pairs = [_Pair.of(position, category, sides) for position in positions]
         tested = [pair for pair in pairs if pair.p is not None]
-        apart = dict(
+        differs = dict(
             zip(map(id, tested), differ([pair.p for pair in tested if pair.p is not None]), strict=True)
         )
-        found += [pair.told(boards, apart.get(id(pair))) for pair in pairs if not pair.is_void]
-    return found
+        differences += [pair.difference(boards, differs.get(id(pair))) for pair in pairs if not pair.is_void]
+    return differences
 
 
-_Place = tuple[str, str, str, str, str, str, str]
+_Position = tuple[str, str, str, str, str, str, str]
 """level, metric, dialect, detector, its variant, generator, mix: what a cell is called in both."""
 
 
@@ -80,40 +80,42 @@ _Place = tuple[str, str, str, str, str, str, str]
 class _Side:
     """One leaderboard, its cells by the names that both sides share."""
 
-    cells: Mapping[_Place, _Cell]
+    cells: Mapping[_Position, _Cell]
     board: Leaderboard
-    records: Mapping[_Place, Mapping[str, Sequence[Record]]]
-    """By place and category."""
+    records: Mapping[_Position, Mapping[str, Sequence[Record]]]
+    """By position and category."""
 
     @classmethod
     def of(cls, board: Leaderboard, records: Iterable[Record]) -> "_Side":
-        cells: dict[_Place, _Cell] = {}
+        cells: dict[_Position, _Cell] = {}
         for row, column, category in board.cells:
             if category is MEAN:
                 # of methods that share a name, the first in order stands for it
-                cells.setdefault(_place(row, column), (column, row))
-        held: dict[_Place, dict[str, list[Record]]] = {}
+                cells.setdefault(_position(row, column), (column, row))
+        by_category: dict[_Position, dict[str, list[Record]]] = {}
         chosen = set(cells.values())
         for record in records:
             column, row = Column.of(record), Row.of(record)
             if (column, row) in chosen:
-                held.setdefault(_place(row, column), {}).setdefault(record.category, []).append(record)
-        return cls(cells, board, held)
+                by_category.setdefault(_position(row, column), {}).setdefault(record.category, []).append(
+                    record
+                )
+        return cls(cells, board, by_category)
 
-    def cell(self, place: _Place, category: str | None) -> Cell | None:
-        if place not in self.cells:
+    def cell(self, position: _Position, category: str | None) -> Cell | None:
+        if position not in self.cells:
             return None
-        column, row = self.cells[place]
+        column, row = self.cells[position]
         return self.board.cells.get((row, column, category))
 
-    def of_place(self, place: _Place, category: str | None) -> Sequence[Record]:
-        held = self.records.get(place, {})
+    def records_at(self, position: _Position, category: str | None) -> Sequence[Record]:
+        by_category = self.records.get(position, {})
         if category is MEAN:
-            return [record for records in held.values() for record in records]
-        return held.get(category, ())
+            return [record for records in by_category.values() for record in records]
+        return by_category.get(category, ())
 
 
-def _place(row: Row, column: Column) -> _Place:
+def _position(row: Row, column: Column) -> _Position:
     return (
         *(column.level, column.metric, column.dialect, column.detector.name, column.detector.variant),
         *(str(row.generator), row.mix),
@@ -124,7 +126,7 @@ def _place(row: Row, column: Column) -> _Place:
 class _Pair:
     """One cell of both sides before the verdict."""
 
-    place: _Place
+    position: _Position
     category: str | None
     column: Column
     row: Row
@@ -137,11 +139,11 @@ class _Pair:
     interval: str
 
     @classmethod
-    def of(cls, place: _Place, category: str | None, sides: Sequence[_Side]) -> "_Pair":
-        one, other = (side.cell(place, category) for side in sides)
-        column, row = next(side.cells[place] for side in sides if place in side.cells)
-        mine, theirs = (side.of_place(place, category) for side in sides)
-        pair = cls(place, category, column, row, one, other, _reasons(mine, theirs), False, None, None, "")
+    def of(cls, position: _Position, category: str | None, sides: Sequence[_Side]) -> "_Pair":
+        one, other = (side.cell(position, category) for side in sides)
+        column, row = next(side.cells[position] for side in sides if position in side.cells)
+        mine, theirs = (side.records_at(position, category) for side in sides)
+        pair = cls(position, category, column, row, one, other, _reasons(mine, theirs), False, None, None, "")
         if one is None or other is None or one.value is None or other.value is None or pair.reasons:
             return pair
         if {record.task for record in mine} == {record.task for record in theirs}:
@@ -161,19 +163,19 @@ class _Pair:
         """Whether neither side has anything to say of this category."""
         return self.first is None and self.second is None
 
-    def told(self, boards: Sequence[Leaderboard], apart: bool | None) -> Difference:
+    def difference(self, boards: Sequence[Leaderboard], differs: bool | None) -> Difference:
         column = self.column
         values = [cell.value if cell is not None else None for cell in (self.first, self.second)]
         digits = decimals(column, [value for value in values if value is not None])
         one, other = values
         moved = None if one is None or other is None or self.reasons else other - one
         low, high = self.bounds or (None, None)
-        shown = "–"
+        text = "–"
         if moved is not None:
-            shown = "0" if self.is_same else number(column, moved, digits, signed=True)
+            text = "0" if self.is_same else number(column, moved, digits, signed=True)
             if not self.is_same and low is not None and high is not None:
                 ends = (number(column, low, digits, signed=True), number(column, high, digits, signed=True))
-                shown += f" ({ends[0]} to {ends[1]})"
+                text += f" ({ends[0]} to {ends[1]})"
         return Difference(
             detector="" if column.is_generation else str(column.detector),
             level=column.level,
@@ -188,15 +190,15 @@ class _Pair:
             low=low if moved is not None else None,
             high=high if moved is not None else None,
             interval=self.interval,
-            verdict=self._verdict(moved, apart),
+            verdict=self._verdict(moved, differs),
             reasons=self._why(),
             title=_title(column, self.row),
-            first_text=_shown(column, self.first, digits),
-            second_text=_shown(column, self.second, digits),
-            difference_text=shown,
+            first_text=_cell_text(column, self.first, digits),
+            second_text=_cell_text(column, self.second, digits),
+            difference_text=text,
         )
 
-    def _verdict(self, moved: float | None, apart: bool | None) -> str:
+    def _verdict(self, moved: float | None, differs: bool | None) -> str:
         if self.first is None or self.second is None:
             return "only in the second" if self.first is None else "only in the first"
         if self.reasons:
@@ -205,9 +207,9 @@ class _Pair:
             return "no value"
         if self.is_same:
             return "the same task"
-        if apart is None:
+        if differs is None:
             return "not tested"
-        if not apart:
+        if not differs:
             return "no difference beyond chance"
         return "better" if moved * self.column.sign > 0 else "worse"
 
@@ -232,22 +234,22 @@ def _reasons(first: Sequence[Record], second: Sequence[Record]) -> tuple[str, ..
     for record in first:
         if record.status == "ok" and record.defect == "all":
             mine.setdefault(record.category, record)
-    found: dict[str, None] = {}
+    reasons: dict[str, None] = {}
     for record in second:
         if record.status == "ok" and record.defect == "all" and record.category in mine:
-            found |= dict.fromkeys(why_incomparable(record, mine[record.category]))
-    return tuple(found)
+            reasons |= dict.fromkeys(why_incomparable(record, mine[record.category]))
+    return tuple(reasons)
 
 
 def _title(column: Column, row: Row) -> str:
-    made = "real images" if row.generator == Method("none") else str(row.generator)
-    mixed = f" ({mix_name(row.mix)})" if row.mix and made != "real images" else ""
+    images = "real images" if row.generator == Method("none") else str(row.generator)
+    mixed = f" ({mix_name(row.mix)})" if row.mix and images != "real images" else ""
     level = "" if column.level in ("generation", "classification") else f"{level_title(column.level)} "
     detector = "" if column.is_generation else f"{column.detector} "
-    return f"{detector}{level}{column_title(column)} {unit_mark(column)}: {made}{mixed}"
+    return f"{detector}{level}{column_title(column)} {unit_mark(column)}: {images}{mixed}"
 
 
-def _shown(column: Column, cell: Cell | None, digits: int) -> str:
+def _cell_text(column: Column, cell: Cell | None, digits: int) -> str:
     if cell is None:
         return "–"
     return cell.status if cell.value is None else number(column, cell.value, digits)

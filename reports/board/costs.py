@@ -33,7 +33,9 @@ def cost_table(records: Iterable[Record]) -> CostTable:
     Their metric is "<stage> <measure>", for instance "detector.fit peak memory".
     """
     spent = [
-        each for each in records if each.level == "cost" and each.status == "ok" and each.value is not None
+        record
+        for record in records
+        if record.level == "cost" and record.status == "ok" and record.value is not None
     ]
     groups: dict[tuple[str, str, str, str], dict[tuple[str, str], list[Record]]] = {}
     for record in spent:
@@ -61,9 +63,11 @@ def per_image(records: Iterable[Record]) -> dict[tuple[str, str, str, str], floa
         ):
             groups.setdefault((stage, record.generator, record.mix, record.detector), []).append(record)
     return {
-        place: 1000.0 * sum(float(each.value or 0.0) for each in members) / sum(each.n for each in members)
-        for place, members in groups.items()
-        if sum(each.n for each in members)
+        names: 1000.0
+        * sum(float(record.value or 0.0) for record in members)
+        / sum(record.n for record in members)
+        for names, members in groups.items()
+        if sum(record.n for record in members)
     }
 
 
@@ -88,18 +92,18 @@ def published_costs(published: Iterable[Record]) -> tuple[PublishedCost, ...]:
             )
             rows.setdefault((name, record.source), {})[record.unit] = f"{record.value:g}"
     return tuple(
-        PublishedCost(name, held.get("h", ""), held.get("ms", ""), source)
-        for (name, source), held in rows.items()
+        PublishedCost(name, printed.get("h", ""), printed.get("ms", ""), source)
+        for (name, source), printed in rows.items()
     )
 
 
 def _total(records: list[Record]) -> float | None:
-    values = [float(each.value) for each in records if each.value is not None]
+    values = [float(record.value) for record in records if record.value is not None]
     if not values:
         return None
     if records[0].unit == "bytes" or "peak" in records[0].metric:
         return max(values)
-    return sum(values) / len({each.seed for each in records})
+    return sum(values) / len({record.seed for record in records})
 
 
 def amount(value: float, unit: str) -> str:

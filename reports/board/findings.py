@@ -44,15 +44,15 @@ def headline(columns: Sequence[Column]) -> Column | None:
 
 def findings(board: Leaderboard, detectors: Sequence[Method]) -> tuple[Finding, ...]:
     """One finding for each detector that has a baseline to gain over."""
-    found = []
+    of_detectors = []
     for detector in detectors:
         column = headline(board.columns_of(detector))
         if column is None:
             continue
         keys = [(row, column, MEAN) for row in board.rows if (row, column, MEAN) in board.gains]
         if keys:
-            found.append(_finding(board, column, keys))
-    return tuple(found)
+            of_detectors.append(_finding(board, column, keys))
+    return tuple(of_detectors)
 
 
 def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Finding:

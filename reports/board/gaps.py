@@ -36,24 +36,26 @@ def gaps(records: Iterable[Record]) -> tuple[Gap, ...]:
 
     lines: dict[tuple, list[tuple[tuple[str, str], int]]] = {}
     for (status, reason, row, detector), members in sorted(groups.items()):
-        metrics = tuple(sorted({metric_title(each.metric) for each in members if each.metric}))
-        places = tuple(sorted({_place(each) for each in members}))
-        seeds = tuple(sorted({each.seed for each in members}))
-        lines.setdefault((status, reason, detector, metrics, places, seeds), []).append((row, len(members)))
-    found = [
+        metrics = tuple(sorted({metric_title(record.metric) for record in members if record.metric}))
+        parts = tuple(sorted({_place(record) for record in members}))
+        seeds = tuple(sorted({record.seed for record in members}))
+        lines.setdefault((status, reason, detector, metrics, parts, seeds), []).append((row, len(members)))
+    lines_of_gaps = [
         Gap(
             status,
             reason,
             tuple(row for row, _ in rows),
             detector,
             metrics,
-            places,
+            parts,
             seeds,
             sum(n for _, n in rows),
         )
-        for (status, reason, detector, metrics, places, seeds), rows in lines.items()
+        for (status, reason, detector, metrics, parts, seeds), rows in lines.items()
     ]
-    return tuple(sorted(found, key=lambda gap: (ORDER.index(gap.status), gap.rows, gap.detector, gap.reason)))
+    return tuple(
+        sorted(lines_of_gaps, key=lambda gap: (ORDER.index(gap.status), gap.rows, gap.detector, gap.reason))
+    )
 
 
 def _name(method: str, variant: str) -> str:

@@ -208,17 +208,19 @@ def _column(
 
 def method_labels(methods: Iterable[Method]) -> dict[Method, str]:
     """A unique label each: a version or a digest of parameters is added only where names are the same."""
-    distinct = sorted(set(methods), key=lambda each: (each.name, each.variant, each.version, each.params))
-    plain = Counter(str(each) for each in distinct)
-    versioned = Counter((str(each), each.version) for each in distinct)
+    distinct = sorted(
+        set(methods), key=lambda method: (method.name, method.variant, method.version, method.params)
+    )
+    plain = Counter(str(method) for method in distinct)
+    versioned = Counter((str(method), method.version) for method in distinct)
     labels = {}
-    for each in distinct:
-        label = str(each)
-        if plain[label] > 1 and versioned[label, each.version] < plain[label]:
-            label += f" v{each.version}"
-        if versioned[str(each), each.version] > 1:
-            label += f" ({each.params[:8] or 'default'})"
-        labels[each] = _isolated(label)
+    for method in distinct:
+        label = str(method)
+        if plain[label] > 1 and versioned[label, method.version] < plain[label]:
+            label += f" v{method.version}"
+        if versioned[str(method), method.version] > 1:
+            label += f" ({method.params[:8] or 'default'})"
+        labels[method] = _isolated(label)
     return labels
 
 
@@ -231,7 +233,7 @@ def _isolated(name: str) -> str:
 def baseline_name(records: Iterable[Record]) -> str:
     """What to call training on real images alone: "real third only", or the number of shots."""
     shots = sorted({record.shots for record in records if record.mix == "real"}) or ["third"]
-    return " / ".join("real third only" if each == "third" else f"real only, {each}-shot" for each in shots)
+    return " / ".join("real third only" if shot == "third" else f"real only, {shot}-shot" for shot in shots)
 
 
 def row_labels(rows: Iterable[Row], baseline: str = "real third only") -> dict[Row, str]:

@@ -1,9 +1,10 @@
 """Ranks and gains: which differences between rows are more than chance.
 
-Rank = 1 + the number of rows that are significantly better (architecture, 6). The test is two-sided on the
-paired bootstrap draws of two rows: z = difference / standard deviation of the drawn differences. The normal
-tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1), and with R = 1,000 draws
-and eight rows Holm's first step already asks for less. Family: all pairs of rows of a column.
+Rank = 1 + the number of rows that are significantly better (docs/explanation/comparability.md). The test is
+two-sided on the paired bootstrap draws of two rows: z = difference / standard deviation of the drawn
+differences. The normal tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1),
+and with R = 1,000 draws and eight rows Holm's first step already asks for less. Family: all pairs of rows of
+a column.
 
 Metrics of the images themselves keep no draws but state standard errors: there z is the difference over the
 root of the summed squares, as the images of two generators are drawn apart.
@@ -46,15 +47,15 @@ def difference_p(one: Cell, other: Cell) -> float | None:
             return None
         if one.value == other.value:
             return 1.0
-        apart = math.hypot(one.error, other.error)
-        return math.erfc(abs(one.value - other.value) / apart / math.sqrt(2)) if apart else None
+        spread = math.hypot(one.error, other.error)
+        return math.erfc(abs(one.value - other.value) / spread / math.sqrt(2)) if spread else None
     count = min(len(one.draws), len(other.draws))
-    drawn = one.draws[:count] - other.draws[:count]
-    drawn = drawn[np.isfinite(drawn)]
-    if len(drawn) < max(2, count / 2):
+    differences = one.draws[:count] - other.draws[:count]
+    differences = differences[np.isfinite(differences)]
+    if len(differences) < max(2, count / 2):
         return None
-    centred = drawn - drawn.mean()
-    difference, spread = one.value - other.value, math.sqrt(float(centred @ centred) / (len(drawn) - 1))
+    centred = differences - differences.mean()
+    difference, spread = one.value - other.value, math.sqrt(float(centred @ centred) / (len(differences) - 1))
     if spread == 0:
         return 1.0 if difference == 0 else 0.0
     return math.erfc(abs(difference) / spread / math.sqrt(2))
@@ -87,12 +88,12 @@ def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
         return {}
     one, other = np.triu_indices(len(rows), 1)
     p = pair_p([cells[row] for row in rows], one, other)
-    known = ~np.isnan(p)
-    one, other = one[known], other[known]
-    apart = np.array(differ(list(p[known])), dtype=bool)
+    is_tested = ~np.isnan(p)
+    one, other = one[is_tested], other[is_tested]
+    differs = np.array(differ(list(p[is_tested])), dtype=bool)
     values = np.array([cells[row].value for row in rows], dtype=np.float64)
     ahead = sign * (values[one] - values[other]) > 0
-    worse = np.where(ahead, other, one)[apart]
+    worse = np.where(ahead, other, one)[differs]
     better_than = np.bincount(worse, minlength=len(rows))
     return {row: 1 + int(better) for row, better in zip(rows, better_than, strict=True)}
 
@@ -102,35 +103,35 @@ def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndar
 
     At once where all draws are finite and as many, pair by pair elsewhere.
     """
-    apart = _spreads([cell.draws for cell in cells if cell.draws is not None], len(cells), one, other)
-    found = np.full(len(one), np.nan)
+    spreads = _spreads([cell.draws for cell in cells if cell.draws is not None], len(cells), one, other)
+    p_values = np.full(len(one), np.nan)
     quick = np.zeros(len(one), dtype=bool)
-    if apart is not None:
+    if spreads is not None:
         values = np.array([np.nan if cell.value is None else cell.value for cell in cells], dtype=np.float64)
-        quick = (apart > 0) & np.isfinite(values[one]) & np.isfinite(values[other])
-        scaled = np.abs(values[one] - values[other])[quick] / apart[quick] / math.sqrt(2)
-        found[quick] = [math.erfc(z) for z in scaled]
-    for place in np.flatnonzero(~quick):
-        p = difference_p(cells[one[place]], cells[other[place]])
+        quick = (spreads > 0) & np.isfinite(values[one]) & np.isfinite(values[other])
+        scaled = np.abs(values[one] - values[other])[quick] / spreads[quick] / math.sqrt(2)
+        p_values[quick] = [math.erfc(z) for z in scaled]
+    for number in np.flatnonzero(~quick):
+        p = difference_p(cells[one[number]], cells[other[number]])
         if p is not None:
-            found[place] = p
-    return found
+            p_values[number] = p
+    return p_values
 
 
-def _spreads(drawn: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+def _spreads(draws: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
     """Standard deviation of the difference of the draws of rows `one` and `other`, float64 [P], or None.
 
     None where not every row has draws, or they are not all finite and as many; 0 where two rows' draws lie so
     close together that rounding would decide.
     """
-    if len(drawn) != rows or len({len(draws) for draws in drawn}) != 1 or len(drawn[0]) < 2:
+    if len(draws) != rows or len({len(of_row) for of_row in draws}) != 1 or len(draws[0]) < 2:
         return None
-    table = np.stack(drawn)
+    table = np.stack(draws)
     if not np.isfinite(table).all():
         return None
     table -= table.mean(axis=1, keepdims=True)
-    own = np.einsum("ij,ij->i", table, table) / (table.shape[1] - 1)
-    both = own[one] + own[other]
+    variances = np.einsum("ij,ij->i", table, table) / (table.shape[1] - 1)
+    both = variances[one] + variances[other]
     if len(one) > len(table):  # one matrix product for many pairs
         variance = both - 2.0 * (table @ table.T / (table.shape[1] - 1))[one, other]
     else:
@@ -147,11 +148,11 @@ def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain
     rows = [row for row, cell in cells.items() if row != baseline and cell.value is not None]
     members = [*(cells[row] for row in rows), base]
     p = pair_p(members, np.arange(len(rows)), np.full(len(rows), len(rows)))
-    known = [row for row, each in zip(rows, p, strict=True) if not math.isnan(each)]
-    apart = dict(zip(known, differ([each for each in p if not math.isnan(each)]), strict=True))
-    found = {}
+    tested = [row for row, p_value in zip(rows, p, strict=True) if not math.isnan(p_value)]
+    differs = dict(zip(tested, differ([p_value for p_value in p if not math.isnan(p_value)]), strict=True))
+    gain_of = {}
     for row in rows:
         cell = cells[row]
-        low, high = (difference_bounds(cell, base, sign) if row in apart else None) or (None, None)
-        found[row] = Gain(sign * ((cell.value or 0.0) - base.value), low, high, apart.get(row, False))
-    return found
+        low, high = (difference_bounds(cell, base, sign) if row in differs else None) or (None, None)
+        gain_of[row] = Gain(sign * ((cell.value or 0.0) - base.value), low, high, differs.get(row, False))
+    return gain_of

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bench.record.record import Record
-from reports.board.cells import Cell, Grid, Replicates, drawn_of, row_cell
+from reports.board.cells import Cell, Grid, Replicates, draws_of_column, row_cell
 from reports.board.glossary import decimals
 from reports.board.identity import Column, Method, Row, baseline_name, method_labels, row_labels
 from reports.board.ranks import Gain, gains, ranks
@@ -12,7 +12,7 @@ from reports.board.ranks import Gain, gains, ranks
 MEAN: None = None
 """The key of the mean over categories, where a category's name would stand."""
 
-Key = tuple[Row, Column, str | None]
+BoardKey = tuple[Row, Column, str | None]
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,8 @@ class Leaderboard:
     columns: tuple[Column, ...]
     categories: tuple[str, ...]
     seeds: tuple[int, ...]
-    cells: Mapping[Key, Cell]
-    gains: Mapping[Key, Gain]
+    cells: Mapping[BoardKey, Cell]
+    gains: Mapping[BoardKey, Gain]
     labels: Mapping[Row, str]
     detectors: Mapping[Method, str]
     digits: Mapping[Column, int]
@@ -57,23 +57,25 @@ def leaderboard(
     without it there are no intervals but those that records state, and no ranks. `baseline` is the mix of the
     row that gains are counted from. With `bare` there are values alone.
     """
-    kept = [each for each in records if each.level != "cost" and each.metric and each.defect == "all"]
+    scored = [
+        record for record in records if record.level != "cost" and record.metric and record.defect == "all"
+    ]
     by_column: dict[Column, list[Record]] = {}
-    for record in kept:
+    for record in scored:
         by_column.setdefault(Column.of(record), []).append(record)
-    columns = sorted((_in_unit(members, kept) for members in by_column.values()), key=Column.order)
-    cells: dict[Key, Cell] = {}
-    gained: dict[Key, Gain] = {}
+    columns = sorted((_in_unit(members, scored) for members in by_column.values()), key=Column.order)
+    cells: dict[BoardKey, Cell] = {}
+    gained: dict[BoardKey, Gain] = {}
     for column in columns:
         grid = Grid.of(by_column[column])
         rows = sorted(grid.records, key=Row.order)
-        drawn = None if bare else drawn_of(column, replicates or (lambda task: {}))
+        draws_of = None if bare else draws_of_column(column, replicates or (lambda task: {}))
         for category in (MEAN, *grid.categories):
             over = grid.categories if category is MEAN else (category,)
-            line = {row: row_cell(grid, row, over, drawn) for row in rows}
-            places = ranks(line, column.sign)
+            line = {row: row_cell(grid, row, over, draws_of) for row in rows}
+            rank_of = ranks(line, column.sign)
             for row, cell in line.items():
-                cells[row, column, category] = replace(cell, rank=places[row]) if row in places else cell
+                cells[row, column, category] = replace(cell, rank=rank_of[row]) if row in rank_of else cell
             for row in rows:
                 if row.mix == baseline and row.kind == "measured":
                     for other, gain in gains(line, row, column.sign).items():
@@ -87,24 +89,24 @@ def leaderboard(
     return Leaderboard(
         rows=tuple(rows),
         columns=tuple(columns),
-        categories=tuple(sorted({record.category for record in kept})),
-        seeds=tuple(sorted({record.seed for record in kept if record.kind == "measured"})),
+        categories=tuple(sorted({record.category for record in scored})),
+        seeds=tuple(sorted({record.seed for record in scored if record.kind == "measured"})),
         cells=cells,
         gains=gained,
-        labels=row_labels(rows, baseline_name(kept)),
+        labels=row_labels(rows, baseline_name(scored)),
         detectors=method_labels(column.detector for column in columns),
-        digits={column: decimals(column, found) for column, found in values.items()},
+        digits={column: decimals(column, of_column) for column, of_column in values.items()},
         baseline=baseline,
     )
 
 
-def _in_unit(members: list[Record], every: list[Record]) -> Column:
+def _in_unit(members: list[Record], records: list[Record]) -> Column:
     """The column of these records, with unit and direction from a value of it or of its metric elsewhere."""
     column = Column.of(members[0])
-    valued = [each for each in members if each.status == "ok"] or [
-        each for each in every if each.status == "ok" and each.metric == column.metric
+    valued = [record for record in members if record.status == "ok"] or [
+        record for record in records if record.status == "ok" and record.metric == column.metric
     ]
     if not valued:
         return replace(column, unit="", direction="")
-    found = min(valued, key=lambda each: (each.unit, each.direction))
-    return replace(column, unit=found.unit, direction=found.direction)
+    valued_record = min(valued, key=lambda record: (record.unit, record.direction))
+    return replace(column, unit=valued_record.unit, direction=valued_record.direction)

@@ -106,7 +106,7 @@ def _parquet(rows: Sequence[Any], kind: type) -> bytes:
 
 def _base(annotation: object) -> type:
     """int, float or str of a field's type, with or without None."""
-    members = [each for each in get_args(annotation) if each is not type(None)] or [annotation]
+    members = [member for member in get_args(annotation) if member is not type(None)] or [annotation]
     return members[0] if members[0] in (int, float) else str
 
 

@@ -8,7 +8,7 @@ from bench.record.record import Record, why_incomparable
 from reports.board.identity import Column
 from reports.board.tables import Leaderboard
 from reports.site.published_rows import PUBLISHED_MEAN, published_lines
-from reports.site.views import CellView, Line, TableView, detectors, gain_table, mean_table
+from reports.site.views import CellView, TableLine, TableView, detectors, gain_table, mean_table
 
 _MARKDOWN = {
     **{letter: f"\\{letter}" for letter in "\\`*[]|~"},
@@ -96,7 +96,7 @@ def _tables(
     """Tables with the notes below them: values, gains, and what papers printed for the same columns."""
     generation = [column for column in board.columns if column.is_generation]
     groups: list[tuple[str, Sequence[Column]]] = [("Generated images", generation)] if generation else []
-    groups += [(board.detectors[each], board.columns_of(each)) for each in detectors(board)]
+    groups += [(board.detectors[detector], board.columns_of(detector)) for detector in detectors(board)]
     tables: list[tuple[TableView, Sequence[str]]] = []
     for title, columns in groups:
         view = mean_table(board, columns, title)
@@ -106,9 +106,9 @@ def _tables(
             tables.append((gains, ()))
         lines = published_lines(published, columns, view.heads, None)
         if lines:
-            named = tuple(_with_source(line) for line in lines)
+            with_source = tuple(_with_source(line) for line in lines)
             has_mix = any(line.mix for line in lines)
-            printed = TableView(f"{title}: published", view.corner, view.heads, named, has_mix, ())
+            printed = TableView(f"{title}: published", view.corner, view.heads, with_source, has_mix, ())
             tables.append((printed, _why_apart(columns, published, measured)))
     return tables
 
@@ -117,31 +117,35 @@ def _why_apart(
     columns: Sequence[Column], published: Sequence[Record], measured: Sequence[Record]
 ) -> list[str]:
     """For each paper and data set, what parts its values from the measured ones of these columns."""
-    samples = {(each.level, each.metric, each.detector): each for each in measured if each.status == "ok"}
-    asked = {(column.level, column.metric, column.detector.name) for column in columns}
-    told: dict[str, dict[str, None]] = {}
+    samples = {
+        (record.level, record.metric, record.detector): record for record in measured if record.status == "ok"
+    }
+    columns_of = {(column.level, column.metric, column.detector.name) for column in columns}
+    reasons_of: dict[str, dict[str, None]] = {}
     unknown: dict[str, str] = {}
     for record in published:
-        place = (record.level, record.metric, record.detector)
-        if place not in asked or place not in samples or record.category != PUBLISHED_MEAN:
+        position = (record.level, record.metric, record.detector)
+        if position not in columns_of or position not in samples or record.category != PUBLISHED_MEAN:
             continue
         if record.generator_variant or record.detector_variant:
             continue  # ablations have no row
         paper = f"{record.source.partition(',')[0]}, {record.dataset}"
-        mine = replace(samples[place], category=record.category, mix=record.mix)
+        mine = replace(samples[position], category=record.category, mix=record.mix)
         for reason in why_incomparable(record, mine):
             if reason.endswith("unknown"):
                 unknown[paper] = max(unknown.get(paper, ""), reason, key=len)
             else:
-                told.setdefault(paper, {})[reason] = None
+                reasons_of.setdefault(paper, {})[reason] = None
     return [
-        f"{paper}: {'; '.join([*told.get(paper, ()), *filter(None, [unknown.get(paper)])])}"
-        for paper in sorted({*told, *unknown})
+        f"{paper}: {'; '.join([*reasons_of.get(paper, ()), *filter(None, [unknown.get(paper)])])}"
+        for paper in sorted({*reasons_of, *unknown})
     ]
 
 
-def _with_source(line: Line) -> Line:
-    return Line(f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind)
+def _with_source(line: TableLine) -> TableLine:
+    return TableLine(
+        f"{line.label}, {line.source}, {line.dataset}", line.mix, False, line.cells, kind=line.kind
+    )
 
 
 def _baseline(board: Leaderboard) -> str:
@@ -149,14 +153,16 @@ def _baseline(board: Leaderboard) -> str:
 
 
 def _head_cells(view: TableView) -> list[str]:
-    heads = [" ".join(part for part in (each.group, each.title, each.unit) if part) for each in view.heads]
+    heads = [" ".join(part for part in (head.group, head.title, head.unit) if part) for head in view.heads]
     return [view.corner, *(["mix"] if view.has_mix else []), *heads]
 
 
 def _plain(text: str) -> str:
     """One line without characters that steer a terminal or the direction of text."""
-    kept = (each for each in text if unicodedata.category(each) not in ("Cc", "Cf") or each.isspace())
-    return " ".join("".join(kept).split())
+    visible = (
+        letter for letter in text if unicodedata.category(letter) not in ("Cc", "Cf") or letter.isspace()
+    )
+    return " ".join("".join(visible).split())
 
 
 def _markdown(text: str) -> str:
@@ -178,17 +184,17 @@ def _text(cell: CellView) -> str:
 
 
 def _markdown_cell(cell: CellView) -> str:
-    shown = _markdown(_text(cell))
+    text = _markdown(_text(cell))
     if cell.best:
-        shown = f"**{shown}**"
-    return f"{shown} ({_markdown(cell.interval)})" if cell.interval and cell.status == "ok" else shown
+        text = f"**{text}**"
+    return f"{text} ({_markdown(cell.interval)})" if cell.interval and cell.status == "ok" else text
 
 
 def _latex_cell(cell: CellView, command: str) -> str:
-    shown = _latex(_text(cell)).replace("{*}", "$^{*}$")
+    text = _latex(_text(cell)).replace("{*}", "$^{*}$")
     if command:
-        shown = f"\\{command}{{{shown}}}"
-    return f"{shown} {{\\scriptsize ({_latex(cell.interval)})}}" if cell.interval else shown
+        text = f"\\{command}{{{text}}}"
+    return f"{text} {{\\scriptsize ({_latex(cell.interval)})}}" if cell.interval else text
 
 
 def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
@@ -200,7 +206,7 @@ def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
             for i, line in enumerate(view.lines)
             if line.kind == "measured" and line.cells[j].status == "ok" and line.cells[j].sort
         }
-        arrow = next((each for each in "↓↑" if each in head.unit), "")
+        arrow = next((sign for sign in "↓↑" if sign in head.unit), "")
         if len(cells) < 2 or not arrow:
             continue
         texts = {i: view.lines[i].cells[j].text for i in cells}

@@ -5,6 +5,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.published.disagreements import footnotes
 from bench.results.run import Results
 from reports.board.findings import findings, headline
 from reports.board.gaps import gaps
@@ -30,10 +31,12 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
     board = leaderboard(results.records, results.replicates, results.baseline)
     if results.banner:
         console.print(escape(results.banner), style="yellow")
+        for line in footnotes(results.banner):
+            console.print(escape(line), style="yellow")
     generation = [
         column for column in board.columns if column.metric in GENERATION and _has_value(board, column)
     ]
-    headlines = [column for each in detectors(board) if (column := headline(board.columns_of(each)))]
+    headlines = [column for detector in detectors(board) if (column := headline(board.columns_of(detector)))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:
             table = _table(board, title, columns, " ", plain=not console.is_terminal)

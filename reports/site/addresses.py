@@ -9,16 +9,16 @@ LONGEST = 40
 
 def slugs(names: Iterable[str]) -> dict[str, str]:
     """A file name of a-z, 0-9, "_" and "-" for each name, different for different names."""
-    found: dict[str, str] = {}
-    taken: set[str] = set()
+    slug_of: dict[str, str] = {}
+    used: set[str] = set()
     for name in names:
-        if name in found:
+        if name in slug_of:
             continue
         plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
         stem = re.sub(r"[^a-z0-9_]+", "-", plain).strip("-")[:LONGEST].strip("-") or "x"
         slug, number = stem, 2
-        while slug in taken:
+        while slug in used:
             slug, number = f"{stem}-{number}", number + 1
-        taken.add(slug)
-        found[name] = slug
-    return found
+        used.add(slug)
+        slug_of[name] = slug
+    return slug_of

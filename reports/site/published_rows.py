@@ -11,7 +11,7 @@ from bench.record.record import UNKNOWN, Record, why_incomparable
 from reports.board.glossary import column_title, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
-from reports.site.views import CellView, Head, Line
+from reports.site.views import CellView, Head, TableLine
 
 PUBLISHED_MEAN = "mean"
 """The category of a paper's own mean."""
@@ -41,37 +41,39 @@ class GapLine:
     caveats: str
 
 
-def _but_mix(place: tuple[str, str, str, str, str, str]) -> tuple[str, ...]:
-    return place[:2] + place[3:]
+def _but_mix(position: tuple[str, str, str, str, str, str]) -> tuple[str, ...]:
+    return position[:2] + position[3:]
 
 
 def published_lines(
     published: Sequence[Record], columns: Sequence[Column], heads: Sequence[Head], category: str | None
-) -> tuple[Line, ...]:
+) -> tuple[TableLine, ...]:
     """Rows of published values under the columns of a table, from the first table of a paper that has each.
 
     Variants of a method (ablations) are left to the gap page.
     """
-    wanted = {(column.level, column.metric, column.detector.name): column for column in columns}
+    column_of = {(column.level, column.metric, column.detector.name): column for column in columns}
     rows: dict[tuple[str, str, str, str], dict[Column, Record]] = {}
     for record in published:
-        column = wanted.get((record.level, record.metric, record.detector))
+        column = column_of.get((record.level, record.metric, record.detector))
         if column is None or record.category != (category or PUBLISHED_MEAN) or record.value is None:
             continue
         if record.generator_variant or record.detector_variant:
             continue
-        place = (record.source.partition(",")[0], record.dataset, record.generator, record.mix)
-        rows.setdefault(place, {}).setdefault(column, record)
+        row = (record.source.partition(",")[0], record.dataset, record.generator, record.mix)
+        rows.setdefault(row, {}).setdefault(column, record)
     lines = []
-    for (paper, dataset, generator, mix), found in sorted(rows.items()):
+    for (paper, dataset, generator, mix), records in sorted(rows.items()):
         label = "without generated images" if generator == "none" else generator
         cells = tuple(
-            _published_cell(column, found[column]) if column in found else CellView("", status="absent")
+            _published_cell(column, records[column]) if column in records else CellView("", status="absent")
             for column in columns
         )
         name = mix_name(mix) if mix else ""
         lines.append(
-            Line(f"{label}", name, False, cells, generator, kind="published", dataset=dataset, source=paper)
+            TableLine(
+                f"{label}", name, False, cells, generator, kind="published", dataset=dataset, source=paper
+            )
         )
     return tuple(lines)
 
@@ -91,10 +93,10 @@ def gap_lines(
     `board` and `measured` hold all dialects; a published value is set against the same dialect where there
     is one, else against the exact one.
     """
-    by_place: dict[tuple[str, str, str, str, str, str], list[tuple[Row, Column]]] = {}
+    by_position: dict[tuple[str, str, str, str, str, str], list[tuple[Row, Column]]] = {}
     for row, column, category in board.cells:
         if category is MEAN and row.kind == "measured":
-            place = (
+            position = (
                 row.generator.name,
                 row.generator.variant,
                 row.mix,
@@ -102,7 +104,7 @@ def gap_lines(
                 column.level,
                 column.metric,
             )
-            by_place.setdefault(place, []).append((row, column))
+            by_position.setdefault(position, []).append((row, column))
     sample: dict[tuple[Row, Column, str | None], Record] = {}
     for record in measured:
         for category in (MEAN, record.category):
@@ -111,18 +113,18 @@ def gap_lines(
         line
         for record in published
         if record.level != "cost" and record.value is not None
-        for line in _gap(record, board, by_place, sample)
+        for line in _gap(record, board, by_position, sample)
     )
 
 
 def _gap(
     record: Record,
     board: Leaderboard,
-    by_place: Mapping[tuple[str, str, str, str, str, str], Sequence[tuple[Row, Column]]],
+    by_position: Mapping[tuple[str, str, str, str, str, str], Sequence[tuple[Row, Column]]],
     sample: Mapping[tuple[Row, Column, str | None], Record],
 ) -> list[GapLine]:
     assert record.value is not None
-    place = (
+    position = (
         record.generator,
         record.generator_variant,
         record.mix,
@@ -130,14 +132,17 @@ def _gap(
         record.level,
         record.metric,
     )
-    found = by_place.get(place, ())
+    measured = by_position.get(position, ())
     if record.mix == UNKNOWN:  # where a paper does not say what it mixed, each mix may be what it did
-        found = [
-            pair for key, pairs in by_place.items() if _but_mix(key) == _but_mix(place) for pair in pairs
+        measured = [
+            pair
+            for key, pairs in by_position.items()
+            if _but_mix(key) == _but_mix(position)
+            for pair in pairs
         ]
-    same = [pair for pair in found if pair[1].dialect == record.dialect]
+    same = [pair for pair in measured if pair[1].dialect == record.dialect]
     lines = []
-    for row, column in same or [pair for pair in found if pair[1].dialect == "default"]:
+    for row, column in same or [pair for pair in measured if pair[1].dialect == "default"]:
         category = MEAN if record.category == PUBLISHED_MEAN else record.category
         cell = board.cells.get((row, column, category))
         if cell is None or cell.value is None:
@@ -179,7 +184,7 @@ def tables_of(published: Sequence[Record]) -> tuple[tuple[str, int, tuple[str, .
         (
             source,
             len(members),
-            tuple(sorted({each.generator for each in members if each.generator != "none"})),
+            tuple(sorted({record.generator for record in members if record.generator != "none"})),
         )
         for source, members in groups.items()
     )

@@ -12,6 +12,7 @@ from markupsafe import Markup
 from reports.board.costs import amount
 from reports.board.glossary import metric_title
 from reports.board.identity import mix_name
+from reports.site.citations import linked, spelled_out, with_code
 
 TEMPLATES = Path(__file__).parent / "templates"
 SIGNATURE = '<meta name="generator" content="DefectBench">'
@@ -34,7 +35,13 @@ class Renderer:
             lstrip_blocks=True,
         )
         self._environment.filters.update(
-            amount=amount, mix_name=mix_name, metric_title=metric_title, plain_row=_plain_row
+            amount=amount,
+            linked=linked,
+            metric_title=metric_title,
+            mix_name=mix_name,
+            plain_row=_plain_row,
+            spelled_out=spelled_out,
+            with_code=with_code,
         )
         style, script = (
             (TEMPLATES / "site.css").read_text("utf-8"),

@@ -5,13 +5,17 @@ difference between two papers needs no better generator. And how much does a gai
 where both sides are scored by the same dialect.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from bench.record.record import Record
 from reports.board.glossary import DIALECTS, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
+from reports.site.filters import choices
+from reports.site.run_board import Page, RunBoard
 from reports.site.views import generator_of
 
 
@@ -50,7 +54,7 @@ class Sensitivity:
     """The metric as filters name it."""
     dialects: tuple[str, ...]
     spans: tuple[Span, ...]
-    apart: str
+    spread: str
     """How far apart the dialects put the same predictions, at most over the rows."""
     change: str
     """How much a gain over the baseline changes between dialects, at most; "" without a baseline."""
@@ -66,12 +70,32 @@ class Sensitivity:
     """Ends of a common axis."""
 
 
+def pages(run: RunBoard) -> Iterator[Page]:
+    if run.results.dialects:
+        yield Page("sensitivity.html", "sensitivity.html", partial(_context, run))
+
+
+def _context(run: RunBoard) -> Mapping[str, Any]:
+    board = run.all_dialects
+    by_metric = sensitivities(board, run.results.published)
+    dialects = dict.fromkeys(column.dialect for column in board.columns if not column.is_generation)
+    return {
+        "sensitivities": by_metric,
+        "dialects": explained(dialects) if by_metric else (),
+        "choices": choices(
+            detector=[sensitivity.detector for sensitivity in by_metric],
+            metric=[sensitivity.short for sensitivity in by_metric],
+            generator=[span.generator for sensitivity in by_metric for span in sensitivity.spans],
+        ),
+    }
+
+
 def dialect_words(dialect: str) -> str:
     return "exact" if dialect == "default" else dialect
 
 
 def explained(dialects: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((dialect_words(each), DIALECTS.get(each, "")) for each in dialects)
+    return tuple((dialect_words(dialect), DIALECTS.get(dialect, "")) for dialect in dialects)
 
 
 def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sensitivity, ...]:
@@ -79,15 +103,15 @@ def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sens
     groups: dict[tuple[Method, str, str], list[Column]] = {}
     for column in board.columns:
         groups.setdefault((column.detector, column.level, column.metric), []).append(column)
-    found = []
+    by_metric = []
     for (detector, level, metric), columns in groups.items():
         if len(columns) < 2 or all(column.dialect != "default" for column in columns):
             continue
         gains = published_gains(published, level, metric)
         one = _sensitivity(board, board.detectors[detector], columns, gains)
         if one is not None:
-            found.append(one)
-    return tuple(found)
+            by_metric.append(one)
+    return tuple(by_metric)
 
 
 def _sensitivity(
@@ -164,18 +188,18 @@ def published_gains(published: Sequence[Record], level: str, metric: str) -> lis
     tables: dict[tuple[str, str, str, str], list[Record]] = {}
     for record in published:
         if (record.level, record.metric, record.category) == (level, metric, "mean"):
-            place = (record.source, record.dataset, record.detector, record.detector_variant)
-            tables.setdefault(place, []).append(record)
-    found = []
+            table = (record.source, record.dataset, record.detector, record.detector_variant)
+            tables.setdefault(table, []).append(record)
+    margins = []
     for (source, *_), members in tables.items():
-        own: list[float] = []
+        own_values: list[float] = []
         others: list[float] = []
         bases: list[float] = []
-        for each in members:
-            if each.value is not None and not each.generator_variant:
-                is_own = each.generator == source.partition(",")[0].lower()
-                kind = own if is_own else bases if each.generator == "none" else others
-                kind.append(each.value)
-        if len(own) == 1 and (bases or others):
-            found.append(own[0] - max(bases or others))
-    return sorted(found)
+        for record in members:
+            if record.value is not None and not record.generator_variant:
+                is_own = record.generator == source.partition(",")[0].lower()
+                kind = own_values if is_own else bases if record.generator == "none" else others
+                kind.append(record.value)
+        if len(own_values) == 1 and (bases or others):
+            margins.append(own_values[0] - max(bases or others))
+    return sorted(margins)

@@ -3,7 +3,8 @@
 The same results give the same bytes: everything is sorted, and nothing tells when or where it was written.
 
     index.html                  all protocols, with what each found
-    <protocol-dataset-scale>/   the pages of one leaderboard (reports.site.pages)
+    disagreements.html          where papers and repositories disagree, which notes and caveats cite
+    <protocol-dataset-scale>/   the pages of one leaderboard (`reports.site.pages`)
     img/                        pictures, named by their content
 """
 
@@ -13,11 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.published.disagreements import disagreements
 from bench.results.run import Results
 from reports.site.addresses import slugs
-from reports.site.pages import RunPages, Way
+from reports.site.citations import PAGE as DISAGREEMENTS
+from reports.site.pages import links, templates
 from reports.site.pictures import Album
 from reports.site.render import Renderer, is_ours
+from reports.site.run_board import RunBoard, SiblingPage
 from reports.site.views import detectors, generator_of
 
 
@@ -29,12 +33,16 @@ def write_site(runs: Sequence[Results], out: Path) -> Path:
     then pages and pictures that are no longer wanted are removed: whenever this is killed, every page in
     `out` is whole. Other files in `out` are left alone.
 
-    Raises BenchError if `out` holds an index.html that DefectBench did not write, or cannot be written.
+    Raises BenchError if `out` holds an index.html or a disagreements.html that DefectBench did not write, or
+    cannot be written.
     """
     index = out / "index.html"
     try:
-        if index.exists() and not is_ours(index):
-            raise BenchError(f"{index} was not written by DefectBench; choose another folder for the report")
+        for page in (index, out / DISAGREEMENTS):
+            if page.exists() and not is_ours(page):
+                raise BenchError(
+                    f"{page} was not written by DefectBench; choose another folder for the report"
+                )
         out.mkdir(parents=True, exist_ok=True)
         album = Album(out)
         pages = render(runs, album)
@@ -51,48 +59,53 @@ def write_site(runs: Sequence[Results], out: Path) -> Path:
 def render(runs: Sequence[Results], album: Album) -> dict[str, str]:
     """The text of every page by its path, the index last; pictures go into the album."""
     renderer = Renderer()
-    made = [RunPages(results, album) for results in runs]
+    boards = [RunBoard(results, album) for results in runs]
     folders, settings = folder_names(runs), settings_of(runs)
     pages: dict[str, str] = {}
-    for run, folder in zip(made, folders, strict=True):
-        others = [
-            Way(f"../{there}/index.html", setting, there == folder)
-            for each, there, setting in zip(made, folders, settings, strict=True)
-            if each.results.protocol == run.results.protocol
+    for run, folder in zip(boards, folders, strict=True):
+        siblings = [
+            SiblingPage(f"../{other_folder}/index.html", setting, other_folder == folder)
+            for other, other_folder, setting in zip(boards, folders, settings, strict=True)
+            if other.results.protocol == run.results.protocol
         ]
-        for file, template, context in run.templates(others):
+        for file, template, context in templates(run, siblings):
             pages[f"{folder}/{file}"] = renderer.page(template, **context)
-    cards = [_card(*each) for each in zip(made, folders, settings, strict=True)]
+    cards = [
+        _card(run, folder, setting) for run, folder, setting in zip(boards, folders, settings, strict=True)
+    ]
+    pages[DISAGREEMENTS] = renderer.page(DISAGREEMENTS, root="", entries=tuple(disagreements().values()))
     pages["index.html"] = renderer.page("index.html", root="", runs=cards)
     return pages
 
 
 def folder_names(runs: Sequence[Results]) -> list[str]:
-    """One folder a run, named by its protocol, data set and scale; a number where these are the same."""
+    """One folder per run, named by its protocol, data set and scale; a number where these are the same."""
     labels: list[str] = []
     for results in runs:
         label = "-".join(part for part in (results.protocol, results.dataset, results.scale) if part)
-        times = sum(each == label or each.startswith(f"{label} #") for each in labels)
+        times = sum(earlier == label or earlier.startswith(f"{label} #") for earlier in labels)
         labels.append(f"{label} #{times + 1}" if times else label)
-    named = slugs(labels)
-    return [named[label] for label in labels]
+    folders = slugs(labels)
+    return [folders[label] for label in labels]
 
 
 def settings_of(runs: Sequence[Results]) -> list[str]:
     """What each run is called beside its protocol: data set, scale, and what tells it from the others."""
-    told = [_setting(results) for results in runs]
+    settings = [_setting(results) for results in runs]
 
     def varies(name: str, protocol: str) -> bool:
-        found = {each[name] for each, run in zip(told, runs, strict=True) if run.protocol == protocol}
-        return len(found) > 1
+        values = {
+            setting[name] for setting, run in zip(settings, runs, strict=True) if run.protocol == protocol
+        }
+        return len(values) > 1
 
     return [
         ", ".join(
             text
-            for name, text in each.items()
+            for name, text in setting.items()
             if text and (name in ("dataset", "scale") or varies(name, run.protocol))
         )
-        for each, run in zip(told, runs, strict=True)
+        for setting, run in zip(settings, runs, strict=True)
     ]
 
 
@@ -112,7 +125,7 @@ def _setting(results: Results) -> dict[str, str]:
     }
 
 
-def _card(run: RunPages, folder: str, setting: str) -> dict[str, Any]:
+def _card(run: RunBoard, folder: str, setting: str) -> dict[str, Any]:
     """What the index says of a run."""
     board, results = run.board, run.results
     return {
@@ -128,7 +141,7 @@ def _card(run: RunPages, folder: str, setting: str) -> dict[str, Any]:
         "measured": run.measured,
         "without": len(run.records) - run.measured,
         "findings": run.findings,
-        "pages": run.links,
+        "pages": links(run),
     }
 
 
@@ -144,10 +157,10 @@ def _replace(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _sweep(out: Path, kept: set[str]) -> None:
+def _sweep(out: Path, current: set[str]) -> None:
     """Remove pages of earlier sites. What was not written here stays."""
     for path in sorted(out.glob("*/*.html")):
-        if path.relative_to(out).as_posix() not in kept and is_ours(path):
+        if path.relative_to(out).as_posix() not in current and is_ours(path):
             path.unlink()
             if not any(path.parent.iterdir()):
                 path.parent.rmdir()

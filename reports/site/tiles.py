@@ -68,5 +68,5 @@ def strip(tiles: Sequence[np.ndarray], vertical: bool = False) -> np.ndarray:
     """Tiles of one size beside (or below) each other with a white gap."""
     size = tiles[0].shape[0]
     gap = np.full((GAP, size, 3) if vertical else (size, GAP, 3), 255, np.uint8)
-    parts = [part for each in tiles for part in (gap, each)][1:]
+    parts = [part for picture in tiles for part in (gap, picture)][1:]
     return np.concatenate(parts, axis=0 if vertical else 1)

@@ -47,7 +47,7 @@ class Head:
 
 
 @dataclass(frozen=True)
-class Line:
+class TableLine:
     label: str
     mix: str
     is_baseline: bool
@@ -71,7 +71,7 @@ class TableView:
     title: str
     corner: str
     heads: tuple[Head, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[TableLine, ...]
     has_mix: bool
     intervals: tuple[str, ...]
     """How the intervals of this table were made."""
@@ -92,7 +92,7 @@ class TableView:
 
 def detectors(board: Leaderboard) -> tuple[Method, ...]:
     """The detectors of a leaderboard in the order of their columns."""
-    return tuple(dict.fromkeys(each.detector for each in board.columns if not each.is_generation))
+    return tuple(dict.fromkeys(column.detector for column in board.columns if not column.is_generation))
 
 
 def mean_table(
@@ -102,7 +102,7 @@ def mean_table(
     rows = board.rows_of(columns)
     views = {column: _column_cells(board, column, rows, category) for column in columns}
     lines = tuple(
-        Line(
+        TableLine(
             board.labels[row],
             "" if board.is_baseline(row) else mix_name(row.mix),
             board.is_baseline(row),
@@ -125,7 +125,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
     """Categories by rows of the leaderboard for one column, the mean last."""
     rows = board.rows_of([column])
     keys = [key for key in board.categories if any((row, column, key) in board.cells for row in rows)]
-    lines = [Line(key or "(all)", "", False, _column_cells(board, column, rows, key)) for key in keys]
+    lines = [TableLine(key or "(all)", "", False, _column_cells(board, column, rows, key)) for key in keys]
     if len(keys) > 1:
         counted = next(
             (cell for row in rows if (cell := board.cells[row, column, MEAN]).status == "ok"), None
@@ -133,7 +133,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         label = "mean"
         if counted is not None and counted.categories < counted.of_categories:
             label = f"mean of {counted.categories} of {counted.of_categories}"
-        lines.append(Line(label, "", True, _column_cells(board, column, rows, MEAN)))
+        lines.append(TableLine(label, "", True, _column_cells(board, column, rows, MEAN)))
     return TableView(
         f"{level_title(column.level)}: {column_title(column)}, {unit_mark(column)}",
         "category",
@@ -169,7 +169,7 @@ def gain_table(
                 if gain
                 else _void(board.cells.get((row, column, category)))
             )
-        lines.append(Line(board.labels[row], mix_name(row.mix), False, tuple(cells), generator_of(row)))
+        lines.append(TableLine(board.labels[row], mix_name(row.mix), False, tuple(cells), generator_of(row)))
     heads = tuple(
         Head(
             column_title(column),

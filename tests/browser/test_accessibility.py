@@ -51,7 +51,7 @@ def test_axe_finds_nothing_serious_on_any_page(browser, axe, site, scheme, width
     browser.prefer(scheme)
     browser.screen(width)
     folder = min(path.parent for path in site.glob("*/index.html"))
-    for page in [site / "index.html", *sorted(folder.glob("*.html"))]:
+    for page in [site / "index.html", site / "disagreements.html", *sorted(folder.glob("*.html"))]:
         assert serious(browser, axe, page) == [], page.name
 
 

@@ -38,6 +38,7 @@ def test_show_as_json_has_every_value_with_its_facts(bench: Bench) -> None:
         (("show", "sea"), "unknown paper 'sea'; did you mean 'seas'?"),
         (("show", "seas", "99"), "unknown table '99' of 'seas'"),
         (("audit", "nothing"), "unknown paper 'nothing'"),
+        (("disagreements", "D99"), "unknown disagreement 'D99'; they are numbered D1 to D35"),
     ],
 )
 def test_an_unknown_name_is_refused_in_one_line(
@@ -57,6 +58,14 @@ def test_audit_tells_people_what_contradicts_what_and_perhaps_why(bench: Bench) 
     assert "more; --all shows them" in said.out
 
 
+def test_what_a_number_in_a_note_means_stands_below_it_and_can_be_asked(bench: Bench) -> None:
+    assert "      D35: Whether real defects stand beside" in bench("published", "show", "seas", "26").out
+    assert "      D19: Which checkpoint is scored" in bench("published", "audit").out
+    assert bench("published", "disagreements", "31").out.startswith("D31: The groups of IC-LPIPS")
+    entries = json.loads(bench("published", "disagreements", "--json").out)
+    assert [entry["number"] for entry in entries] == list(range(1, len(entries) + 1))
+
+
 def test_audit_of_one_paper_leaves_the_other_out(bench: Bench) -> None:
     outcomes = json.loads(bench("published", "audit", "seas", "--json").out)
     tables = {table for outcome in outcomes for each in outcome["findings"] for table in each["tables"]}
@@ -72,6 +81,7 @@ def test_each_command_explains_itself(bench: Bench) -> None:
         ("published", "list"),
         ("published", "show"),
         ("published", "audit"),
+        ("published", "disagreements"),
         ("compare",),
     ):
         said = bench(*words, "--help")

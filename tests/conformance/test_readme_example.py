@@ -13,9 +13,8 @@ ROOT = Path(__file__).parents[2]
 def test_the_example_of_the_documentation_conforms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (code,) = re.findall(
-        r"```python\n(.*?)```", (ROOT / "docs" / "methods.md").read_text(encoding="utf-8"), re.DOTALL
-    )
+    page = (ROOT / "docs" / "how-to" / "method.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     (tmp_path / "spots.py").write_text(code)
     assert check_command("generator", "spots", [tmp_path / "spots.py"], None) == 0
     assert "spots conforms" in capsys.readouterr().out

@@ -1,4 +1,4 @@
-"""The pictures of docs/detectors.md: what each detector marks on the same test images.
+"""The pictures of docs/measured/detectors.md: what each detector marks on the same test images.
 
     python tests/detectors/maps.py OUT.png STORE ... [--each 1] [--mixes pseudo,real,normal]
 

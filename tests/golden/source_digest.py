@@ -4,7 +4,8 @@ From the class or function of an entry point the digest follows every name to it
 within the packages that are asked for. It covers the syntax trees of those definitions in the order in which
 they are reached. It does not see comments, docstrings and imports, nor in which file a definition stands, nor
 what definitions and local variables are called: a definition is written as its number in that order, a local
-variable as its number in its function. So code may be moved and renamed without a new digest.
+variable as its number in its function. So code may be moved and renamed without a new digest. Nor does it see
+how a stage plans its tasks: what that decides is part of their keys.
 """
 
 import ast
@@ -141,7 +142,8 @@ class _Writer:
 
     def of(self, node: object) -> str:
         if isinstance(node, list):
-            return f"[{' '.join(filter(None, (self.of(item) for item in node if not _is_docstring(item))))}]"
+            texts = (self.of(item) for item in node if not _is_docstring(item) and not _is_plan(item))
+            return f"[{' '.join(filter(None, texts))}]"
         if isinstance(node, ast.Assign) and _is_hint(node):
             return ""
         if isinstance(node, ast.Name | ast.Attribute) and (number := self.number(node)):
@@ -212,6 +214,16 @@ def _locals(function: ast.AST) -> Iterator[str]:
 def _is_hint(statement: ast.Assign) -> bool:
     """Whether this names the modules that a worker imports ahead of time, which may lie anywhere."""
     return [target.id for target in statement.targets if isinstance(target, ast.Name)] == ["imports"]
+
+
+def _is_plan(statement: object) -> bool:
+    """Whether this makes the tasks of a stage: what it decides is in their keys; no run calls it."""
+    return (
+        isinstance(statement, ast.FunctionDef)
+        and statement.name == "task"
+        and [decorator.id for decorator in statement.decorator_list if isinstance(decorator, ast.Name)]
+        == ["staticmethod"]
+    )
 
 
 def _is_docstring(statement: object) -> bool:

@@ -83,6 +83,11 @@ def test_names_words_and_unused_code_keep_the_digest(write: Write, old: str, new
     assert changed == write(adapter=ADAPTER, losses=LOSSES)
 
 
+def test_how_a_stage_plans_its_tasks_is_not_seen(write: Write) -> None:
+    planned = ADAPTER + "\n    @staticmethod\n    def task(side):\n        return area(side)\n"
+    assert write(adapter=planned, losses=LOSSES) == write(adapter=ADAPTER, losses=LOSSES)
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -198,8 +198,8 @@ def test_a_store_is_not_merged_into_itself(store: Store) -> None:
 def test_a_forecast_is_the_median_of_like_tasks(store: Store, publish: Publish) -> None:
     for name, seconds in (("a", 2.0), ("b", 4.0), ("c", 100.0)):
         publish(store, task("detector.fit", name), {"model.pt": "x" * 10}, seconds=seconds)
-    told = forecast(store, [task("detector.fit", "d"), task("detector.fit", "e"), task("features", "f")])
-    assert (told.seconds, told.bytes, told.known, told.unknown) == (8.0, 20, 2, 1)
+    expected = forecast(store, [task("detector.fit", "d"), task("detector.fit", "e"), task("features", "f")])
+    assert (expected.seconds, expected.bytes, expected.measured, expected.unmeasured) == (8.0, 20, 2, 1)
 
 
 def test_a_dropped_task_is_no_damage(

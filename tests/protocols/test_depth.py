@@ -1,6 +1,5 @@
 """Depth as images, and the mean of two answers."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,24 +8,22 @@ import pytest
 from bench.data.pool import PoolWriter, joined, open_pool
 from bench.errors import BenchError
 from bench.methods.context import Context
-from bench.stages import Inputs, StageRun
-from bench.stages.depth import depth_image, depth_range, fuse, images
+from bench.stages.depth import DepthImages, DetectorFuse, depth_image, depth_range
+from bench.stages.stage import Output, StageRun
 
 SIDE = 8
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Callable[..., StageRun]:
-    """A stage run with inputs by role, in folders of their own."""
+def run(tmp_path: Path) -> StageRun:
+    out = tmp_path / "out"
+    out.mkdir()
+    context = Context(0, "stage", "", "bolt", "cpu", tmp_path / "scratch")
+    return StageRun({"category": "bolt"}, "", tmp_path, out, context)
 
-    def made(**inputs: Path) -> StageRun:
-        out = tmp_path / "out"
-        out.mkdir()
-        context = Context(0, "stage", "", "bolt", "cpu", tmp_path / "scratch")
-        folders = {role: [folder] for role, folder in inputs.items()}
-        return StageRun({"category": "bolt"}, "", Inputs(folders, {}), tmp_path, out, context)
 
-    return made
+def output(folder: Path) -> Output:
+    return Output(folder, {})
 
 
 def pool(folder: Path, depth: np.ndarray | None, defect: str = "good", grey: int = 0, count: int = 3) -> Path:
@@ -72,45 +69,42 @@ def test_depth_without_a_measurement_is_refused() -> None:
 
 
 def test_a_pool_of_depth_keeps_masks_and_items_and_takes_its_range_from_train_good(
-    tmp_path: Path, run: Callable[..., StageRun]
+    tmp_path: Path, run: StageRun
 ) -> None:
     deeper = slope() + 0.05
-    task = run(pool=pool(tmp_path / "test", deeper, "dent"), normal=pool(tmp_path / "normal", slope()))
-    images(task)
-    made, given = open_pool(task.out), open_pool(tmp_path / "test")
-    assert made.items == given.items
-    assert np.array_equal(made.masks, given.masks)
+    colour, normal = pool(tmp_path / "test", deeper, "dent"), pool(tmp_path / "normal", slope())
+    DepthImages(output(colour), output(normal)).run(run)
+    images, source = open_pool(run.out), open_pool(colour)
+    assert images.items == source.items
+    assert np.array_equal(images.masks, source.masks)
     near, far = depth_range(slope())
-    assert np.array_equal(made.images[1], depth_image(deeper[1], near, far))
-    assert made.images[0, 0, 0, 0] < depth_image(slope()[0], near, far)[0, 0, 0]
+    assert np.array_equal(images.images[1], depth_image(deeper[1], near, far))
+    assert images.images[0, 0, 0, 0] < depth_image(slope()[0], near, far)[0, 0, 0]
 
 
-def test_images_without_depth_are_refused_with_what_to_do(
-    tmp_path: Path, run: Callable[..., StageRun]
-) -> None:
-    task = run(pool=pool(tmp_path / "test", None), normal=pool(tmp_path / "normal", slope()))
+def test_images_without_depth_are_refused_with_what_to_do(tmp_path: Path, run: StageRun) -> None:
+    flat, normal = pool(tmp_path / "test", None), pool(tmp_path / "normal", slope())
     with pytest.raises(BenchError, match="--set modalities=rgb"):
-        images(task)
+        DepthImages(output(flat), output(normal)).run(run)
 
 
-def test_maps_and_scores_are_averaged(tmp_path: Path, run: Callable[..., StageRun]) -> None:
+def test_maps_and_scores_are_averaged(tmp_path: Path, run: StageRun) -> None:
     folders = {}
     for name, value in (("colour", 0.2), ("depth", 0.6)):
         folders[name] = tmp_path / name
         folders[name].mkdir()
         np.save(folders[name] / "amaps.npy", np.full((2, SIDE, SIDE), value, np.float32))
     np.save(folders["colour"] / "scores.npy", np.ones(2, np.float32))
-    task = run(**folders)
-    fuse(task)
-    assert np.load(task.out / "amaps.npy") == pytest.approx(0.4)
-    assert not (task.out / "scores.npy").exists()  # one side has none: the rule of the protocol takes the map
+    DetectorFuse(output(folders["colour"]), output(folders["depth"])).run(run)
+    assert np.load(run.out / "amaps.npy") == pytest.approx(0.4)
+    assert not (run.out / "scores.npy").exists()  # one side has none: the rule of the protocol takes the map
 
 
-def test_nothing_to_average_is_an_error(tmp_path: Path, run: Callable[..., StageRun]) -> None:
+def test_nothing_to_average_is_an_error(tmp_path: Path, run: StageRun) -> None:
     for name in ("colour", "depth"):
         (tmp_path / name).mkdir()
     with pytest.raises(BenchError, match="nothing can be fused"):
-        fuse(run(colour=tmp_path / "colour", depth=tmp_path / "depth"))
+        DetectorFuse(output(tmp_path / "colour"), output(tmp_path / "depth")).run(run)
 
 
 def test_joined_normals_stand_in_order_and_keep_their_depth(tmp_path: Path) -> None:

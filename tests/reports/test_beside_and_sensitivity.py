@@ -10,11 +10,12 @@ from reports.board.costs import per_image, published_costs
 from reports.board.glossary import DIALECTS
 from reports.board.tables import leaderboard
 from reports.site.addresses import slugs
-from reports.site.heat import STEPS, heat_map
+from reports.site.by_category import STEPS, heat_map
 from reports.site.published_rows import gap_lines, published_lines
-from reports.site.reproduce import narrow, recipes
-from reports.site.roc_pr_plots import plots, rows_of
+from reports.site.reproduce import narrow, rerun_commands
+from reports.site.roc_pr_curves import plots
 from reports.site.sensitivity import published_gains, sensitivities
+from reports.site.svg_lines import legend
 from reports.site.views import mean_table
 
 
@@ -78,7 +79,7 @@ def test_dialects_move_the_same_predictions_apart_and_change_gains(results):
     (found,) = sensitivities(both(results), results.published)
     assert found.dialects == ("exact", "last-batch", "truncate")
     widest = max(span.high - span.low for span in found.spans)
-    assert float(found.apart) == pytest.approx(widest * 100, abs=0.05)
+    assert float(found.spread) == pytest.approx(widest * 100, abs=0.05)
     assert float(found.change) > 0
     assert found.turned == "0 of 3"
     # seas 0.81 against the best other method of the table, weak 0.71
@@ -93,7 +94,7 @@ def test_a_printed_margin_is_over_the_row_without_images_where_a_table_has_one(r
 
 
 def test_a_recipe_is_the_command_with_one_generator_and_one_detector(results):
-    found = recipes(results.records, results.commands)
+    found = rerun_commands(results.records, results.commands)
     commands = {str(row.generator): recipe.command for (row, _), recipe in found.items()}
     assert commands["strong"] == "bench run --protocol p --detectors unet --generators strong"
     assert commands["none"] == "bench run --protocol p --detectors unet"
@@ -129,7 +130,7 @@ def test_curves_of_a_category_share_colours_and_stay_in_their_plot(results):
         ("image", "roc"),
         ("image", "pr"),
     ]
-    assert [line.colour for line in one.plots[0].lines] == [key.colour for key in rows_of(results.curves)]
+    assert [line.colour for line in one.plots[0].lines] == [key.colour for key in legend(results.curves)]
 
 
 def test_milliseconds_an_image_are_over_all_tasks_of_a_stage():

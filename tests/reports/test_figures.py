@@ -7,11 +7,12 @@ from bench.record.record import Record
 from bench.results.run import Trace
 from reports.board.costs import amount, cost_table
 from reports.board.gaps import gaps
-from reports.site.cases import map_cases
-from reports.site.curves import HEIGHT, POINTS, WIDTH, key, panels
-from reports.site.galleries import sample_grids
+from reports.site.map_cases import map_cases
 from reports.site.pictures import Album
+from reports.site.sample_grids import sample_grids
+from reports.site.svg_lines import colours
 from reports.site.tiles import OUTLINE, heat, outlined
+from reports.site.training_curves import HEIGHT, POINTS, WIDTH, panels
 
 
 def trace(values, generator="g", mix="generated", seed=0, category=""):
@@ -41,10 +42,10 @@ def test_values_that_are_not_finite_are_left_out_and_a_flat_curve_is_drawn():
 
 def test_a_colour_means_the_same_row_in_key_and_panels():
     traces = [trace([1.0, 2.0], "none", "real"), trace([2.0, 3.0], "g"), trace([2.0, 3.0], "g", seed=1)]
-    colours = {(each.generator, each.mix): each.colour for each in key(traces)}
-    assert len(set(colours.values())) == 2
+    colour = colours(traces)
+    assert len(set(colour.values())) == 2
     (panel,) = panels(traces)
-    assert all(line.colour == colours[line.generator, line.mix] for line in panel.lines)
+    assert all(line.colour == colour[line.generator, line.mix] for line in panel.lines)
 
 
 def test_an_outline_surrounds_a_mask_and_hides_none_of_it():

@@ -1,4 +1,4 @@
-"""The curves and the table of docs/anomalyhybrid.md: what decides IC-LPIPS, and how smooth the painter is.
+"""Curves and table of docs/measured/anomalyhybrid.md: what decides IC-LPIPS, how smooth the painter is.
 
     python tests/generators/anomalyhybrid/curves.py STORE OUT.png [--steps STORE ...]
 

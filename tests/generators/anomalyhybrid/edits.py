@@ -1,4 +1,4 @@
-"""The numbers of docs/anomalyhybrid.md on what a trained painter keeps and where it follows an edit.
+"""The numbers of docs/measured/anomalyhybrid.md on what a trained painter keeps and where it follows an edit.
 
     python tests/generators/anomalyhybrid/edits.py STORE
 

@@ -1,4 +1,4 @@
-"""The picture sheets of docs/anomalyhybrid.md: what a trained AnomalyHybrid makes of chosen images.
+"""The picture sheets of docs/measured/anomalyhybrid.md: what a trained AnomalyHybrid makes of chosen images.
 
     python tests/generators/anomalyhybrid/pictures.py STORE OUT.png category/defect:index ...
 

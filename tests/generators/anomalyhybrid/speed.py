@@ -1,4 +1,4 @@
-"""The speed table of docs/anomalyhybrid.md: seconds and memory of a training step, beside its FLOPs.
+"""The speed table of docs/measured/anomalyhybrid.md: seconds and memory of a training step, beside its FLOPs.
 
     python tests/generators/anomalyhybrid/speed.py [--device cuda] [--threads 2]
 

@@ -35,10 +35,10 @@ def closest_pairs(pairs: Sequence[NearPair], album: Album) -> tuple[CloseRow, ..
     """For each generator its closest pairs, each generated image once; the lowest seed."""
     rows = []
     for generator in sorted({pair.generator for pair in pairs}):
-        own = [pair for pair in pairs if pair.generator == generator]
-        first = min(pair.seed for pair in own)
+        of_generator = [pair for pair in pairs if pair.generator == generator]
+        first = min(pair.seed for pair in of_generator)
         nearest: dict[tuple[Path, int], NearPair] = {}
-        for pair in sorted((pair for pair in own if pair.seed == first), key=_ratio):
+        for pair in sorted((pair for pair in of_generator if pair.seed == first), key=_ratio):
             nearest.setdefault(pair.generated, pair)
         rows.append(
             CloseRow(generator, tuple(_shown(pair, album) for pair in list(nearest.values())[:SHOWN]))

@@ -43,29 +43,38 @@ class Cases:
 def map_cases(maps: Sequence[Maps], album: Album) -> tuple[Cases, ...]:
     """Cases of every detector and category, from the lowest seed."""
 
-    def place(each: Maps) -> tuple[str, str]:
-        return each.detector, each.category
+    def place(maps_of_row: Maps) -> tuple[str, str]:
+        return maps_of_row.detector, maps_of_row.category
 
     def mix_position(mix: str) -> int:
         return MIX_ORDER.index(mix) if mix in MIX_ORDER else len(MIX_ORDER)
 
     ordered = sorted(
-        (each for each in maps if (each.prediction / "amaps.npy").exists()),
-        key=lambda each: (*place(each), each.seed, mix_position(each.mix), each.generator),
+        (maps_of_row for maps_of_row in maps if (maps_of_row.prediction / "amaps.npy").exists()),
+        key=lambda maps_of_row: (
+            *place(maps_of_row),
+            maps_of_row.seed,
+            mix_position(maps_of_row.mix),
+            maps_of_row.generator,
+        ),
     )
-    found = []
+    cases_of_all = []
     for (detector, category), group in groupby(ordered, key=place):
         members = list(group)
-        members = [each for each in members if (each.seed, each.pool) == (members[0].seed, members[0].pool)]
+        members = [
+            maps_of_row
+            for maps_of_row in members
+            if (maps_of_row.seed, maps_of_row.pool) == (members[0].seed, members[0].pool)
+        ]
         cases = _cases(detector, category, members, album)
         if cases is not None:
-            found.append(cases)
-    return tuple(found)
+            cases_of_all.append(cases)
+    return tuple(cases_of_all)
 
 
 def _cases(detector: str, category: str, members: Sequence[Maps], album: Album) -> Cases | None:
     pool = open_pool(members[0].pool)
-    arrays = [np.load(each.prediction / "amaps.npy", mmap_mode="r", allow_pickle=False) for each in members]
+    arrays = [np.load(maps.prediction / "amaps.npy", mmap_mode="r", allow_pickle=False) for maps in members]
     step = max(1, arrays[0].shape[1] // SIDE)
     small = [np.asarray(amaps[:, ::step, ::step], dtype=np.float32) for amaps in arrays]
     chosen = _choose(pool, small, step)
@@ -77,11 +86,11 @@ def _cases(detector: str, category: str, members: Sequence[Maps], album: Album) 
     alt = f"{len(lines)} test images of {category}; defect outlined"
     truth = album.add(strip(pictures, vertical=True), alt)
     columns = []
-    for each, amaps, seen in zip(members, arrays, small, strict=True):
-        low, high = (float(value) for value in np.percentile(seen, [1, 99.9]))
+    for maps, amaps, thinned in zip(members, arrays, small, strict=True):
+        low, high = (float(value) for value in np.percentile(thinned, [1, 99.9]))
         tiles = [with_outline(heat(np.asarray(amaps[row]), low, high, TILE), *lines[row]) for row in lines]
-        alt = f"maps of {detector} trained on {each.generator} ({each.mix}) for the same images of {category}"
-        columns.append(CaseColumn(each.generator, each.mix, album.add(strip(tiles, vertical=True), alt)))
+        alt = f"maps of {detector} trained on {maps.generator} ({maps.mix}) for the same images of {category}"
+        columns.append(CaseColumn(maps.generator, maps.mix, album.add(strip(tiles, vertical=True), alt)))
     return Cases(detector, category, names, truth, tuple(columns))
 
 
@@ -98,16 +107,16 @@ def _choose(pool: Pool, small: Sequence[np.ndarray], step: int) -> list[tuple[in
     best = ordered[:BEST]
     worst = [row for row in ordered[-WORST:] if row not in best]
     chosen = [(row, "best") for row in best] + [(row, "worst") for row in worst]
-    named = [
+    titled = [
         (row, f"{word}: {pool.items[row]['defect']}, AP {precision[row] * 100:.0f}%") for row, word in chosen
     ]
     normal = [row for row, mask in enumerate(masks) if not mask.any()]
     if normal:
         # Maps of different detectors have different units; each is measured in its own spread.
         loudness = [amaps.max(axis=(1, 2)) / max(float(amaps.std()), 1e-12) for amaps in small]
-        loudest = max(normal, key=lambda row: (sum(float(each[row]) for each in loudness), -row))
-        named.append((loudest, "normal image with the highest score"))
-    return named
+        loudest = max(normal, key=lambda row: (sum(float(values[row]) for values in loudness), -row))
+        titled.append((loudest, "normal image with the highest score"))
+    return titled
 
 
 def _average_precision(amap: np.ndarray, mask: np.ndarray) -> float:

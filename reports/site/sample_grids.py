@@ -23,7 +23,7 @@ class Strip:
     """A generator, or "real" for the real third."""
     is_real: bool
     picture: Picture
-    shown: int
+    count: int
     of: int
     """Images of this defect that there are."""
     fit: str
@@ -43,9 +43,9 @@ def sample_grids(
     """One grid a category and defect, the real third first; the lowest seed of each generator. `records` tell
     how well masks fit."""
     fits = {
-        (each.category, each.defect, each.generator, each.seed): _fit(each)
-        for each in records
-        if each.metric == "mask_agreement" and each.value is not None
+        (gallery.category, gallery.defect, gallery.generator, gallery.seed): _fit(gallery)
+        for gallery in records
+        if gallery.metric == "mask_agreement" and gallery.value is not None
     }
 
     def place(gallery: Gallery) -> tuple[str, str]:
@@ -54,13 +54,13 @@ def sample_grids(
     ordered = sorted(
         galleries,
         # Types first, then what has none.
-        key=lambda each: (
-            each.category,
-            each.defect in ("any", "good"),
-            each.defect,
-            each.generator != "real",
-            each.generator,
-            each.seed,
+        key=lambda gallery: (
+            gallery.category,
+            gallery.defect in ("any", "good"),
+            gallery.defect,
+            gallery.generator != "real",
+            gallery.generator,
+            gallery.seed,
         ),
     )
     opened = functools.lru_cache(maxsize=64)(open_pool)  # one holds all types of a category
