@@ -77,8 +77,8 @@ def run(
     >>> result.state
     'done'
     >>> frame = result.records()
-    >>> sorted(frame["category"].unique())
-    ['chip', 'weave']
+    >>> sorted(frame.query("level == 'pixel'")["detector"].unique())
+    ['bisenet_v2', 'unet']
     >>> result.page.name
     'index.html'
     """
@@ -134,7 +134,7 @@ def score(
 
     Raises BenchError for what is wrong in the folder, the data set or the store, before any task runs.
     """
-    from bench.runner.scoring import ScoreRequest, score_folder
+    from bench.runner.score_folder import ScoreRequest, score_folder
     from bench.runner.view import NoView
     from bench.store import open_store
     from bench.store.store import check_writable

@@ -26,9 +26,9 @@ def data_make_sample(
     out: Annotated[Path, typer.Argument(help="Folder to write.")],
     seed: Annotated[int, typer.Option(min=0)] = 0,
     size: Annotated[int, typer.Option(help="Side of the images in pixels.")] = 256,
-    train: Annotated[int, typer.Option(help="Normal training images a category.")] = 60,
-    test_good: Annotated[int, typer.Option(help="Normal test images a category.")] = 16,
-    per_defect: Annotated[int, typer.Option(help="Images a defect type.")] = 12,
+    train: Annotated[int, typer.Option(help="Normal training images per category.")] = 60,
+    test_good: Annotated[int, typer.Option(help="Normal test images per category.")] = 16,
+    per_defect: Annotated[int, typer.Option(help="Images per defect type.")] = 12,
     layout: Annotated[Literal["mvtec", "mvtec3d"], typer.Option()] = "mvtec",
     categories: Annotated[str | None, typer.Option(help="Names with commas [default: all].")] = None,
 ) -> None:
@@ -64,7 +64,7 @@ def published_audit(
     everything: Annotated[bool, typer.Option("--all", help="Show every finding of a method.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute means, hold tables against each other, and list every contradiction."""
+    """Recompute means, check tables against each other, and list every contradiction."""
     from bench.cli.published import audit_command
 
     audit_command(paper, everything, as_json)

@@ -59,7 +59,7 @@ def gate(
     markdown: Annotated[Path | None, typer.Option(help="File for a summary in Markdown.")] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
-    """Hold the last run against a baseline: exit code 0 as it was, 1 moved or failed, 2 cannot tell."""
+    """Check the last run against a baseline: exit code 0 unchanged, 1 moved or failed, 2 undecided."""
     from bench.cli.gate import Outputs, gate_command
 
     code = gate_command(

@@ -27,7 +27,7 @@ def run(
     seeds: Annotated[str | None, typer.Option(help="0-2 or 0,1,5.")] = None,
     scale: Annotated[str, typer.Option(help="smoke, quick or paper.")] = "quick",
     split: Annotated[str | None, typer.Option(help="first-third, random, or a TOML or JSON file.")] = None,
-    shots: Annotated[int | None, typer.Option(min=1, max=2, help="Real defects a type: 1 or 2.")] = None,
+    shots: Annotated[int | None, typer.Option(min=1, max=2, help="Real defects per type: 1 or 2.")] = None,
     features: Annotated[str, typer.Option(help="embedded or canonical.")] = "embedded",
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value, or method.key=value.")
@@ -36,18 +36,16 @@ def run(
     plugin: PluginOption = None,
     store: StoreOption = DEFAULT_STORE,
     workers: Annotated[int | None, typer.Option(min=1, help="Tasks at once on the CPU.")] = None,
-    threads: Annotated[int, typer.Option(min=1, help="Threads a task; more change the last bits.")] = 1,
+    threads: Annotated[int, typer.Option(min=1, help="Threads per task; more change the last bits.")] = 1,
     device: Annotated[Literal["auto", "cpu", "cuda"], typer.Option(help="auto takes GPUs if any.")] = "auto",
     time_limit: Annotated[float | None, typer.Option(min=1, help="Seconds a task may take.")] = None,
     executor: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: the cluster at RAY_ADDRESS, or this machine alone.")
     ] = "local",
     gpu_share: Annotated[
-        float, typer.Option(min=0.01, help="GPUs that a task on a GPU takes; 0.5 runs two on each.")
+        float, typer.Option(min=0.01, help="GPUs per task that uses one; 0.5 runs two tasks on each.")
     ] = 1.0,
-    task_memory: Annotated[
-        float, typer.Option(min=0, help="With ray: GB of memory that a task takes of its node.")
-    ] = 0.0,
+    task_memory: Annotated[float, typer.Option(min=0, help="With ray: GB of memory per task.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done.")] = False,
 ) -> None:
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""

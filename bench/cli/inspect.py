@@ -74,7 +74,7 @@ def log_command(key: str, store_root: Path) -> None:
 def find_key(store: Store, start: str) -> str:
     """The one key, of a done or failed task, that begins like this."""
     if not start or not set(start) <= set("0123456789abcdef"):
-        raise BenchError(f"'{start}' is no key of a task; `bench status` and the page show keys")
+        raise BenchError(f"'{start}' is not a key of a task; `bench status` and the page show keys")
     keys = {path.name for path in (store.root / "tasks").glob(f"{start[:2]}*/{start}*")}
     keys |= {path.stem for path in (store.root / "failures").glob(f"{start}*.json")}
     if len(keys) != 1:
@@ -114,7 +114,7 @@ def _show_protocol(name: str) -> None:
     for label, scale in spec.scales.items():
         print(
             f"scale {label}: {scale.resolution} x {scale.resolution} pixels, "
-            f"{scale.generated_per_type} images a type, seeds {scale.seeds}\n"
+            f"{scale.generated_per_type} images per type, seeds {scale.seeds}\n"
             f"  generators: {', '.join(scale.generators)}\n  detectors: {', '.join(scale.detectors)}"
         )
 

@@ -55,7 +55,7 @@ def check_export(out: Path) -> None:
 
 def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise BenchError(f"{out} is there already and is no empty folder; name a new one")
+        raise BenchError(f"{out} is there already and is not an empty folder; name a new one")
     store = open_store(store_root)
     files = sample_files(last_run(store)[1], store, generator, seed)
     print(f"{extract(files, out)} images in {out}")

@@ -1,4 +1,4 @@
-"""Shows a run: one line a running task in a terminal, plain lines elsewhere."""
+"""Shows a run: one line per running task in a terminal, plain lines elsewhere."""
 
 import sys
 import time

@@ -57,7 +57,7 @@ def _print_plan(result: RunResult) -> None:
 def _print_results(result: RunResult) -> None:
     from rich.console import Console
 
-    from bench.runner.leaderboard import leaderboard_text
+    from bench.runner.terminal_leaderboard import leaderboard_text
 
     store, plan = result.store, result.plan
     print(leaderboard_text(store, plan, Console(), unchanged=result.ran == 0), end="")

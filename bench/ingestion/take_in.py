@@ -32,7 +32,7 @@ class IngestRequest:
     def check(self) -> None:
         """Raise BenchError where the name is not one, or taken, or where the folder is missing."""
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]*", self.name):
-            raise BenchError(f"'{self.name}' is no name: use letters, digits, '_', '-' and '.'")
+            raise BenchError(f"'{self.name}' is not a name: use letters, digits, '_', '-' and '.'")
         if self.name in registry.names(self.kind):
             raise BenchError(
                 f"'{self.name}' is a built-in {self.kind}; choose another name for what was made elsewhere"

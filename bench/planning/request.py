@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, did_you_mean
-from bench.features.identity import features_digest
+from bench.features.digest import features_digest
 from bench.methods import registry
 from bench.planning.config import Method, Mix, PlanConfig
 from bench.planning.ingested import ingested_methods

@@ -52,21 +52,21 @@ class Outcome:
 
 def missing(store: Store, goals: Sequence[Task]) -> dict[str, Task]:
     """The tasks to run for these goals, by key, inputs before what uses them."""
-    found: dict[str, Task] = {}
-    seen: set[str] = set()
+    tasks: dict[str, Task] = {}
+    visited: set[str] = set()
     stack = [(goal, False) for goal in reversed(goals)]
     if damaged := store.damaged():  # made again also where the results that were made from it are there
         stack[:0] = [(task, False) for key, task in closure(goals).items() if key in damaged]
     while stack:
         task, inputs_listed = stack.pop()
         if inputs_listed:
-            found[task.key] = task
-        elif task.key not in seen:
-            seen.add(task.key)
+            tasks[task.key] = task
+        elif task.key not in visited:
+            visited.add(task.key)
             if not store.done(task.key):
                 stack.append((task, True))
                 stack.extend((task_in, False) for _, task_in in reversed(task.inputs))
-    return found
+    return tasks
 
 
 class Driver:
@@ -110,7 +110,7 @@ class Driver:
             self.executor.close(kill=kill)
             beating.set()
             heart.join()
-            for key in list(self.leases.held):
+            for key in list(self.leases.keys):
                 self.leases.release(key)
             self.journal.end(self.outcome.failed, self.outcome.blocked)
             self.view.close()
@@ -137,10 +137,10 @@ class Driver:
                     ready.append(user)
             ready.sort(key=rank.__getitem__)
 
-        told = False
+        has_said_so = False
         while ready or self._running or elsewhere or self._killed:
-            if self.outcome.drained and not told:
-                told = True
+            if self.outcome.drained and not has_said_so:
+                has_said_so = True
                 self.view.say("stopping: what runs is finished first; Ctrl-C again stops at once")
             if self.outcome.drained and not self._running:
                 return
@@ -308,7 +308,7 @@ class _draining:
 
     def __init__(self, drain: Callable[[], None]) -> None:
         self.drain = drain
-        self.asked = False
+        self.is_draining = False
         self.before: Any = None
 
     def __enter__(self) -> None:
@@ -316,9 +316,9 @@ class _draining:
             self.before = signal.signal(signal.SIGINT, self._interrupted)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.is_draining:
             raise KeyboardInterrupt
-        self.asked = True
+        self.is_draining = True
         self.drain()
 
     def __exit__(self, *exc: object) -> None:

@@ -69,17 +69,18 @@ def _of_a_full_disk(error: BaseException) -> bool:
 
 
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
-    """What is kept of a failed task."""
+    """What is stored about a failed task."""
     message = str(error) or type(error).__name__
-    told = message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}"
+    error_line = message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}"
     if is_want_of_memory(error):
-        told = f"it found no more memory ({message.splitlines()[0]})"
+        error_line = f"it found no more memory ({message.splitlines()[0]})"
     if "CUDA error" in message:
         # torch adds lines of advice for people who debug kernels
-        told = f"the GPU failed ({message.splitlines()[0]}); see nvidia-smi, then run the same command again"
+        reason = message.splitlines()[0]
+        error_line = f"the GPU failed ({reason}); see nvidia-smi, then run the same command again"
     return {
         "definition": definition,
-        "error": told,
+        "error": error_line,
         "host": socket.gethostname(),
         "time": time.time(),
         "log": log[-_LOG_TAIL:],
@@ -137,10 +138,10 @@ def _check_adapter(definition: Any) -> None:
     """Refuse to run other code than the key names: a plug-in file may have been edited since the plan."""
     name, _, _ = definition["adapter"].partition("@")
     if name:
-        found = adapter_id(definition["stage"].partition(".")[0], name)
-        if found != definition["adapter"]:
+        adapter = adapter_id(definition["stage"].partition(".")[0], name)
+        if adapter != definition["adapter"]:
             raise BenchError(
-                f"{definition['adapter']} was planned, but the code here is {found} now; "
+                f"{definition['adapter']} was planned, but the code here is {adapter} now; "
                 "run the same command again"
             )
 

@@ -43,8 +43,8 @@ def find_plan(name: str, default_root: Path) -> tuple[Store, Plan]:
     root, at, run = name.rpartition("@")
     if not at and not default_root.is_dir():
         raise BenchError(
-            f"'{name}' is no folder of a store, and there is no store {default_root} that it could be a run "
-            "of; name a store, STORE@RUN, or a run of --store DIR"
+            f"'{name}' is not a folder of a store, and there is no store {default_root} that it could be a "
+            "run of; name a store, STORE@RUN, or a run of --store DIR"
         )
     store = open_store(Path(root) if at else default_root)
     return store, plan_of_run(store, run)

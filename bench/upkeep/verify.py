@@ -10,7 +10,7 @@ from bench.record.record import read_records
 from bench.runner.execute import failure_of, run_stage
 from bench.runner.jobs import Job
 from bench.store import Store
-from bench.store.damage import damage
+from bench.store.integrity import damage
 
 
 def damaged_tasks(store: Store, *, recompute: bool = False) -> tuple[int, dict[str, str]]:

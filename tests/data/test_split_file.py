@@ -74,7 +74,7 @@ def test_the_name_follows_what_is_listed(tmp_path, bolt):
         ("", "lists nothing for category 'bolt'"),
         ("base = 3", "no table"),
         ("[bse.bolt]\ncrack = ['000']", "unknown key 'bse'; did you mean 'base'"),
-        ("name = 3", "name that is no text"),
+        ("name = 3", "name that is not text"),
         ("[base", "is not valid"),
     ],
 )

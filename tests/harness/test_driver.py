@@ -21,7 +21,7 @@ from bench.results.collect import why_missing
 from bench.runner.driver import missing
 from bench.runner.journal import newest_journal
 from bench.store import Lease, Store, open_store
-from bench.store.damage import damage
+from bench.store.integrity import damage
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure
 

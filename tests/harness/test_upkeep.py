@@ -117,10 +117,10 @@ def test_a_merged_store_has_what_both_had(
     other.drop(model.key)
     found = merge(store, other)
     assert found.equal == [model.key]
-    assert found.taken == [prediction.key, score.key]
+    assert found.copied == [prediction.key, score.key]
     assert store.manifest(score.key) == other.manifest(score.key)
     again = merge(store, other)
-    assert (again.taken, sorted(again.equal)) == ([], sorted(made.key for made in chain))
+    assert (again.copied, sorted(again.equal)) == ([], sorted(made.key for made in chain))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_run_that_begins_during_a_merge_leaves_it_its_folder(
         return place(aside, key)
 
     monkeypatch.setattr(store, "place", meanwhile)
-    assert merge(store, other).taken == [chain[0].key]
+    assert merge(store, other).copied == [chain[0].key]
     assert list((store.root / "leases").glob("*.json")) == []
 
 
@@ -186,7 +186,7 @@ def test_lineages_are_never_mixed(
     publish(other, score)
     found = merge(store, other)
     assert found.differ == [model.key]
-    assert found.apart == [prediction.key, score.key]
+    assert found.unmatched == [prediction.key, score.key]
     assert not store.done(prediction.key)
 
 

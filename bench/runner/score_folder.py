@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench.errors import BenchError
-from bench.features.identity import features_digest
+from bench.features.digest import features_digest
 from bench.ingestion.content import IngestedContent, ingest_images, ingest_predictions
 from bench.planning.config import PlanConfig
 from bench.planning.plan import Plan, make_plan, save_plan
