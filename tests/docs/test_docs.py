@@ -41,7 +41,7 @@ def broken_links(page: Path) -> Iterator[str]:
         file, _, anchor = target.partition("#")
         linked = (page.parent / file).resolve() if file else page
         if not linked.is_relative_to(ROOT) or not linked.exists():
-            yield f"{target}: there is not such a file"
+            yield f"{target}: there is no such file"
         elif anchor and anchor not in anchors(linked):
             yield f"{target}: there is no such anchor"
 
