@@ -1,15 +1,17 @@
 """The cells that protocols are made of: what a row trains on, who is scored on what, and what cannot be.
 
-A protocol module chooses rows and detectors; everything that two protocols would say alike stands here.
+`protocols.plan` asks for them in the order of the leaderboard.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 from bench.planning import build
 from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
+from bench.record import catalogue
+from bench.record.labels import CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.depth import DetectorFuse
 from bench.tasks import Task
@@ -23,26 +25,21 @@ def duplicates(ground: Ground) -> Iterator[Task]:
         yield build.duplicates(category, ground.colour.pools[category.name])
 
 
-def generation(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
-    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category, then its normals.
+def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+    """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category.
 
     Where detectors are to see depth, the same of its depth images.
     """
-    yield from _generation(ground, generator, "rgb")
+    yield from _generated_anomalies(ground, generator, "rgb")
     if ground.config.modalities != ("rgb",):
-        yield from _generation(ground, generator, "depth")
-    yield from generated_normals(ground, generator)
+        yield from _generated_anomalies(ground, generator, "depth")
 
 
-def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
+def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
     config, images = ground.config, ground.depth if modality == "depth" else ground.colour
     metrics = build.DEPTH_METRICS if modality == "depth" else build.GENERATION_METRICS
     for category in ground.split.categories:
-        labels = {
-            **_labels(ground, category.name),
-            **_generator_labels(config, generator),
-            **({"modality": modality} if modality != "rgb" else {}),
-        }
+        labels = _labels(ground, category, generator, modality=modality)
         reason = cannot_be_made(config, generator, category, modality)
         if reason:
             yield Skipped(labels, metrics, reason)
@@ -52,7 +49,7 @@ def _generation(ground: Ground, generator: Method, modality: str) -> Iterator[Ta
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
-                tuple((level, name) for level, name in metrics if name in ("is", "ic_lpips", "ic_lpips_a")),
+                tuple((level, name) for level, name in metrics if catalogue.metrics()[name].by_type),
                 f"{generator.name} knows no defect types; this metric is taken a type",
             )
 
@@ -61,7 +58,7 @@ def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skip
     """KID of the normal images of one generator on every category."""
     config = ground.config
     for category in ground.split.categories:
-        labels = {**_labels(ground, category.name), **_generator_labels(config, generator)}
+        labels = _labels(ground, category, generator)
         made = ground.colour.normals[generator.name].get(category.name)
         if made is None:
             yield Skipped(labels, build.NORMAL_METRICS, no_normals(generator, category))
@@ -69,17 +66,15 @@ def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skip
         yield build.normals_score(config, category, ground.colour.pools[category.name], made, labels)
 
 
-def rows(
-    config: PlanConfig, detector: Method, alone: Sequence[str], generated: Sequence[str]
-) -> Iterator[Row]:
+def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
     """The mixes without a generator, then those of each generator; one row for what was trained elsewhere."""
     if detector.ingested is not None:
         yield Row(UNKNOWN)
         return
-    for mix in alone:
+    for mix in config.rows_alone:
         yield Row(mix)
     for generator in config.generators:
-        for mix in generated:
+        for mix in config.rows_generated:
             yield Row(mix, generator)
 
 
@@ -93,13 +88,7 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
     config = ground.config
     models: dict[tuple[str, str], Task] = {}
     for category in ground.split.categories:
-        labels = {
-            **_labels(ground, category.name),
-            **(_generator_labels(config, row.generator) if row.generator else {}),
-            **_detector_labels(config, detector),
-            "mix": row.mix,
-            **({"modality": modality} if modality != "rgb" else {}),
-        }
+        labels = _labels(ground, category, row.generator, detector, row.mix, modality)
         names_defects = _names_defects(detector, category)
         reason = cannot_be(config, detector, row, category, names_defects, modality)
         if reason:
@@ -183,39 +172,47 @@ def _names_defects(detector: Method, category: CategoryPlan) -> bool:
     return task_of(detector) == "classification"
 
 
-def _labels(ground: Ground, category: str) -> dict[str, Any]:
+def _labels(
+    ground: Ground,
+    category: CategoryPlan,
+    generator: Method | None,
+    detector: Method | None = None,
+    mix: str = "",
+    modality: str = "rgb",
+) -> CellLabels:
     config, split = ground.config, ground.split
-    return {
-        "protocol": config.protocol,
-        "protocol_version": config.version,
-        "scale": config.scale,
-        "preset": config.preset,
-        "dataset": config.dataset,
-        "dataset_fingerprint": config.fingerprint,
-        "category": category,
-        "split": split.name,
-        "shots": split.shots,
-        "resolution": config.resolution,
-        "seed": ground.seed,
-    }
-
-
-def _generator_labels(config: PlanConfig, generator: Method) -> dict[str, Any]:
-    return {
-        "generator": generator.name,
-        "generator_version": generator.version,
-        "generator_variant": generator.variant,
-        "generator_params": generator.params_digest,
-        "generated_per_type": config.generated_per_type,
-    }
-
-
-def _detector_labels(config: PlanConfig, detector: Method) -> dict[str, Any]:
-    return {
-        "scope": detector.scope if detector.ingested is None else UNKNOWN,
-        "detector": detector.name,
-        "detector_version": detector.version,
-        "detector_variant": detector.variant,
-        "detector_params": detector.params_digest,
-        "selection": config.selection if detector.ingested is None else UNKNOWN,
-    }
+    labels = CellLabels(
+        protocol=config.protocol,
+        protocol_version=config.version,
+        scale=config.scale,
+        preset=config.preset,
+        dataset=config.dataset,
+        dataset_fingerprint=config.fingerprint,
+        category=category.name,
+        split=split.name,
+        shots=split.shots,
+        resolution=config.resolution,
+        modality=modality,
+        mix=mix,
+        seed=ground.seed,
+    )
+    if generator is not None:
+        labels = replace(
+            labels,
+            generator=generator.name,
+            generator_version=generator.version,
+            generator_variant=generator.variant,
+            generator_params=generator.params_digest,
+            generated_per_type=config.generated_per_type,
+        )
+    if detector is not None:
+        labels = replace(
+            labels,
+            scope=detector.scope if detector.ingested is None else UNKNOWN,
+            detector=detector.name,
+            detector_version=detector.version,
+            detector_variant=detector.variant,
+            detector_params=detector.params_digest,
+            selection=config.selection if detector.ingested is None else UNKNOWN,
+        )
+    return labels

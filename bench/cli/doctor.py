@@ -2,13 +2,17 @@
 
 import os
 import shutil
+from collections.abc import Callable
+from functools import partial
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
 from bench.features.embedded import embedded_weights
 from bench.features.weights import WeightsMissingError
 from bench.methods import registry
+from bench.planning.protocol_file import load_protocol
 from bench.runner.machine import default_workers
 from bench.store import open_store
 from bench.store.environment import environment
@@ -52,10 +56,15 @@ def _absent(packages: dict[str, str]) -> list[str]:
 
 def _adapter_faults() -> list[str]:
     faults = []
-    for kind in ("generator", "detector", "protocol"):
+    loading: dict[str, Callable[[str], Any]] = {
+        "generator": partial(registry.load, "generator"),
+        "detector": partial(registry.load, "detector"),
+        "protocol": load_protocol,
+    }
+    for kind, load in loading.items():
         for name in registry.names(kind):
             try:
-                registry.load(kind, name)
+                load(name)
             except BenchError as error:
                 faults.append(str(error))
     return faults

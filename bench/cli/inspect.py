@@ -10,7 +10,7 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
-from bench.planning.spec import load_spec
+from bench.planning.protocol_file import load_protocol
 from bench.runner.find_run import last_run
 from bench.store import Store, open_store
 
@@ -22,11 +22,15 @@ def list_command(kinds: str, plugins: Sequence[Path]) -> None:
     for kind in _KINDS if kinds == "all" else (kinds.removesuffix("s"),):
         print(f"{kind}s")
         for name in registry.names(kind):
-            print(f"  {name:<18} {_one_line(registry.load(kind, name))}")
+            text = load_protocol(name).question if kind == "protocol" else registry.load(kind, name).__doc__
+            print(f"  {name:<18} {_first_line(text)}")
 
 
 def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
     registry.load_plugins([str(path) for path in plugins])
+    if name.endswith(".toml"):
+        _show_protocol(name)
+        return
     for kind in _KINDS:
         if name in registry.names(kind):
             _show_protocol(name) if kind == "protocol" else _show_adapter(kind, name)
@@ -85,7 +89,7 @@ def find_key(store: Store, start: str) -> str:
 
 def _show_adapter(kind: str, name: str) -> None:
     adapter = registry.load(kind, name)
-    print(f"{kind} {registry.adapter_id(kind, name)}: {_one_line(adapter)}")
+    print(f"{kind} {registry.adapter_id(kind, name)}: {_first_line(adapter.__doc__)}")
     facts = ("needs", "yields") if kind == "generator" else ("task", "modality")
     for fact in ("scope", *facts):
         value = getattr(adapter, fact)
@@ -99,15 +103,14 @@ def _show_adapter(kind: str, name: str) -> None:
         print(f"preset {name}[{preset}]: {', '.join(f'{key}={value}' for key, value in values.items())}")
 
 
-def _show_protocol(name: str) -> None:
-    module = registry.load("protocol", name)
-    spec = load_spec(module.SPEC)
+def _show_protocol(name_or_file: str) -> None:
+    spec = load_protocol(name_or_file)
     print(f"protocol {spec.name}@{spec.version}: {spec.title}")
     print(f"  split: {spec.split}")
-    for mix, shares in spec.mixes.items():
-        batch = ", ".join(f"{share:.0%} {pool}" for pool, share in shares.items())
-        more = "; normal images are the generator's too" if mix in spec.generated_normals else ""
-        print(f"  {mix}: {batch} of a batch{more}")
+    for name, mix in spec.mixes.items():
+        shares = ", ".join(f"{share:.0%} {pool}" for pool, share in mix.shares.items())
+        more = "; normal images are the generator's too" if mix.generated_normals else ""
+        print(f"  {name}: {shares} of a batch{more}")
     print(f"  gains are counted from: {spec.baseline}")
     if spec.note:
         print(f"  {spec.note}")
@@ -133,8 +136,8 @@ def _show_task(store: Store, start: str) -> None:
         print(f"  {file['size']:>12}  {path}")
 
 
-def _one_line(thing: Any) -> str:
-    return (thing.__doc__ or "").strip().partition("\n")[0]
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
 
 
 def _ago(since: float) -> str:

@@ -12,8 +12,8 @@ from bench.published.audit import RuleOutcome, audit
 from bench.published.disagreements import disagreements, footnotes
 from bench.published.facts import REQUIRED
 from bench.published.load import AVERAGE
+from bench.record.catalogue import metric_title
 from bench.record.record import UNKNOWN, UNKNOWN_COUNT
-from bench.record.why_not_comparable import METRICS
 
 _EXAMPLES = 3
 """Findings of one method that are shown before the rest is counted."""
@@ -185,7 +185,7 @@ def _method(value: Value) -> str:
 
 def _metric(value: Value) -> str:
     level = value.row["level"].removeprefix("generation-")
-    name = METRICS.get(value.row["metric"], value.row["metric"].replace("_", " "))
+    name = metric_title(value.row["metric"])
     return name if level in ("generation", "classification", "cost") else f"{level} {name}"
 
 

@@ -7,8 +7,10 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from bench.gate.metric_key import MetricKey
+from bench.record import catalogue
 
 Kind = Literal["exact", "deterministic", "stochastic", "ignored"]
+A_POINT = 0.01
 MATCHED = ("level", "metric", "dialect", "category", "defect", "generator", "mix", "detector")
 
 
@@ -79,10 +81,23 @@ def default_rules(*, several_seeds: bool, gpu: bool, ingested: frozenset[str]) -
         )
     return (
         *exact,
-        Rule(rule="deterministic", level="generation*", metric="is", relative=0.001),
-        Rule(rule="deterministic", level="generation*", metric="ic_lpips*", relative=0.001),
-        Rule(rule="deterministic", level="generation*", metric="kid", tolerance=1e-4, relative=0.001),
-        Rule(rule="deterministic", tolerance=0.01, why="a point across environments, equal bits in one"),
+        *_own_tolerances(),
+        Rule(rule="deterministic", tolerance=A_POINT, why="a point across environments, equal bits in one"),
+    )
+
+
+def _own_tolerances() -> tuple[Rule, ...]:
+    """The rules of metrics that vary less, or on another scale, than a point."""
+    return tuple(
+        Rule(
+            rule="deterministic",
+            level="generation*",
+            metric=metric.name,
+            tolerance=metric.tolerance,
+            relative=metric.relative,
+        )
+        for metric in catalogue.metrics().values()
+        if (metric.tolerance, metric.relative) != (A_POINT, 0.0) and not metric.unrecorded
     )
 
 

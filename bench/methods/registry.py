@@ -1,4 +1,4 @@
-"""Finding adapters, protocols and pages by name, importing nothing before it is used."""
+"""Finding adapters, protocols, plans and pages by name, importing nothing before it is used."""
 
 import functools
 import hashlib
@@ -13,8 +13,9 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, Detector, Generator
+from bench.toml import TOMLDecodeError, parse_toml
 
-GROUPS = {"generator": "bench.generators", "detector": "bench.detectors", "protocol": "bench.protocols"}
+GROUPS = {"generator": "bench.generators", "detector": "bench.detectors"}
 _DECLARED = {
     "generator": ("name", "version", "scope", "needs", "yields"),
     "detector": ("name", "version", "scope", "task", "modality"),
@@ -29,12 +30,14 @@ def _entries(group: str) -> dict[str, EntryPoint]:
 
 def names(kind: str) -> list[str]:
     """The names of all known generators, detectors or protocols, sorted."""
-    return sorted({*_entries(GROUPS[kind]), *_PLUGINS.get(kind, {})})
+    if kind == "protocol":
+        return sorted(protocols())
+    return sorted({*_entries(GROUPS[kind]), *_PLUGINS[kind]})
 
 
 def load(kind: str, name: str) -> Any:
-    """The adapter class or protocol of this name; raises BenchError with the nearest name if unknown."""
-    if name in _PLUGINS.get(kind, {}):
+    """The adapter class of this name; raises BenchError with the nearest name if it is unknown."""
+    if name in _PLUGINS[kind]:
         return _PLUGINS[kind][name][0]
     entries = _entries(GROUPS[kind])
     if name not in entries:
@@ -45,9 +48,46 @@ def load(kind: str, name: str) -> Any:
         raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
 
 
+@functools.cache
+def protocols() -> dict[str, Path]:
+    """The protocols of all folders that entry points of "bench.protocols" name: name to file.
+
+    A TOML file without a name only holds what protocols extend. One that cannot be read goes by the name of
+    the file, so that whoever asks for it learns what is wrong with it.
+    """
+    files: dict[str, Path] = {}
+    for folder in protocol_folders():
+        for path in sorted(folder.glob("*.toml")):
+            try:
+                name = parse_toml(path.read_text(encoding="utf-8")).get("name")
+            except (UnicodeDecodeError, TOMLDecodeError):
+                name = path.stem
+            if name in files:
+                raise BenchError(f"{path} and {files[name]} are protocols of one name, '{name}'; rename one")
+            if name is not None:
+                files[str(name)] = path
+    return files
+
+
+def protocol_folders() -> list[Path]:
+    """Folders with protocols: the values of the entry points of "bench.protocols"."""
+    return _folders("bench.protocols")
+
+
 def published_folders() -> list[Path]:
     """Folders with the tables of papers: the values of the entry points of "bench.published"."""
-    return [Path(entry.load()) for _, entry in sorted(_entries("bench.published").items())]
+    return _folders("bench.published")
+
+
+def _folders(group: str) -> list[Path]:
+    """Of two packages that name their folders alike, both count."""
+    points = sorted(entry_points(group=group), key=lambda entry: (entry.name, entry.value))
+    return list(dict.fromkeys(Path(entry.load()) for entry in points))
+
+
+def load_plan(name: str) -> Any:
+    """A function of the protocols package that plans: "protocol", "images" or "predictions"."""
+    return _entries("bench.plans")[name].load()
 
 
 def load_page(name: str) -> Any:

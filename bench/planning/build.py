@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from bench.planning.config import CategoryPlan, Method, Part, PlanConfig
+from bench.record import catalogue
+from bench.record.labels import CellLabels
 from bench.stages import version_of
 from bench.tasks import Resources, Task
 
@@ -12,23 +14,12 @@ ANY = "any"
 """The defect of generators that know no types."""
 GOOD = "good"
 
-GENERATION_METRICS = (
-    ("generation", "is"),
-    ("generation", "kid"),
-    ("generation", "ic_lpips"),
-    ("generation", "ic_lpips_a"),
-    ("generation", "copies"),
-    ("generation", "leaks"),
-    ("generation", "mask_agreement"),
-)
-DEPTH_METRICS = tuple(("generation-depth", name) for _, name in GENERATION_METRICS)
+GENERATION_METRICS = catalogue.planned("generation")
+DEPTH_METRICS = catalogue.planned("generation-depth")
 """The same of the depth of generated images."""
-NORMAL_METRICS = (("generation-normal", "kid"),)
-DETECTION_METRICS = tuple(
-    [("image", name) for name in ("auroc", "ap", "f1_max")]
-    + [("pixel", name) for name in ("auroc", "ap", "f1_max", "iou")]
-)
-CLASSIFICATION_METRICS = (("classification", "accuracy"),)
+NORMAL_METRICS = catalogue.planned("generation-normal")
+DETECTION_METRICS = catalogue.planned("image", "pixel")
+CLASSIFICATION_METRICS = catalogue.planned("classification")
 
 
 @dataclass(frozen=True)
@@ -151,7 +142,7 @@ def generation_score(
     category: CategoryPlan,
     real: RealPools,
     generated: Task,
-    labels: Mapping[str, Any],
+    labels: CellLabels,
 ) -> Task:
     """Score the anomalies of one generator on one category."""
     profile = _profile(config, category)
@@ -180,16 +171,16 @@ def generation_score(
         ("nearest", nearest),
         ("agreement", agreement),
     ]
-    return make("score.generation", {"labels": dict(labels), "category": category.name}, inputs)
+    return make("score.generation", {"labels": labels.to_json(), "category": category.name}, inputs)
 
 
 def normals_score(
-    config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: Mapping[str, Any]
+    config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: CellLabels
 ) -> Task:
     """Score the normal images of one generator on one category, against train/good."""
     profile = _profile(config, category)
     inputs = [("generated", _features(profile, generated)), ("normal", _features(profile, real.normal))]
-    return make("score.normals", {"labels": dict(labels), "category": category.name}, inputs)
+    return make("score.normals", {"labels": labels.to_json(), "category": category.name}, inputs)
 
 
 def _profile(config: PlanConfig, category: CategoryPlan) -> dict[str, str]:
@@ -252,31 +243,31 @@ def ingested_prediction(config: PlanConfig, params: Mapping[str, Any]) -> Task:
     return make("detector.maps", asked, [("ingested", held)])
 
 
-def detection_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:
-    params = {"labels": dict(labels), "category": labels["category"], "replicates": config.replicates}
+def detection_score(config: PlanConfig, labels: CellLabels, prediction: Task, test: Task) -> Task:
+    params = {"labels": labels.to_json(), "category": labels.category, "replicates": config.replicates}
     return make("score.detection", params, [("prediction", prediction), ("test", test)])
 
 
-def dialect_score(config: PlanConfig, labels: Mapping[str, Any], prediction: Task, test: Task) -> Task:
+def dialect_score(config: PlanConfig, labels: CellLabels, prediction: Task, test: Task) -> Task:
     """The same predictions under the dialects of repositories, and their curves."""
     part = {name: test.params[name] for name in ("category", "part", "content", "resolution")}
     return make(
         "score.dialects",
-        {"labels": dict(labels), "category": labels["category"]},
+        {"labels": labels.to_json(), "category": labels.category},
         [("prediction", prediction), ("test", test), ("truth", make("data.truth", part))],
     )
 
 
 def classification_score(
     config: PlanConfig,
-    labels: Mapping[str, Any],
+    labels: CellLabels,
     prediction: Task,
     test: Task,
     classes: Iterable[tuple[str, str]],
 ) -> Task:
     params = {
-        "labels": dict(labels),
-        "category": labels["category"],
+        "labels": labels.to_json(),
+        "category": labels.category,
         "replicates": config.replicates,
         "classes": [list(pair) for pair in classes],
     }

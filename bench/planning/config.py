@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.methods import Adapter, Detector, Generator
+from bench.record.labels import CellLabels
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,13 @@ class PlanConfig:
     features_weights: str
     """Digest of the weights of the feature networks."""
     selection: str
+    score: tuple[str, ...] = ()
+    """Of near-duplicates, anomalies, normals: what is scored beside the detectors."""
     mixes: Mapping[str, Mix] = field(default_factory=dict)
+    rows_alone: tuple[str, ...] = ()
+    """Mixes that each detector is trained on once."""
+    rows_generated: tuple[str, ...] = ()
+    """Mixes that each detector is trained on with the images of every generator."""
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
     ic_lpips: tuple[str, ...] = ("default",)
@@ -130,9 +137,9 @@ class PlanConfig:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A cell that cannot be: its labels (record fields), the metrics it would have had, and why."""
+    """A cell that cannot be: its labels, the metrics it would have had, and why."""
 
-    labels: Mapping[str, Any]
+    labels: CellLabels
     metrics: tuple[tuple[str, str], ...]
     """(level, metric) pairs."""
     reason: str

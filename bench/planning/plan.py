@@ -11,17 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
-from bench.planning import build
 from bench.planning.config import Skipped
+from bench.record import catalogue
+from bench.record.labels import CellLabels
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure, digest
 
-_METRICS = {
-    "score.generation": build.GENERATION_METRICS,
-    "score.normals": build.NORMAL_METRICS,
-    "score.detection": build.DETECTION_METRICS,
-    "score.classification": build.CLASSIFICATION_METRICS,
+_LEVELS = {
+    "score.generation": ("generation",),
+    "score.normals": ("generation-normal",),
+    "score.detection": ("image", "pixel"),
+    "score.classification": ("classification",),
 }
+"""The levels at which a scoring stage records."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +34,8 @@ class Node:
     title: str
     inputs: tuple[tuple[str, str], ...]
     """(role, key) pairs."""
-    labels: Mapping[str, Any]
-    """Record fields of a scoring task; empty for others."""
+    labels: CellLabels | None
+    """What the records of a scoring task have in common; None for other tasks."""
 
     def input(self, role: str) -> str:
         return next(key for name, key in self.inputs if name == role)
@@ -41,9 +43,9 @@ class Node:
     @property
     def metrics(self) -> tuple[tuple[str, str], ...]:
         """(level, metric) pairs that a scoring task gives at least."""
-        if self.stage == "score.generation" and self.labels.get("modality") == "depth":
-            return build.DEPTH_METRICS
-        return _METRICS.get(self.stage, ())
+        if self.stage == "score.generation" and self.labels and self.labels.modality == "depth":
+            return catalogue.planned("generation-depth")
+        return catalogue.planned(*_LEVELS.get(self.stage, ()))
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tu
             task.stage,
             task.title,
             tuple((role, used.key) for role, used in task.inputs),
-            task.params.get("labels", {}),
+            _labels(task.params.get("labels")),
         )
         for key, task in closure(goals).items()
     }
@@ -97,27 +99,37 @@ def load_plan(path: Path) -> Plan:
         ) from None
 
 
-def _from_json(held: Mapping[str, Any]) -> Plan:
+def _from_json(content: Mapping[str, Any]) -> Plan:
     nodes = {
-        key: Node(stage, title, tuple((role, used) for role, used in inputs), labels)
-        for key, (stage, title, inputs, labels) in held["nodes"].items()
+        key: Node(stage, title, tuple((role, used) for role, used in inputs), _labels(labels))
+        for key, (stage, title, inputs, labels) in content["nodes"].items()
     }
     skipped = tuple(
-        Skipped(labels, tuple((level, metric) for level, metric in metrics), reason)
-        for labels, metrics, reason in held["skipped"]
+        Skipped(CellLabels(**labels), tuple((level, metric) for level, metric in metrics), reason)
+        for labels, metrics, reason in content["skipped"]
     )
-    return Plan(tuple(held["goals"]), nodes, skipped, held["about"])
+    return Plan(tuple(content["goals"]), nodes, skipped, content["about"])
+
+
+def _labels(labels: Mapping[str, Any] | None) -> CellLabels | None:
+    return CellLabels(**labels) if labels else None
 
 
 def _as_json(plan: Plan) -> dict[str, Any]:
     return {
         "goals": list(plan.goals),
         "nodes": {
-            key: [node.stage, node.title, [list(pair) for pair in node.inputs], dict(node.labels)]
+            key: [
+                node.stage,
+                node.title,
+                [list(pair) for pair in node.inputs],
+                node.labels.to_json() if node.labels else {},
+            ]
             for key, node in plan.nodes.items()
         },
         "skipped": [
-            [dict(cell.labels), [list(pair) for pair in cell.metrics], cell.reason] for cell in plan.skipped
+            [cell.labels.to_json(), [list(pair) for pair in cell.metrics], cell.reason]
+            for cell in plan.skipped
         ],
         "about": dict(plan.about),
     }

@@ -2,23 +2,23 @@
 
 import os
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.features.digest import features_digest
 from bench.methods import registry
-from bench.planning.config import Method, Mix, PlanConfig
+from bench.planning.config import Method, Mix, PlanConfig, Skipped
 from bench.planning.ingested import ingested_methods
 from bench.planning.methods import Overrides, bare_name, equipped, resolve
 from bench.planning.prepare import PreparedData, check_rule, prepare
-from bench.planning.spec import ProtocolSpec, Scale, apply_settings, load_spec, parse_settings
+from bench.planning.protocol_file import load_protocol, recorded_name
+from bench.planning.spec import ProtocolSpec, Scale, apply_settings, parse_settings
 from bench.sample import CATEGORIES, SampleSpec, write
 from bench.store import Store
-from bench.tasks import digest
+from bench.tasks import Task, digest
 
 SAMPLE_NOTE = "built-in sample data set, rendered by code: its numbers say nothing about any real product"
 
@@ -77,11 +77,14 @@ class Prepared:
     """A request that was checked as far as that is possible before work starts."""
 
     config: PlanConfig
-    module: ModuleType
     data: PreparedData
     about: Mapping[str, Any]
     notes: tuple[str, ...] = field(default=())
     """Sentences for the user: defaults that were taken."""
+
+    def planned(self) -> Iterator[Task | Skipped]:
+        """Every score that the protocol asks for, and every cell that cannot be, with the reason."""
+        return registry.load_plan("protocol")(self.config)
 
 
 def prepare_request(
@@ -94,8 +97,7 @@ def prepare_request(
     registry.load_plugins([str(path) for path in request.plugins])
     if request.weights is not None and not request.weights.is_dir():
         raise BenchError(f"the weights folder {request.weights} does not exist; give the folder of --weights")
-    module = registry.load("protocol", request.protocol)
-    spec = load_spec(module.SPEC)
+    spec = load_protocol(request.protocol)
     named_generators = request.generators or tuple(spec.scale(request.scale).generators)
     named_detectors = request.detectors or tuple(spec.scale(request.scale).detectors)
     known = [bare_name(name) for name in (*named_generators, *named_detectors)]
@@ -126,7 +128,7 @@ def prepare_request(
         rule=request.split or spec.split,
         shots=request.shots,
         seeds=seeds,
-        pinned=module.PINNED.read_text(encoding="utf-8"),
+        pinned=spec.counts.read_text(encoding="utf-8") if spec.counts else None,
         resolution=scale.resolution,
         progress=progress("reading the data set"),
     )
@@ -138,12 +140,12 @@ def prepare_request(
         )
     banner = f"{banner} {spec.note} {scale.note}"
     config = PlanConfig(
-        protocol=spec.name,
+        protocol=recorded_name(spec),
         version=spec.version,
         scale=request.scale,
         preset=scale.preset,
         # its published name, whatever its folder is called: papers' numbers stand beside it by that name
-        dataset=module.PINNED.stem if data.is_published else data.dataset.name,
+        dataset=spec.counts.stem if spec.counts and data.is_published else data.dataset.name,
         fingerprint=data.fingerprint,
         splits=data.splits,
         generators=generators,
@@ -156,15 +158,15 @@ def prepare_request(
         features=request.features,
         features_weights=weights,
         selection=scale.selection,
-        mixes={
-            name: Mix({str(pool): share for pool, share in shares.items()}, name in spec.generated_normals)
-            for name, shares in spec.mixes.items()
-        },
+        score=spec.score,
+        mixes={name: Mix(mix.shares, mix.generated_normals) for name, mix in spec.mixes.items()},
+        rows_alone=spec.rows.alone,
+        rows_generated=spec.rows.generated,
         modalities=scale.modalities,
-        ic_lpips=tuple(spec.ic_lpips),
+        ic_lpips=spec.ic_lpips,
     )
     about = _about(request, spec, config, data, banner)
-    return Prepared(config, module, data, about, tuple(notes))
+    return Prepared(config, data, about, tuple(notes))
 
 
 def sample_data(store: Store, scale: Scale, progress: Callable[..., None]) -> Path:
@@ -197,7 +199,7 @@ def _about(
 ) -> dict[str, Any]:
     split = config.splits[config.seeds[0]]
     return {
-        "protocol": spec.name,
+        "protocol": config.protocol,
         "protocol_version": spec.version,
         "title": spec.title,
         "scale": request.scale,

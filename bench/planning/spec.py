@@ -1,15 +1,16 @@
-"""Protocol specs: the numbers of a protocol, in TOML, checked as they are read."""
+"""What a protocol's file may say, with the types and bounds that are checked as it is read."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from bench.errors import BenchError, did_you_mean
 from bench.toml import TOMLDecodeError, parse_toml
 
-Shares = dict[Literal["normal", "pseudo", "real", "generated"], float]
+Pool = Literal["normal", "pseudo", "generated", "real"]
+Scored = Literal["near-duplicates", "anomalies", "normals"]
 Selection = Literal["last", "test-oracle"]
 Modality = Literal["rgb", "depth", "rgb+depth"]
 
@@ -28,7 +29,7 @@ class MethodSpec(_Spec):
 
 
 class SampleSizes(_Spec):
-    """Sizes of the built-in sample data set: side in pixels, images a category, images a defect type."""
+    """Sizes of the built-in sample data set: side in pixels, images per category, images per defect type."""
 
     size: int = 256
     train: int = 60
@@ -63,55 +64,97 @@ class Scale(_Spec):
 
     @field_validator("modalities")
     @classmethod
-    def _each_once(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _no_modality_twice(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if not value or len(set(value)) < len(value):
             raise ValueError("name each of rgb, depth, rgb+depth at most once, and one at least")
         return value
 
 
+class MixSpec(_Spec):
+    """A kind of training set: the share of a batch that is drawn from each pool of images."""
+
+    title: str = ""
+    """The mix in words, as pages show it; a mix without one is shown by its name."""
+    normal: float = Field(default=0.0, ge=0, le=1)
+    pseudo: float = Field(default=0.0, ge=0, le=1)
+    generated: float = Field(default=0.0, ge=0, le=1)
+    real: float = Field(default=0.0, ge=0, le=1)
+    generated_normals: bool = False
+    """Whether a generator's normal images stand beside those of train/good."""
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The shares that the file states, by pool."""
+        return {pool: getattr(self, pool) for pool in get_args(Pool) if pool in self.model_fields_set}
+
+    @property
+    def needs_generator(self) -> bool:
+        return "generated" in self.shares or self.generated_normals
+
+
+class RowsSpec(_Spec):
+    """The rows of the leaderboard, by their mixes and in their order."""
+
+    alone: tuple[str, ...]
+    """Mixes that need no generator: one row per detector."""
+    generated: tuple[str, ...]
+    """Mixes with images of a generator: one row per detector and generator."""
+
+
 class ProtocolSpec(_Spec):
     """A protocol's TOML file."""
 
-    name: str
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]+$", max_length=64)
     version: int
     title: str
-    split: str
+    question: str = ""
+    """What the protocol asks, and of which paper; its first line is what `bench list` shows."""
     note: str = ""
     """A sentence that every page of the protocol carries."""
-    mixes: dict[str, Shares]
+    split: str
+    counts: Path | None = None
+    """File of the published counts of the data set that it is named after: a folder that claims to be this
+    data set must agree with them."""
     baseline: str
     """The mix, of no generator, that gains are counted from."""
-    generated_normals: list[str] = []
-    """Mixes in which a generator's normal images stand beside those of train/good."""
-    ic_lpips: list[Literal["default", "anomalyhybrid"]] = ["default"]
+    score: tuple[Scored, ...] = get_args(Scored)
+    """What is scored beside the detectors: near-duplicates across the split, generated anomalies (of colour,
+    and of depth where detectors see it), and generated normal images."""
+    ic_lpips: tuple[Literal["default", "anomalyhybrid"], ...] = ("default",)
     """Dialects of IC-LPIPS."""
+    rows: RowsSpec
+    mixes: dict[str, MixSpec]
     detectors: dict[str, MethodSpec] = {}
     scales: dict[str, Scale]
 
     @model_validator(mode="after")
     def _shares_sum_to_one(self) -> "ProtocolSpec":
-        for name, shares in self.mixes.items():
-            if abs(sum(shares.values()) - 1) > 1e-9 or min(shares.values()) < 0:
-                raise ValueError(f"the shares of mix '{name}' are {shares}, which do not sum to 1")
-        for name in (self.baseline, *self.generated_normals):
-            if name not in self.mixes:
-                raise ValueError(f"there is no mix '{name}' among {', '.join(self.mixes)}")
+        for name, mix in self.mixes.items():
+            if abs(sum(mix.shares.values()) - 1) > 1e-9:
+                raise ValueError(f"the shares of mix '{name}' are {mix.shares}, which do not sum to 1")
+        return self
+
+    @model_validator(mode="after")
+    def _rows_name_mixes_of_their_kind(self) -> "ProtocolSpec":
+        for key, mixes in (("rows.alone", self.rows.alone), ("rows.generated", self.rows.generated)):
+            for mix in mixes:
+                if mix not in self.mixes:
+                    raise ValueError(f"{key}: {did_you_mean('mix', mix, self.mixes)}")
+                if self.mixes[mix].needs_generator != (key == "rows.generated"):
+                    needs = "needs a generator" if key == "rows.alone" else "holds no generated images"
+                    raise ValueError(f"{key}: mix '{mix}' {needs}")
+            if len(set(mixes)) < len(mixes):
+                raise ValueError(f"{key} names a mix twice: {', '.join(mixes)}")
+        if self.baseline not in self.rows.alone:
+            raise ValueError(
+                f"baseline: {did_you_mean('row', self.baseline, self.rows.alone, of='rows.alone')}"
+            )
         return self
 
     def scale(self, name: str) -> Scale:
         if name not in self.scales:
             raise BenchError(did_you_mean("scale", name, self.scales, of=self.name))
         return self.scales[name]
-
-
-def load_spec(path: Path) -> ProtocolSpec:
-    """Read and check a spec; BenchError names the file, the place and what is wrong."""
-    try:
-        return ProtocolSpec(**parse_toml(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
-        raise BenchError(f"{path}: {_first(error)}") from None
-    except ValueError as error:  # not UTF-8, or not TOML
-        raise BenchError(f"{path} is not valid TOML: {error}") from None
 
 
 def parse_settings(pairs: list[str]) -> dict[str, Any]:
@@ -130,22 +173,30 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 
 def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
-    """A scale with the settings that name its own counts; BenchError for a wrong name or value."""
-    own = ("resolution", "generated_per_type", "chunk", "replicates", "selection", "modalities")
+    """A scale with the settings that name its counts; BenchError for a wrong name or value."""
+    counts = ("resolution", "generated_per_type", "chunk", "replicates", "selection", "modalities")
     for name, value in settings.items():
-        if name not in own:
-            raise BenchError(did_you_mean("setting", name, own, of="--set"))
+        if name not in counts:
+            raise BenchError(did_you_mean("setting", name, counts, of="--set"))
         if isinstance(value, bool):  # would be taken for 1
             raise BenchError(f"--set: {name} cannot be {value}: it is no yes or no")
     try:
         return Scale(**{**scale.model_dump(), **settings})
     except ValidationError as error:
-        raise BenchError(f"--set: {_first(error)}") from None
+        raise BenchError(f"--set: {fault(error)[1]}") from None
 
 
-def _first(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    given = f" (given: {first['input']!r})" if where and first["type"] != "missing" else ""
-    what = first["msg"].removeprefix("Value error, ")
-    return f"{where + ': ' if where else ''}{what[:1].lower()}{what[1:]}{given}"
+def fault(error: ValidationError) -> tuple[tuple[int | str, ...], str]:
+    """The key that a validation stumbled over, and the sentence about it.
+
+    An unknown key goes first: a misspelt one is missing as well.
+    """
+    faults = sorted(error.errors(), key=lambda entry: entry["type"] != "extra_forbidden")
+    first, key = faults[0], ".".join(str(part) for part in faults[0]["loc"])
+    if first["type"] == "extra_forbidden":
+        return first["loc"], f"unknown key '{key}' (given: {first['input']!r})"
+    if first["type"] == "missing":
+        return first["loc"], f"'{key}' is missing"
+    value = f" (given: {first['input']!r})" if key else ""
+    reason = first["msg"].removeprefix("Value error, ")
+    return first["loc"], f"{key + ': ' if key else ''}{reason[:1].lower()}{reason[1:]}{value}"

@@ -10,9 +10,10 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from bench.record import why_not_comparable
+from bench.record import catalogue, why_not_comparable
+from bench.record.labels import NONE, CellLabels
 
 Status = Literal["ok", "undefined", "skipped", "failed"]
 
@@ -23,38 +24,9 @@ UNKNOWN_COUNT = -1
 
 
 @dataclass(frozen=True)
-class Record:
+class Record(CellLabels):
     """One metric value with all that decides what it may be compared with."""
 
-    kind: Literal["measured", "published"] = "measured"
-    protocol: str = ""
-    protocol_version: int = 0
-    scale: str = ""
-    preset: str = ""
-    dataset: str = ""
-    dataset_fingerprint: str = ""
-    category: str = ""
-    defect: str = "all"
-    split: str = ""
-    shots: str = "third"
-    resolution: int = 0
-    modality: str = "rgb"
-    generator: str = "none"
-    generator_version: int = 0
-    generator_variant: str = ""
-    generator_params: str = ""
-    """Digest of the generator's parameters, defaults filled in."""
-    generated_per_type: int = 0
-    mix: str = ""
-    """What a detector was trained on beside normal images, as its protocol names it (real, generated+real,
-    pseudo, normal+generated), or "" where nothing is trained."""
-    scope: str = ""
-    detector: str = "none"
-    detector_version: int = 0
-    detector_variant: str = ""
-    detector_params: str = ""
-    selection: str = ""
-    seed: int = 0
     level: str = ""
     """generation | generation-normal | generation-depth | image | pixel | classification | cost."""
     metric: str = ""
@@ -85,10 +57,15 @@ class Record:
     env: str = ""
     commit: str = ""
 
+    @classmethod
+    def of(cls, labels: CellLabels, **fields: Any) -> Self:
+        """A record of the cell with these labels."""
+        return cls(**{**vars(labels), **fields})
+
 
 def detector_on(detector: str, modality: str) -> str:
     """What to call a detector that is given other than colour images: "unet on depth"."""
-    return detector if modality == "rgb" or detector == "none" else f"{detector} on {modality}"
+    return detector if modality == "rgb" or detector == NONE else f"{detector} on {modality}"
 
 
 PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")
@@ -158,9 +135,13 @@ def _is_unknown(value: Any) -> bool:
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
-    """One JSON object a line, keys sorted, without the provenance that the manifest holds."""
+    """One JSON object per line, keys sorted, without the provenance that the manifest holds.
+
+    BenchError where the catalogue does not know a record's level, metric or dialect.
+    """
     with path.open("w", encoding="utf-8") as out:
         for record in records:
+            catalogue.require_known(record.level, record.metric, record.dialect)
             row = {name: value for name, value in vars(record).items() if name not in PROVENANCE}
             out.write(json.dumps(row, sort_keys=True, allow_nan=False) + "\n")
 

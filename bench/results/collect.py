@@ -11,6 +11,7 @@ import numpy as np
 
 from bench.planning.plan import Node, Plan
 from bench.published import published_records
+from bench.record.labels import CellLabels
 from bench.record.record import Record, Status, detector_on, read_records
 from bench.results.run import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
@@ -74,6 +75,7 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
         if store.done(key):
             yield from _read(store, key)
         elif reason := why(key):
+            assert node.labels is not None
             yield from _without_value(node.labels, node.metrics, "failed", reason)
     for cell in plan.skipped:
         yield from _without_value(cell.labels, cell.metrics, "skipped", cell.reason)
@@ -118,10 +120,10 @@ def why_missing(plan: Plan, store: Store) -> Callable[[str], str]:
 
 
 def _without_value(
-    labels: Mapping[str, Any], metrics: tuple[tuple[str, str], ...], status: Status, reason: str
+    labels: CellLabels, metrics: tuple[tuple[str, str], ...], status: Status, reason: str
 ) -> Iterator[Record]:
     for level, metric in metrics:
-        yield Record(**labels, level=level, metric=metric, status=status, note=reason)
+        yield Record.of(labels, level=level, metric=metric, status=status, note=reason)
 
 
 def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Record]:
@@ -133,6 +135,7 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
         return sum(store.definition(pool)["params"]["counts"].values())
 
     for node in scores.values():
+        assert node.labels is not None
         for stage, key in _made_by(plan, node):
             if key in seen or not (store.done(key) or store.dropped(key)):
                 continue
@@ -145,7 +148,6 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
             elif stage == "detector.predict":
                 n = images(node.input("test"))
             cost = {
-                **node.labels,
                 "category": params.get("category", "") or "all",
                 "level": "cost",
                 "direction": "lower",
@@ -157,9 +159,9 @@ def _costs(plan: Plan, store: Store, scores: Mapping[str, Node]) -> Iterator[Rec
                 "gpu_seconds": manifest.gpu_seconds,
                 "peak_memory": manifest.peak_memory,
             }
-            yield Record(**cost, metric=f"{stage} seconds", unit="s", value=manifest.seconds)
+            yield Record.of(node.labels, **cost, metric=f"{stage} seconds", unit="s", value=manifest.seconds)
             memory = float(manifest.peak_memory)
-            yield Record(**cost, metric=f"{stage} peak memory", unit="bytes", value=memory)
+            yield Record.of(node.labels, **cost, metric=f"{stage} peak memory", unit="bytes", value=memory)
 
 
 def _made_by(plan: Plan, score: Node) -> Iterator[tuple[str, str]]:
@@ -218,15 +220,17 @@ def _galleries(plan: Plan, store: Store) -> Iterator[Gallery]:
         node = plan.nodes[key]
         if node.stage not in ("score.generation", "score.normals"):
             continue
+        assert node.labels is not None
         real = "base" if node.stage == "score.generation" else "normal"
-        for role, name in ((real, "real"), ("generated", node.labels["generator"])):
+        for role, name in ((real, "real"), ("generated", node.labels.generator)):
             pool = plan.nodes[node.input(role)].input("pool")
             if pool not in pools and store.done(pool):
                 pools[pool] = name, node
-                place = name, node.stage, node.labels["category"]
-                lowest[place] = min(node.labels["seed"], lowest.get(place, node.labels["seed"]))
+                place = name, node.stage, node.labels.category
+                lowest[place] = min(node.labels.seed, lowest.get(place, node.labels.seed))
     for pool, (name, node) in pools.items():
-        category, seed = node.labels["category"], node.labels["seed"]
+        assert node.labels is not None
+        category, seed = node.labels.category, node.labels.seed
         if name != "real" and seed > lowest[name, node.stage, category]:
             continue
         rows: dict[str, list[int]] = {}
@@ -241,6 +245,7 @@ def _near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
         node = plan.nodes[key]
         if node.stage != "score.generation" or not store.done(key):
             continue
+        assert node.labels is not None
         nearest = node.input("nearest")
         # `bench gc` may have taken the pictures
         pools = {role: store.out(used) for role, used in plan.nodes[nearest].inputs if store.done(used)}
@@ -254,10 +259,10 @@ def _near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
                 if not {"generated", pair["side"]} <= pools.keys():
                     continue
                 yield NearPair(
-                    node.labels["category"],
+                    node.labels.category,
                     defect,
-                    node.labels["generator"],
-                    node.labels["seed"],
+                    node.labels.generator,
+                    node.labels.seed,
                     pair["distance"],
                     found["copy_distance"],
                     pair["side"] == "test",
@@ -273,14 +278,15 @@ def _maps(plan: Plan, store: Store) -> Iterator[Maps]:
             continue
         test, prediction = node.input("test"), node.input("prediction")
         held = store.done(test) and store.done(prediction)
+        assert node.labels is not None
         if held and (store.out(prediction) / "amaps.npy").exists():
             labels = node.labels
             yield Maps(
-                labels["category"],
-                detector_on(labels["detector"], labels.get("modality", "rgb")),
-                labels.get("generator", "none"),
-                labels["mix"],
-                labels["seed"],
+                labels.category,
+                detector_on(labels.detector, labels.modality),
+                labels.generator,
+                labels.mix,
+                labels.seed,
                 store.out(test),
                 store.out(prediction),
             )
@@ -299,12 +305,13 @@ def _traces(plan: Plan, store: Store) -> Iterator[Trace]:
                 continue
             seen.add(model)
             labels = node.labels
+            assert labels is not None
             yield Trace(
-                detector_on(labels["detector"], labels.get("modality", "rgb")),
-                labels.get("generator", "none"),
-                labels["mix"],
+                detector_on(labels.detector, labels.modality),
+                labels.generator,
+                labels.mix,
                 store.definition(model)["params"]["category"],
-                labels["seed"],
+                labels.seed,
                 _Lazy(functools.partial(columns, curve)),
             )
 
@@ -324,10 +331,11 @@ def _columns(trace: Path) -> Mapping[str, np.ndarray]:
     return {name: whole[name] for name in whole.dtype.names or ()}
 
 
-def _scored_in_dialects(plan: Plan, store: Store) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _scored_in_dialects(plan: Plan, store: Store) -> Iterator[tuple[str, CellLabels]]:
     for key in plan.goals:
-        if plan.nodes[key].stage == "score.dialects" and store.done(key):
-            yield key, plan.nodes[key].labels
+        labels = plan.nodes[key].labels
+        if plan.nodes[key].stage == "score.dialects" and labels is not None and store.done(key):
+            yield key, labels
 
 
 def _dialects(plan: Plan, store: Store) -> Iterator[Record]:
@@ -338,11 +346,11 @@ def _dialects(plan: Plan, store: Store) -> Iterator[Record]:
 def _curves(plan: Plan, store: Store) -> Iterator[Curves]:
     for key, labels in _scored_in_dialects(plan, store):
         yield Curves(
-            labels["category"],
-            detector_on(labels["detector"], labels.get("modality", "rgb")),
-            labels.get("generator", "none"),
-            labels["mix"],
-            labels["seed"],
+            labels.category,
+            detector_on(labels.detector, labels.modality),
+            labels.generator,
+            labels.mix,
+            labels.seed,
             _Lazy(functools.cache(functools.partial(_points, store.out(key) / "curves.json"))),
         )
 

@@ -102,11 +102,11 @@ def merged(members: Sequence[Plan], store: Store) -> Plan:
 
 def _place(key: str, node: Node) -> str:
     """What a goal is the score of; goals without labels stand for themselves."""
-    return canonical_json([node.stage, dict(node.labels)]) if node.labels else key
+    return canonical_json([node.stage, node.labels.to_json()]) if node.labels else key
 
 
 def _cell(cell: Skipped) -> str:
-    return canonical_json([dict(cell.labels), [list(pair) for pair in cell.metrics]])
+    return canonical_json([cell.labels.to_json(), [list(pair) for pair in cell.metrics]])
 
 
 def _once(notes: Iterator[str]) -> list[str]:

@@ -15,11 +15,13 @@ def sample_files(plan: Plan, store: Store, generator: str, seed: int) -> list[Pa
     files: dict[str, list[Path]] = {}
     for key in plan.goals:
         node = plan.nodes[key]
-        if node.stage not in ("score.generation", "score.normals") or node.labels["seed"] != seed:
+        if node.stage not in ("score.generation", "score.normals"):
+            continue
+        if node.labels is None or node.labels.seed != seed:
             continue
         pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
         done = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
-        files.setdefault(node.labels["generator"], []).extend(done)
+        files.setdefault(node.labels.generator, []).extend(done)
     if generator in files and not files[generator]:
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not files.get(generator):

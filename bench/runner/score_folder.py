@@ -8,10 +8,11 @@ from typing import Any, Literal
 from bench.errors import BenchError
 from bench.features.digest import features_digest
 from bench.ingestion.content import IngestedContent, ingest_images, ingest_predictions
+from bench.methods import registry
 from bench.planning.config import PlanConfig
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.prepare import PreparedData, prepare
-from bench.planning.scoring import PROTOCOL, plan_images, plan_predictions
+from bench.record.labels import SCORE
 from bench.runner.driver import Outcome
 from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
@@ -70,7 +71,7 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     content = _content(request, data, store, name)
     for note in content.notes:
         view.say(note)
-    planned = (plan_images if request.kind == "images" else plan_predictions)(config, name, content.params)
+    planned = registry.load_plan(request.kind)(config, name, content.params)
     plan, goals = make_plan(planned, _about(request, config, data))
     with store.planning():
         save_plan(plan, store.root / "runs")
@@ -86,7 +87,7 @@ def _content(request: ScoreRequest, data: PreparedData, store: Store, name: str)
 
 def _config(request: ScoreRequest, data: PreparedData, weights_digest: str) -> PlanConfig:
     return PlanConfig(
-        protocol=PROTOCOL,
+        protocol=SCORE,
         version=1,
         scale="",
         preset="",
@@ -108,7 +109,7 @@ def _config(request: ScoreRequest, data: PreparedData, weights_digest: str) -> P
 
 def _about(request: ScoreRequest, config: PlanConfig, data: PreparedData) -> Mapping[str, Any]:
     return {
-        "protocol": PROTOCOL,
+        "protocol": SCORE,
         "scale": "",
         "dataset": config.dataset,
         "banner": "",

@@ -42,7 +42,7 @@ def prepare_session(
         prepared = prepare_request(request, store, progress)
     for note in prepared.notes:
         say(note)
-    plan, goals = make_plan(prepared.module.plan(prepared.config), prepared.about)
+    plan, goals = make_plan(prepared.planned(), prepared.about)
     methods = (*prepared.config.generators, *prepared.config.detectors)
     lacking = [method.lacking for method in methods if method.lacking]
     if lacking and not any(plan.nodes[key].metrics for key in plan.goals):

@@ -79,7 +79,9 @@ def _warm(job: Job, warm: set[str]) -> None:
     """Import what jobs of this kind need, unless that was done; a child finds it in its memory."""
     stage = job.definition["stage"]
     name = job.definition["adapter"].partition("@")[0]
-    modules = ["numpy", "torch", "PIL.Image", "bench.runner.execute", *imports_of(stage)]
+    modules = ["numpy", "torch", "PIL.Image", "bench.runner.execute"]
+    with suppress(Exception):  # a stage of another version; the child says so
+        modules += imports_of(stage)
     with suppress(BenchError):  # plug-ins and ingested methods are the child's business
         modules += registry.load(stage.partition(".")[0], name).imports if name else ()
     for module in modules:

@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.record import catalogue
 from reports.board.glossary import column_title, is_percent, level_title, number, plain_unit
 from reports.board.identity import Column, Method, mix_name
 from reports.board.tables import MEAN, Leaderboard
-
-HEADLINES = (("pixel", "ap"), ("classification", "accuracy"), ("image", "auroc"))
-"""The measurement that stands for a detector, by preference."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,8 @@ class Finding:
 
 
 def headline(columns: Sequence[Column]) -> Column | None:
-    for level, metric in HEADLINES:
+    """The measurement that stands for a detector."""
+    for level, metric in catalogue.headlines():
         for column in columns:
             if (column.level, column.metric, column.dialect) == (level, metric, "default"):
                 return column

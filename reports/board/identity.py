@@ -7,67 +7,13 @@ one measurement: a metric in a dialect, taken with one detector (or with none, f
 import functools
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from bench.record import catalogue
 from bench.record.record import Record, detector_on
 
-MIX_ORDER = (
-    "real",
-    "generated+real",
-    "pseudo",
-    "pseudo+generated",
-    "pseudo+real",
-    "normal",
-    "normal+generated",
-    "generated",
-    "generated+generated-normal",
-    "",
-)
-LEVEL_ORDER = (
-    "generation",
-    "generation-normal",
-    "generation-depth",
-    "image",
-    "pixel",
-    "classification",
-    "cost",
-)
-METRIC_ORDER = (
-    "is",
-    "kid",
-    "fid",
-    "ic_lpips",
-    "ic_lpips_a",
-    "auroc",
-    "ap",
-    "f1_max",
-    "iou",
-    "aupro",
-    "accuracy",
-)
 _TURNING = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI"})
-MIX_NAMES = {
-    "generated+real": "generated + real",
-    "generated": "generated only",
-    "real": "real only",
-    "pseudo": "own synthesis",
-    "pseudo+generated": "own synthesis + generated",
-    "pseudo+real": "own synthesis + real",
-    "normal": "real normals",
-    "normal+generated": "real + generated normals",
-    "generated+generated-normal": "generated, with generated normals",
-}
-PLAIN_ROWS = {
-    "pseudo": "own synthesis only",
-    "pseudo+real": "own synthesis + real third",
-    "normal": "train/good only",
-}
-"""What to call rows without a generator, beside the real third."""
-
-
-def _position(value: str, order: Sequence[str]) -> tuple[int, str]:
-    return (order.index(value) if value in order else len(order), value)
 
 
 @dataclass(frozen=True)
@@ -123,7 +69,7 @@ class Row:
     def order(self) -> tuple[object, ...]:
         return (
             self.kind != "measured",
-            _position(self.mix, MIX_ORDER),
+            mix_position(self.mix),
             self.generator.name,
             self.generator.variant,
             self.generator.version,
@@ -180,8 +126,8 @@ class Column:
             self.detector.variant,
             self.detector.version,
             self.detector.params,
-            _position(self.level, LEVEL_ORDER),
-            _position(self.metric, METRIC_ORDER),
+            catalogue.position(self.level, catalogue.levels()),
+            catalogue.position(self.metric, catalogue.metrics()),
             self.dialect != "default",
             self.dialect,
         )
@@ -244,10 +190,22 @@ def row_labels(rows: Iterable[Row], baseline: str = "real third only") -> dict[R
     for row in rows:
         label = baseline if row.mix == "real" else generators[row.generator]
         if row.generator.name == "none":
-            label = PLAIN_ROWS.get(row.mix, label)
+            label = plain_rows().get(row.mix, label)
         labels[row] = f"{label} — {row.source}" if row.source else label
     return labels
 
 
 def mix_name(mix: str) -> str:
-    return MIX_NAMES.get(mix, mix)
+    """What a reader calls a mix; one that a protocol of a user's own defines goes by its own name."""
+    entry = catalogue.mixes().get(mix)
+    return entry.title if entry else mix
+
+
+def mix_position(mix: str) -> tuple[int, str]:
+    """To sort by mixes: those of the catalogue first, then others by their letters."""
+    return catalogue.position(mix, catalogue.mixes())
+
+
+def plain_rows() -> dict[str, str]:
+    """What to call rows without a generator, beside the real third, by their mix."""
+    return {mix: entry.plain_row for mix, entry in catalogue.mixes().items() if entry.plain_row}

@@ -6,6 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from bench.published.disagreements import footnotes
+from bench.record import catalogue
 from bench.results.run import Results
 from reports.board.findings import findings, headline
 from reports.board.gaps import gaps
@@ -16,8 +17,6 @@ from reports.site.views import detectors, mean_table
 
 PLAIN_WIDTH = 140
 """Characters a line where no terminal says how many it has."""
-GENERATION = ("is", "kid", "ic_lpips", "ic_lpips_a", "copies")
-"""What of the images a terminal has room for; the page has all."""
 
 
 def print_leaderboard(results: Results, console: Console | None = None) -> None:
@@ -33,9 +32,8 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
         console.print(escape(results.banner), style="yellow")
         for line in footnotes(results.banner):
             console.print(escape(line), style="yellow")
-    generation = [
-        column for column in board.columns if column.metric in GENERATION and _has_value(board, column)
-    ]
+    brief = {name for name, metric in catalogue.metrics().items() if metric.brief}
+    generation = [column for column in board.columns if column.metric in brief and _has_value(board, column)]
     headlines = [column for detector in detectors(board) if (column := headline(board.columns_of(detector)))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
+from reports.board.glossary import table_of
 from reports.board.identity import Column
 from reports.board.tables import MEAN
 from reports.site.filters import choices
@@ -13,8 +14,6 @@ from reports.site.published_rows import published_lines
 from reports.site.run_board import IMAGES, Page, RunBoard, SiblingPage
 from reports.site.views import TableLine, TableView, gain_table, mean_table
 
-HONESTY = ("copies", "leaks", "mask_agreement", "mask_boundary", "mask_spill")
-"""Metrics of the images that no paper prints; a table of their own, as one of all is wider than a page."""
 TableParts = tuple[TableView, list[TableLine], list[TableLine]]
 """Measured values, rows that papers print on this data set, and on other data sets."""
 
@@ -59,7 +58,8 @@ def _parts(run: RunBoard) -> Iterator[tuple[str, str, tuple[Column, ...]]]:
         if group.name != IMAGES:
             yield group.name, f"What they are worth to {group.name}", group.columns
             continue
-        honest = tuple(column for column in group.columns if column.metric in HONESTY)
+        # what no paper prints has a table of its own, as one of all metrics is wider than a page
+        honest = tuple(column for column in group.columns if table_of(column) == "honesty")
         printed = tuple(column for column in group.columns if column not in honest)
         for title, columns in (
             ("What the images look like", printed),

@@ -13,7 +13,7 @@ import numpy as np
 
 from bench.data.pool import Pool, open_pool
 from bench.results.run import Maps
-from reports.board.identity import MIX_ORDER
+from reports.board.identity import mix_position
 from reports.site.pictures import Album, Picture
 from reports.site.tiles import heat, outline, strip, tile, with_outline
 
@@ -45,9 +45,6 @@ def map_cases(maps: Sequence[Maps], album: Album) -> tuple[Cases, ...]:
 
     def place(maps_of_row: Maps) -> tuple[str, str]:
         return maps_of_row.detector, maps_of_row.category
-
-    def mix_position(mix: str) -> int:
-        return MIX_ORDER.index(mix) if mix in MIX_ORDER else len(MIX_ORDER)
 
     ordered = sorted(
         (maps_of_row for maps_of_row in maps if (maps_of_row.prediction / "amaps.npy").exists()),

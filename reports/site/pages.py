@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from reports.board.identity import PLAIN_ROWS, baseline_name
+from reports.board.identity import baseline_name, plain_rows
 from reports.site import (
     by_category,
     cost,
@@ -72,7 +72,7 @@ def templates(run: RunBoard, others: Sequence[SiblingPage]) -> Iterator[tuple[st
         "seeds": run.board.seeds,
         "measured": run.measured,
         "total": len(run.records),
-        "plain_rows": {"real": baseline_name(run.records), **PLAIN_ROWS},
+        "plain_rows": {"real": baseline_name(run.records), **plain_rows()},
         "choices": (),
     }
     for kind in KINDS:

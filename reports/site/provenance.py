@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from reports.board.glossary import DIALECTS, METRICS, column_title, level_title
+from reports.board.glossary import column_title, dialect_sentence, level_title, metric_sentence
 from reports.board.identity import mix_name
 from reports.board.tables import Leaderboard
 from reports.site.run_board import IMAGES, Page, RunBoard
@@ -39,15 +39,15 @@ def glossary(board: Leaderboard) -> list[tuple[str, str, str]]:
     """(name, levels, what it is) of each metric and dialect on a board."""
     entries: dict[str, tuple[list[str], str]] = {}
     for column in board.columns:
-        text = METRICS.get(column.metric, "")
+        text = metric_sentence(column.metric)
         if column.dialect != "default":
-            text = f"{text} {DIALECTS.get(column.dialect, '')}".strip()
+            text = f"{text} {dialect_sentence(column.dialect)}".strip()
         levels, _ = entries.setdefault(column_title(column), ([], text))
         if level_title(column.level) not in levels:
             levels.append(level_title(column.level))
     lines = [(title, ", ".join(levels), text) for title, (levels, text) in entries.items()]
     if any(column.dialect == "default" for column in board.columns):
-        lines.append(("default dialect", "", DIALECTS["default"]))
+        lines.append(("default dialect", "", dialect_sentence("default")))
     return lines
 
 

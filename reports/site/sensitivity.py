@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from bench.record.record import Record
-from reports.board.glossary import DIALECTS, is_percent, level_title, metric_title, number
+from reports.board.glossary import dialect_sentence, is_percent, level_title, metric_title, number
 from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
 from reports.site.filters import choices
@@ -95,7 +95,7 @@ def dialect_words(dialect: str) -> str:
 
 
 def explained(dialects: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    return tuple((dialect_words(dialect), DIALECTS.get(dialect, "")) for dialect in dialects)
+    return tuple((dialect_words(dialect), dialect_sentence(dialect)) for dialect in dialects)
 
 
 def sensitivities(board: Leaderboard, published: Sequence[Record]) -> tuple[Sensitivity, ...]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from reports.board.identity import MIX_ORDER
+from reports.board.identity import mix_position
 
 COLOURS = 8
 """How many line colours the page's style defines."""
@@ -49,8 +49,7 @@ class LegendEntry:
 
 def row_order(curve: OfRow) -> tuple[int, str, str]:
     """Rows in the order of the leaderboard's mixes."""
-    position = MIX_ORDER.index(curve.mix) if curve.mix in MIX_ORDER else len(MIX_ORDER)
-    return position, curve.mix, curve.generator
+    return *mix_position(curve.mix), curve.generator
 
 
 def legend(curves: Sequence[OfRow]) -> tuple[LegendEntry, ...]:

@@ -34,7 +34,7 @@ from bench.gate.baseline_file import parse
 from bench.ingestion.predictions import read_map
 from bench.methods import Request, Sample
 from bench.methods.samples import read_samples, write_samples
-from bench.planning.spec import load_spec
+from bench.planning.protocol_file import read_protocol
 
 MANY = int(os.environ.get("DEFECTBENCH_FUZZ", "1000"))
 SECONDS = 20
@@ -109,7 +109,7 @@ def _readers(tmp_path: Path) -> list[Case]:
         (lambda path: decode_depth(path.read_bytes(), path), pictures, refused),
         (read_map, [*_array_files(), *pictures], refused),
         (lambda path: list(read_samples(path)), list(_zip_files(tmp_path)), refused),
-        (load_spec, list(_text_files()), refused),
+        (read_protocol, list(_text_files()), refused),
         (read_split_file, list(_text_files()), refused),
         (load_foreign, list(_text_files()), refused),
         (
@@ -294,7 +294,7 @@ def test_toml_that_would_end_its_reader_is_refused(tmp_path: Path, text: str) ->
     path = tmp_path / "a.toml"
     path.write_text(text)
     with within(SECONDS):
-        for read in (load_spec, load_foreign, read_split_file):
+        for read in (read_protocol, load_foreign, read_split_file):
             with pytest.raises(BenchError, match=r"a\.toml"):
                 read(path)
         with pytest.raises(BenchError, match=r"a\.toml"):

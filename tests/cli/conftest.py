@@ -15,6 +15,7 @@ from bench.cli import main
 from bench.methods import registry
 from bench.planning.config import Skipped
 from bench.planning.plan import make_plan, save_plan
+from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
 from bench.runner.journal import Journal
 from bench.sample import SampleSpec, write
@@ -146,7 +147,7 @@ def written_store(tmp_path: Path) -> Callable[..., Path]:
                 }
                 if values is None:
                     reason = f"{generator} knows no defect types, so its images have no label to learn"
-                    planned.append(Skipped(facts, (("classification", "accuracy"),), reason))
+                    planned.append(Skipped(CellLabels(**facts), (("classification", "accuracy"),), reason))
                     continue
                 guess = Task("ingest.predictions", 1, {"of": [generator, category, values[i]]})
                 task = Task(

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from bench.errors import BenchError
-from bench.planning.spec import load_spec
+from bench.methods import registry
+from bench.planning.protocol_file import load_protocol
 
 SMOKE = ("run", "--protocol", "mvtec_supervised", "--scale", "smoke")
 DEFECTS = ("dent", "missing_part", "scratch", "stain")
@@ -106,9 +107,7 @@ def test_what_a_plug_in_itself_gets_wrong_is_one_line_too(
 
 
 def _spec_with(tmp_path: Path, old: str, new: str) -> Path:
-    from protocols import mvtec_supervised
-
-    text = mvtec_supervised.SPEC.read_text(encoding="utf-8")
+    text = registry.protocols()["mvtec_supervised"].read_text(encoding="utf-8")
     assert old in text
     path = tmp_path / "mine.toml"
     path.write_bytes(text.replace(old, new, 1).encode("latin-1"))
@@ -117,7 +116,7 @@ def _spec_with(tmp_path: Path, old: str, new: str) -> Path:
 
 SPECS = {
     "wrong type": ("resolution = 256", 'resolution = "big"', ("scales.paper.resolution", "integer", "'big'")),
-    "unknown key": ("resolution = 256", "resolutoin = 256", ("scales.paper.resolution", "required")),
+    "unknown key": ("resolution = 256", "resolutoin = 256", ("unknown key 'scales.paper.resolutoin'",)),
     "unknown key beside all others": ("seeds = [0]", "seeds = [0]\nsedes = 1", ("scales.paper.sedes",)),
     "shares that do not sum to one": ("normal = 0.5", "normal = 0.6", ("mix 'real'", "do not sum to 1")),
     "malformed": ("[mixes.real]", "[mixes.real", ("is not valid TOML", "line")),
@@ -131,7 +130,7 @@ def test_a_fault_in_the_spec_of_a_protocol_names_the_file_and_the_place(
 ) -> None:
     path = _spec_with(tmp_path, old, new)
     with pytest.raises(BenchError) as error:
-        load_spec(path)
+        load_protocol(str(path))
     sentence = str(error.value)
     for part in (str(path), *says):
         assert part in sentence

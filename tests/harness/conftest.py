@@ -131,7 +131,7 @@ def planned(prepare: Callable[..., Prepared]) -> Callable[..., Any]:
 
     def plan(store: Store, **asked: Any) -> Any:
         prepared = prepare(store, **asked)
-        return make_plan(prepared.module.plan(prepared.config), prepared.about)
+        return make_plan(prepared.planned(), prepared.about)
 
     return plan
 

@@ -106,8 +106,9 @@ def test_a_row_is_made_again_by_its_narrowed_command_as_the_very_same_tasks(
     wanted = {
         key
         for key in whole.goals
-        if whole.nodes[key].labels.get("detector") == "unet"
-        and whole.nodes[key].labels.get("generator") in (None, "perlin")
+        if (labels := whole.nodes[key].labels) is not None
+        and labels.detector == "unet"
+        and labels.generator in ("none", "perlin")
     }
     assert wanted
     assert wanted <= set(again.goals) <= set(whole.goals)

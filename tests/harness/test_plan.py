@@ -21,7 +21,7 @@ Prepare = Callable[..., Prepared]
 
 
 def everything(prepared: Prepared) -> list[Task | Skipped]:
-    return list(prepared.module.plan(prepared.config))
+    return list(prepared.planned())
 
 
 def goals(prepared: Prepared) -> list[Task]:
@@ -74,7 +74,7 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
 def test_planning_twice_gives_the_same_plan(store: Store, prepare: Prepare, tmp_path: Path) -> None:
     asked = {"generators": ("crop_paste", "perlin"), "seeds": (0, 3)}
     one, other = (
-        make_plan(prepared.module.plan(prepared.config), prepared.about)[0]
+        make_plan(prepared.planned(), prepared.about)[0]
         for prepared in (prepare(store, **asked), prepare(open_store(tmp_path / "2", create=True), **asked))
     )
     assert one == other

@@ -26,6 +26,8 @@ NUMBER = st.floats(allow_nan=False, allow_infinity=False)
     st.lists(
         st.builds(
             Record,
+            level=st.just("pixel"),
+            metric=st.just("ap"),
             category=TEXT,
             note=TEXT,
             seed=st.integers(0, 2**40),
@@ -45,7 +47,7 @@ def test_records_come_back_as_they_were_written(
 
 
 def test_a_float_comes_back_to_the_last_bit(tmp_path: Path) -> None:
-    write_records(tmp_path / "r", [Record(value=0.1 + 0.2)])
+    write_records(tmp_path / "r", [Record(level="pixel", metric="ap", value=0.1 + 0.2)])
     assert next(read_records(tmp_path / "r")).value == 0.1 + 0.2
 
 
@@ -64,7 +66,7 @@ def test_every_key_is_in_every_line_but_provenance_which_comes_from_the_manifest
 
 def test_a_record_that_is_not_a_number_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
-        write_records(tmp_path / "r", [Record(value=float("nan"))])
+        write_records(tmp_path / "r", [Record(level="pixel", metric="ap", value=float("nan"))])
 
 
 def test_fields_of_a_later_version_are_left_alone(tmp_path: Path, record: Record) -> None:

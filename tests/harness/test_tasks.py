@@ -70,7 +70,7 @@ def test_keys_hold_neither_the_place_of_the_data_nor_the_machine(
     store: Store, tmp_path: Path, prepare: Callable[..., Prepared]
 ) -> None:
     prepared = prepare(store)
-    tasks = closure(item for item in prepared.module.plan(prepared.config) if isinstance(item, Task))
+    tasks = closure(item for item in prepared.planned() if isinstance(item, Task))
     text = canonical_json([task.definition for task in tasks.values()])
     for absent in (str(tmp_path), str(prepared.data.dataset.root), "cuda", "cpu"):
         assert absent not in text

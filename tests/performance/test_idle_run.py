@@ -32,7 +32,7 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
         (out / "trace.csv").write_text("step,loss\n1,0.7\n2,0.5\n")
     if node.metrics:
         rows = [
-            Record(**node.labels, level=level, metric=name, value=0.5, n=10) for level, name in node.metrics
+            Record.of(node.labels, level=level, metric=name, value=0.5, n=10) for level, name in node.metrics
         ]
         write_records(out / "records.jsonl", rows)
         (out / "replicates").mkdir()
@@ -63,7 +63,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, asked: RunRequest) -> Store:
     """A store in which every task of the request is done, and its page is rendered."""
     store = open_store(tmp_path_factory.mktemp("full") / "store", create=True)
     prepared = prepare_request(asked, store, lambda what: lambda *told: None)
-    plan, goals = make_plan(prepared.module.plan(prepared.config), prepared.about)
+    plan, goals = make_plan(prepared.planned(), prepared.about)
     replicates = io.BytesIO()
     np.save(replicates, np.full(100, 0.5))
     for key, task in closure(goals).items():

@@ -23,7 +23,7 @@ from bench.metrics.pixel import GRIDS
 from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
-from bench.planning.spec import load_spec
+from bench.planning.protocol_file import load_protocol
 from bench.record.record import Record, write_records
 from bench.runner.journal import Journal
 from bench.stages.score_detection import PIXEL, save_replicates
@@ -39,8 +39,8 @@ DETECTORS = ("unet", "unet_draem", "bisenet_v2", "upernet", "lfd", "resnet34")
 @pytest.fixture(scope="module")
 def config() -> PlanConfig:
     """MVTec AD as published, at scale paper; methods beyond the built-in ones are those under other names."""
-    module = registry.load("protocol", "mvtec_supervised")
-    spec = load_spec(module.SPEC)
+    spec = load_protocol("mvtec_supervised")
+    assert spec.counts is not None
     scale = spec.scales["paper"]
 
     def methods(kind, names, count):  # type: ignore[no-untyped-def]
@@ -61,7 +61,7 @@ def config() -> PlanConfig:
             test=Part(f"test {name}", {"good": counts.test_good, **rest}),
         )
 
-    published = load_counts(Path(module.PINNED).read_text(encoding="utf-8"))
+    published = load_counts(spec.counts.read_text(encoding="utf-8"))
     split = SplitPlan("first-third@1", "", tuple(parts(*item) for item in published.items()))
     assert sum(len(category.defects) for category in split.categories) == 73
     return PlanConfig(
@@ -82,10 +82,10 @@ def config() -> PlanConfig:
         features="embedded",
         features_weights="",
         selection="last",
-        mixes={
-            name: Mix({str(pool): share for pool, share in shares.items()}, name in spec.generated_normals)
-            for name, shares in spec.mixes.items()
-        },
+        score=spec.score,
+        mixes={name: Mix(mix.shares, mix.generated_normals) for name, mix in spec.mixes.items()},
+        rows_alone=spec.rows.alone,
+        rows_generated=spec.rows.generated,
     )
 
 
@@ -93,9 +93,8 @@ def test_planning_costs_little_more_than_the_keys(
     config: PlanConfig, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In CPU seconds, against the canonical JSON and sha256 of every definition: keys cannot do without."""
-    module = registry.load("protocol", "mvtec_supervised")
     begun = time.process_time()
-    plan, goals = make_plan(module.plan(config), {})
+    plan, goals = make_plan(registry.load_plan("protocol")(config), {})
     planning = time.process_time() - begun
     definitions = [task.definition for task in closure(goals).values()]
     begun = time.process_time()
@@ -115,12 +114,11 @@ def test_planning_costs_little_more_than_the_keys(
 @pytest.fixture(scope="module")
 def store(config: PlanConfig, tmp_path_factory: pytest.TempPathFactory) -> Store:
     """A store with 50,000 tasks of the plan, each with what reports read of it; numbers come from a seed."""
-    module = registry.load("protocol", "mvtec_supervised")
     about = {
         **{"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "paper", "dataset": "mvtec_ad"},
         **{"banner": "", "warnings": [], "provenance": {"command": "bench run"}},
     }
-    plan, goals = make_plan(module.plan(config), about)
+    plan, goals = make_plan(registry.load_plan("protocol")(config), about)
     store = open_store(tmp_path_factory.mktemp("scale") / "store", create=True)
     path = save_plan(plan, store.root / "runs")
     rng = np.random.default_rng(0)
@@ -171,7 +169,9 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
             write_records(
                 out / "records.jsonl",
                 [
-                    Record(**node.labels, level="pixel", metric=metric, dialect=dialect, value=rng.random())
+                    Record(
+                        **vars(node.labels), level="pixel", metric=metric, dialect=dialect, value=rng.random()
+                    )
                     for metric, dialect in DIALECTS
                 ],
             )
@@ -180,7 +180,7 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
         case _ if node.metrics:
             value = rng.random()
             rows = [
-                Record(**node.labels, level=level, metric=metric, value=value, stderr=0.01, n=100)
+                Record.of(node.labels, level=level, metric=metric, value=value, stderr=0.01, n=100)
                 for level, metric in node.metrics
             ]
             write_records(out / "records.jsonl", rows)

@@ -113,7 +113,7 @@ class Planned:
 
     def __init__(self, prepared: Prepared) -> None:
         self.prepared = prepared
-        everything = list(prepared.module.plan(prepared.config))
+        everything = list(prepared.planned())
         self.skipped = [item for item in everything if isinstance(item, Skipped)]
         self.goals = [item for item in everything if isinstance(item, Task)]
 

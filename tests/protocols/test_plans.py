@@ -9,23 +9,17 @@ import pytest
 from bench.errors import BenchError
 from bench.methods import registry
 from bench.planning.methods import bare_name
-from bench.planning.spec import load_spec
+from bench.planning.protocol_file import load_protocol
 from bench.tasks import closure
 
-PROTOCOLS = (
-    "mvtec_generation",
-    "mvtec_localization",
-    "mvtec_supervised",
-    "mvtec_synthesis",
-    "mvtec_unsupervised",
-)
+PROTOCOLS = registry.names("protocol")
 Planned = Callable[..., Any]
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_scale_names_methods_that_exist(protocol: str) -> None:
-    spec = load_spec(registry.load("protocol", protocol).SPEC)
-    assert set(spec.scales) == {"paper", "quick", "smoke"}
+    spec = load_protocol(protocol)
+    assert {"paper", "quick", "smoke"} <= set(spec.scales)
     for scale in spec.scales.values():
         assert {bare_name(name) for name in scale.generators} <= set(registry.names("generator"))
         assert {bare_name(name) for name in scale.detectors} <= set(registry.names("detector"))
@@ -33,8 +27,14 @@ def test_every_scale_names_methods_that_exist(protocol: str) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_every_row_has_the_same_share_of_normal_images(protocol: str) -> None:
-    spec = load_spec(registry.load("protocol", protocol).SPEC)
-    assert len({shares["normal"] for shares in spec.mixes.values()}) == 1
+    assert len({mix.normal for mix in load_protocol(protocol).mixes.values()}) == 1
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_protocol_says_in_a_line_what_it_asks(protocol: str) -> None:
+    first, *more = load_protocol(protocol).question.strip().splitlines()
+    assert first.endswith(".")
+    assert not more or more[0] == ""
 
 
 @pytest.mark.parametrize(

@@ -149,7 +149,7 @@ def test_reasons_are_told_in_the_words_of_the_field() -> None:
     printed = {
         "selection": ("test-oracle", "checkpoint chosen on the test set, not checkpoint of the last epoch"),
         "generated_per_type": (500, "500 of 1,000 images a type"),
-        "dialect": ("grid21", "F1 on a grid of 21 thresholds, not by the exact rule"),
+        "dialect": ("grid21", "F1-max on a grid of 21 thresholds, not by the exact rule"),
         "features": ("embedded: EfficientNet-Lite0", "features EfficientNet-Lite0, not Inception-2015"),
         "scope": ("category", "one model a category, not "),
         "split": (UNKNOWN, "split is unknown"),

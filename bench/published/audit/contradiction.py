@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.published.paper import Value
-from bench.record.why_not_comparable import METRICS
+from bench.record.catalogue import metric_title
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def contradiction(
 
 def metric_name(value: Value) -> str:
     """ "pixel AP" of a value."""
-    name = METRICS.get(value.row["metric"], value.row["metric"].replace("_", " "))
+    name = metric_title(value.row["metric"])
     return f"{value.row['level']} {name}" if value.row["level"] in ("image", "pixel") else name
 
 

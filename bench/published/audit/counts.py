@@ -2,7 +2,8 @@
 
 A data set whose counts are published has P defective and N normal test images per category once the base
 third is taken out. Then accuracy is k / P, image AUROC a multiple of 1 / (2 P N), image F1 is
-2 t / (t + f + P) with whole t and f. A printed number that is none of these, after rounding, was not taken over these images.
+2 t / (t + f + P) with whole t and f. A printed number that is none of these, after rounding, was not taken
+over these images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -1,32 +1,32 @@
 """Scoring without a protocol: one folder of images, or of anomaly maps, against one data set."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
+from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
 from bench.tasks import Task
 
-PROTOCOL = "score"
-
 
 def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
-    """Generation metrics of ingested images on every category that they hold."""
+    """Generation metrics of ingested images on every category that they show."""
     split = config.splits[0]
     for category in split.categories:
-        held = ingested.get(category.name, {})
-        labels = {
-            **_labels(config, category.name),
-            "generator": name,
-            "generated_per_type": max((params["count"] for params in held.values()), default=0),
-        }
-        if not held:
+        folders = ingested.get(category.name, {})
+        labels = replace(
+            _labels(config, category.name),
+            generator=name,
+            generated_per_type=max((params["count"] for params in folders.values()), default=0),
+        )
+        if not folders:
             yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
             continue
         real = build.real_pools(config, category)
-        good = {defect: params for defect, params in held.items() if defect == build.GOOD}
-        anomalies = {defect: params for defect, params in held.items() if defect != build.GOOD}
+        good = {defect: params for defect, params in folders.items() if defect == build.GOOD}
+        anomalies = {defect: params for defect, params in folders.items() if defect != build.GOOD}
         if anomalies:
             pool = _ingested_pool(config, category.name, anomalies)
             yield build.generation_score(config, category, real, pool, labels)
@@ -35,10 +35,11 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
             yield build.normals_score(config, category, real, pool, labels)
 
 
-def _ingested_pool(config: PlanConfig, category: str, held: Mapping[str, Any]) -> Task:
-    counts = {defect: params["count"] for defect, params in held.items()}
+def _ingested_pool(config: PlanConfig, category: str, folders: Mapping[str, Any]) -> Task:
+    """The images of one category as one pool; `folders` is defect type to the parameters of its task."""
+    counts = {defect: params["count"] for defect, params in folders.items()}
     samples = [
-        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in held.items()
+        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in folders.items()
     ]
     params = {"category": category, "resolution": config.resolution, "counts": counts}
     return build.make("generator.cache", params, samples)
@@ -48,35 +49,30 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
     """Detection metrics (or, where only predicted types are given, accuracy) of ingested outputs."""
     split = config.splits[0]
     for category in split.categories:
-        held = ingested[category.name]
-        labels = {
-            **_labels(config, category.name),
-            "detector": name,
-            "mix": UNKNOWN,
-            "scope": UNKNOWN,
-            "selection": UNKNOWN,
-        }
+        outputs = ingested[category.name]
+        labels = replace(
+            _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
+        )
         test = build.real_pools(config, category).test
-        prediction = build.ingested_prediction(config, held)
-        if {"maps", "scores"} & set(held["gives"]):
+        prediction = build.ingested_prediction(config, outputs)
+        if {"maps", "scores"} & set(outputs["gives"]):
             yield build.detection_score(config, labels, prediction, test)
             yield build.dialect_score(config, labels, prediction, test)
-        if "predicted" in held["gives"] and len(category.defects) > 1:
+        if "predicted" in outputs["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield build.classification_score(config, labels, prediction, test, classes)
 
 
-def _labels(config: PlanConfig, category: str) -> dict[str, Any]:
+def _labels(config: PlanConfig, category: str) -> CellLabels:
     split = config.splits[0]
-    return {
-        "protocol": PROTOCOL,
-        "protocol_version": config.version,
-        "scale": config.scale,
-        "dataset": config.dataset,
-        "dataset_fingerprint": config.fingerprint,
-        "category": category,
-        "split": split.name,
-        "shots": split.shots,
-        "resolution": config.resolution,
-        "seed": 0,
-    }
+    return CellLabels(
+        protocol=SCORE,
+        protocol_version=config.version,
+        scale=config.scale,
+        dataset=config.dataset,
+        dataset_fingerprint=config.fingerprint,
+        category=category,
+        split=split.name,
+        shots=split.shots,
+        resolution=config.resolution,
+    )
