@@ -83,7 +83,7 @@ def test_show_tells_the_mixes_and_the_scales_of_a_protocol(bench: Callable[..., 
     for line in (
         "split: first-third@1",
         "generated+real: 50% normal, 40% generated, 10% real of a batch",
-        "scale paper: 256 x 256 pixels, 1000 images a type, seeds [0]",
+        "scale paper: 256 x 256 pixels, 1000 images per type, seeds [0]",
     ):
         assert line in said.out
 
