@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import BenchError
-from bench.metrics.masks import binarise_mask
+from bench.metrics.masks import binarise_mask, prepare_masks
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,14 +148,9 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     """bool [H, W] to bool [size, size]: true where more than half of the area of a pixel is covered.
 
-    Exact: areas are sums of integers, so a pixel covered by half is false on every machine.
+    The default rule of `prepare_masks`, of a mask that is binary already.
     """
-    if mask.shape == (size, size):
-        return mask
-    height, width = mask.shape
-    rows = cell_sums(mask, size)  # (size, W)
-    cells = cell_sums(rows.T, size).T  # (size, size), in units of 1 / (height * width) of a pixel's area
-    return 2 * cells > height * width
+    return mask if mask.shape == (size, size) else prepare_masks(mask, size)
 
 
 def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:

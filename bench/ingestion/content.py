@@ -12,8 +12,9 @@ from bench.data.split import Split, make_split
 from bench.data.split_file import load_split
 from bench.ingestion.generated import GeneratedItem, GeneratedScan, scan_generated
 from bench.ingestion.predictions import PredictionScan, Target, scan_predictions
-from bench.planning import build
 from bench.planning.prepare import PreparedData
+from bench.stages.generator import ANY
+from bench.stages.ingest import DetectorIngest, GeneratorIngest
 from bench.store import Store
 from bench.store.store import write_atomically
 from bench.tasks import Task, digest
@@ -54,7 +55,7 @@ def ingest_images(store: Store, dataset: Dataset, source: Path, name: str) -> In
             "count": len(items),
         }
     digests.save()
-    tasks = [build.make("generator.ingest", one) for types in params.values() for one in types.values()]
+    tasks = [GeneratorIngest.task(one) for types in params.values() for one in types.values()]
     return IngestedContent(tuple(tasks), params, _notes_on_images(scan, defects, params))
 
 
@@ -70,7 +71,7 @@ def _notes_on_images(
         f"{category}/{defect}"
         for category, types in defects.items()
         for defect in types
-        if not {defect, build.ANY} & params.get(category, {}).keys()
+        if not {defect, ANY} & params.get(category, {}).keys()
     ]
     if missing:
         more = " and more" if len(missing) > _MOST_NAMES else ""
@@ -105,7 +106,7 @@ def ingest_predictions(
             "classes": list(types),
             "gives": [kind for kind, value in outputs.items() if value is not None],
         }
-    return IngestedContent(tuple(build.make("detector.ingest", one) for one in params.values()), params)
+    return IngestedContent(tuple(DetectorIngest.task(one) for one in params.values()), params)
 
 
 def _split(dataset: Dataset, rule: str, seed: int) -> Split:

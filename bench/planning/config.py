@@ -32,7 +32,7 @@ class Method:
     """For detectors: whether batches are drawn by the shares of the mix, or from all images alike."""
     weights: str = ""
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
-    lacking: str = ""
+    missing_requirement: str = ""
     """The sentence about what this machine has not; the method's cells are skipped for it."""
 
     @property
@@ -49,7 +49,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Part:
+class DataPart:
     """One part (normal, base, test) of a category: its content, and how many images of each kind."""
 
     digest: str
@@ -69,9 +69,9 @@ class CategoryPlan:
     has_types: bool
     has_depth: bool
     """Whether every image has a depth map."""
-    normal: Part
-    base: Part
-    test: Part
+    normal: DataPart
+    base: DataPart
+    test: DataPart
 
     @property
     def defects(self) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from bench.store.store import Store
 KINDS: Mapping[str, tuple[str, ...]] = {
     "models": ("generator.fit", "detector.fit"),
     "caches": ("data.cache", "generator.cache", "generator.derive"),
-    "features": ("features", "features.perceptual"),
+    "features": ("features", "features.perceptual", "features.lpips"),
     "predictions": ("detector.predict", "detector.fuse", "detector.maps"),
     "samples": ("generator.sample",),
 }

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.errors import BenchError
-from bench.record.record import read_records
+from bench.record.record import Record, read_records
 from bench.runner.execute import failure_of, run_stage
 from bench.runner.jobs import Job
+from bench.stages import STAGES, stage_class
 from bench.store import Store
 from bench.store.integrity import damage
 
@@ -21,7 +22,7 @@ def damaged_tasks(store: Store, *, recompute: bool = False) -> tuple[int, dict[s
     keys = [key for key in _keys(store) if not store.dropped(key)]
     faults = {key: fault for key in keys if (fault := damage(store, key))}
     for key in keys if recompute else ():
-        if key not in faults and (store.out(key) / "records.jsonl").exists():
+        if key not in faults and _can_be_scored_again(store, key):
             fault = _scores_differ(store, key)
             if fault:
                 faults[key] = fault
@@ -45,6 +46,15 @@ def _keys(store: Store) -> Iterator[str]:
         yield from sorted(entry.name for entry in shard.iterdir())
 
 
+def _can_be_scored_again(store: Store, key: str) -> bool:
+    """Whether the task is a score that this version would make in the same way."""
+    definition = store.definition(key)
+    stage = definition["stage"]
+    if not (store.out(key) / "records.jsonl").exists() or stage not in STAGES:
+        return False
+    return stage_class(stage).version == definition["version"]
+
+
 def _scores_differ(store: Store, key: str) -> str:
     """Score again from the stored predictions or features and compare every record."""
     with tempfile.TemporaryDirectory() as aside:
@@ -55,9 +65,14 @@ def _scores_differ(store: Store, key: str) -> str:
             return f"it cannot be scored again: {error}"
         finally:
             shutil.rmtree(store.scratch(key), ignore_errors=True)
-        before = list(read_records(store.out(key) / "records.jsonl"))
-        after = list(read_records(Path(aside) / "records.jsonl"))
+        before, after = _records(store.out(key)), _records(Path(aside))
     changed = [old.metric for old, new in zip(before, after, strict=False) if old != new]
     if len(before) != len(after) or changed:
         return f"scored again, {changed[0] if changed else 'the number of records'} differs"
     return ""
+
+
+def _records(out: Path) -> list[Record]:
+    """All records of a score: by the exact rules, and where it has them in other dialects."""
+    files = [out / name for name in ("records.jsonl", "dialects.jsonl")]
+    return [record for file in files if file.exists() for record in read_records(file)]

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 
 from bench.methods import registry
-from bench.planning import build
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
 from bench.results.collect import why_missing
 from bench.runner.driver import missing
 from bench.runner.journal import newest_journal
+from bench.stages.data import real_pools
 from bench.store import Lease, Store, open_store
 from bench.store.integrity import damage
 from bench.store.store import write_atomically
@@ -27,6 +27,7 @@ from bench.tasks import Task, closure
 
 Drive = Callable[..., Any]
 Fit = Callable[..., Task]
+NO_CONVERGENCE = "plugin.py:20, in fit: ValueError: no convergence"
 
 
 def sampled(model: Task) -> Task:
@@ -49,7 +50,7 @@ def test_a_run_makes_what_is_missing_and_nothing_else(
     store: Store, prepare: Callable[..., Prepared], fit: Fit, drive: Drive
 ) -> None:
     prepared = prepare(store)
-    real = build.real_pools(prepared.config, prepared.config.splits[0].categories[0])
+    real = real_pools(prepared.config, prepared.config.splits[0].categories[0])
     model = fit("write", real.base)
     goals = [cached(sampled(model)), real.test]
     outcome, view = drive(store, goals)
@@ -101,25 +102,23 @@ def endings(tmp_path_factory: pytest.TempPathFactory, fit: Fit, drive: Drive) ->
 
 def test_a_failure_blocks_what_rests_on_it_and_nothing_else(endings: Endings) -> None:
     bad, outcome = endings.models["fail"], endings.outcome
-    reason = f"{bad.title} failed: ValueError: no convergence"
+    reason = f"{bad.title} failed: {NO_CONVERGENCE}"
     assert outcome.blocked == {sampled(bad).key: reason, endings.goals[0].key: reason}
     assert endings.store.done(endings.goals[1].key)
     assert len(outcome.failed) == 6
     assert outcome.ran == 9
     plan, _ = make_plan(endings.goals, {})
-    assert (
-        why_missing(plan, endings.store)(endings.goals[0].key) == f"{bad.title}: ValueError: no convergence"
-    )
+    assert why_missing(plan, endings.store)(endings.goals[0].key) == f"{bad.title}: {NO_CONVERGENCE}"
 
 
 @pytest.mark.parametrize(
     ("does", "told", "logged"),
     [
-        ("fail", "ValueError: no convergence", "Traceback"),
-        ("exit", "SystemExit: 3", "fitting, which exit"),
+        ("fail", NO_CONVERGENCE, "Traceback"),
+        ("exit", "plugin.py:22, in fit: SystemExit: 3", "fitting, which exit"),
         ("vanish", "its process ended with status 9", ""),
         ("allocate", "it found no more memory (Unable to allocate", "fitting, which allocate"),
-        ("print", "RuntimeError: printed enough", "the end"),
+        ("print", "plugin.py:40, in fit: RuntimeError: printed enough", "the end"),
         ("die", "its process was killed by SIGKILL, most likely for want of memory", "fitting, which die"),
     ],
 )
@@ -146,7 +145,7 @@ def test_the_journal_tells_how_a_run_ended(endings: Endings) -> None:
 def test_a_failed_task_is_tried_again_by_the_next_run(endings: Endings, fit: Fit, drive: Drive) -> None:
     bad = endings.models["fail"]
     outcome, _ = drive(endings.store, [bad, endings.goals[1]], run="again")
-    assert outcome.failed == {bad.key: "ValueError: no convergence"}
+    assert outcome.failed == {bad.key: NO_CONVERGENCE}
     assert clean(endings.store)
 
 
@@ -301,6 +300,7 @@ from bench.cli.progress import PlainView
 from bench.runner.driver import Driver, RunSettings
 from bench.runner.local import LocalExecutor
 from bench.store import open_store
+from bench.stages.data import real_pools
 from bench.tasks import Task
 from pathlib import Path
 

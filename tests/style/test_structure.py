@@ -23,12 +23,10 @@ TWO_MEANINGS = {
     "Images": "of a split, of a protocol",
     "Line": "of a view, of a plot",
     "Method": "of a plan, of a board",
-    "OutOfTime": "of two training loops",
     "Plan": "of a run, of a training",
     "Recipe": "of a sample, of a command",
     "Row": "of a protocol, of a board",
-    "Stage": "of a task, of SeaS",
-    "TrainingFailed": "of two training loops",
+    "StageRun": "of stages that are functions, of stages that are classes",
 }
 """Public class names that two modules may define, and why."""
 MOST_CIRCLES = 6
