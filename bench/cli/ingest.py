@@ -15,10 +15,11 @@ from bench.errors import BenchError
 from bench.ingestion.generated import GeneratedItem, scan_generated
 from bench.ingestion.predictions import Target, scan_predictions
 from bench.methods import registry
-from bench.planning import build
 from bench.planning.ingested import register
 from bench.planning.prepare import prepare
 from bench.runner.machine import Machine, run_tasks
+from bench.stages.generator import ANY
+from bench.stages.ingest import DetectorIngest, GeneratorIngest
 from bench.store import Store, open_store
 from bench.store.store import check_writable, write_atomically
 from bench.tasks import Task, digest
@@ -91,13 +92,11 @@ def ingested_images(
         f"{category}/{defect}"
         for category, types in defects.items()
         for defect in types
-        if not {defect, build.ANY} & registered.get(category, {}).keys()
+        if not {defect, ANY} & registered.get(category, {}).keys()
     ]
     if missing:
         print(f"note: no images for {', '.join(missing[:5])}{' and more' if len(missing) > 5 else ''}")
-    tasks = [
-        build.make("generator.ingest", params) for types in registered.values() for params in types.values()
-    ]
+    tasks = [GeneratorIngest.task(params) for types in registered.values() for params in types.values()]
     return tasks, registered
 
 
@@ -149,7 +148,7 @@ def ingested_predictions(
             "classes": list(defects[category]),
             "gives": [what for what, value in told.items() if value is not None],
         }
-    return [build.make("detector.ingest", params) for params in registered.values()], registered
+    return [DetectorIngest.task(params) for params in registered.values()], registered
 
 
 def digest_of_files(paths: Any) -> list[str]:

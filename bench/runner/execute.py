@@ -19,8 +19,7 @@ from bench.methods.error_line import sentence_of
 from bench.methods.registry import adapter_id, load_plugins, plugin_code
 from bench.runner.jobs import OUT_OF_MEMORY, Job
 from bench.runner.out_of_memory import is_want_of_memory
-from bench.stages import FUNCTIONS, Inputs, stage_class
-from bench.stages import StageRun as FunctionRun
+from bench.stages import stage_class
 from bench.stages.stage import Output, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full
@@ -117,11 +116,8 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
         log=logging.getLogger("bench"),
     )
     run = StageRun(definition["params"], adapter, store.root / "sources", out, context)
-    if definition["stage"] in FUNCTIONS:
-        _run_function(definition, store, run)
-    else:
-        inputs = ((role, _output(store, key)) for role, key in definition["inputs"])
-        stage_class(definition["stage"]).of(inputs).run(run)
+    inputs = ((role, _output(store, key)) for role, key in definition["inputs"])
+    stage_class(definition["stage"]).of(inputs).run(run)
     if job.device.startswith("cuda"):
         import torch
 
@@ -131,14 +127,6 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
 
 def _output(store: Store, key: str) -> Output:
     return Output(store.out(key), store.definition(key)["params"])
-
-
-def _run_function(definition: Any, store: Store, run: StageRun) -> None:
-    inputs = Inputs({}, {})
-    for role, key in definition["inputs"]:
-        inputs.folders.setdefault(role, []).append(store.out(key))
-        inputs.definitions.setdefault(role, []).append(store.definition(key))
-    FUNCTIONS[definition["stage"]].load()(FunctionRun(inputs=inputs, **vars(run)))
 
 
 def _check_adapter(definition: Any) -> None:

@@ -24,7 +24,7 @@ from bench.runner.jobs import TIMED_OUT, Job
 from bench.runner.line_reader import Lines
 from bench.runner.out_of_memory import kills_for_memory
 from bench.runner.processes import end, lead
-from bench.stages import imports_of
+from bench.stages import stage_class
 
 _PR_SET_PDEATHSIG = 1
 
@@ -81,7 +81,7 @@ def _warm(job: Job, warm: set[str]) -> None:
     name = job.definition["adapter"].partition("@")[0]
     wanted = ["numpy", "torch", "PIL.Image", "bench.runner.execute"]
     with suppress(Exception):  # a stage of another version; the child says so
-        wanted += imports_of(stage)
+        wanted += stage_class(stage).imports
     with suppress(BenchError):  # plug-ins and ingested methods are the child's business
         wanted += registry.load(stage.partition(".")[0], name).imports if name else ()
     for module in wanted:

@@ -6,7 +6,7 @@ nothing predicted again. The curves of the default rules are kept beside the val
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,60 +16,87 @@ from bench.data.pool import open_pool
 from bench.metrics import MASK_DIALECTS, UndefinedMetricError, prepare_masks
 from bench.metrics.all_dialects import MASK_RULES, Named, image_dialects, pixel_dialects
 from bench.metrics.ranking.tally import Tally
+from bench.planning.config import PlanConfig
+from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages import StageRun
 from bench.stages.data import listed_files
 from bench.stages.predicted import predicted
+from bench.stages.stage import Output, Stage, StageRun, T
+from bench.tasks import Task
 
 CURVE_POINTS = 100
 
 
-def truth(run: StageRun) -> None:
-    """Write the masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
-    size = run.params["resolution"]
-    rows = listed_files(run)
-    out = {
-        rule: np.lib.format.open_memmap(
-            run.out / f"{rule}.npy", mode="w+", dtype=np.bool_, shape=(len(rows), size, size)
-        )
-        for rule in MASK_RULES
-    }
-    for number, (item, defect) in enumerate(rows):
-        if defect == "good" or item.mask_path is None:
-            continue
-        raw = decode_mask_values(file_bytes(item.mask_path), item.mask_path)
-        for rule, masks in out.items():
-            filter_, threshold = MASK_DIALECTS[rule]
-            masks[number] = prepare_masks(raw, size, filter=filter_, rule=threshold)
-    for masks in out.values():
-        masks.flush()
+@dataclass(frozen=True)
+class DataTruth(Stage[T]):
+    """The masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
+
+    name, version = "data.truth", 1
+
+    @staticmethod
+    def task(test: Task) -> Task:
+        part = {name: test.params[name] for name in ("category", "part", "content", "resolution")}
+        return DataTruth[Task]().to_task(part)
+
+    def run(self: "DataTruth[Output]", run: StageRun) -> None:
+        size = run.params["resolution"]
+        rows = listed_files(run)
+        out = {
+            rule: np.lib.format.open_memmap(
+                run.out / f"{rule}.npy", mode="w+", dtype=np.bool_, shape=(len(rows), size, size)
+            )
+            for rule in MASK_RULES
+        }
+        for number, (item, defect) in enumerate(rows):
+            if defect == "good" or item.mask_path is None:
+                continue
+            raw = decode_mask_values(file_bytes(item.mask_path), item.mask_path)
+            for rule, masks in out.items():
+                filter_, threshold = MASK_DIALECTS[rule]
+                masks[number] = prepare_masks(raw, size, filter=filter_, rule=threshold)
+        for masks in out.values():
+            masks.flush()
 
 
-def score(run: StageRun) -> None:
-    """Write records.jsonl, one record a metric and dialect, and curves.json."""
-    test = open_pool(run.inputs.one("test"))
-    truths = run.inputs.one("truth")
-    template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
-    anomalous = np.array([defect != "good" for defect in test.defects])
-    maps, scores, _ = predicted(run.inputs.one("prediction"))
-    records: list[Record] = []
-    curves: dict[str, Any] = {}
-    try:
-        curves["image"] = curve_points(Tally.of(scores, anomalous))
-        records += _records(template, "image", *image_dialects(scores, anomalous, maps))
-    except UndefinedMetricError:
-        pass  # one class only: score.detection says so
-    if maps is not None:
-        masks = np.stack([test.mask(row) for row in range(len(test))])
-        by_rule = {rule: np.load(truths / f"{rule}.npy") for rule in MASK_RULES}
+@dataclass(frozen=True)
+class ScoreDialects(Stage[T]):
+    """The same predictions under the dialects of repositories: records per metric and dialect, and curves."""
+
+    name, version = "score.dialects", 2
+    imports = ("bench.metrics", "bench.data.images")
+    prediction: T
+    test: T
+    truth: T
+
+    @staticmethod
+    def task(config: PlanConfig, labels: CellLabels, prediction: Task, test: Task) -> Task:
+        stage = ScoreDialects(prediction=prediction, test=test, truth=DataTruth.task(test))
+        return stage.to_task({"labels": labels.to_json(), "category": labels.category})
+
+    def run(self: "ScoreDialects[Output]", run: StageRun) -> None:
+        test = open_pool(self.test.folder)
+        truths = self.truth.folder
+        template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
+        anomalous = np.array([defect != "good" for defect in test.defects])
+        maps, scores, _ = predicted(self.prediction.folder)
+        records: list[Record] = []
+        curves: dict[str, Any] = {}
         try:
-            values, undefined, tally = pixel_dialects(maps, masks, by_rule)
-            curves["pixel"] = curve_points(tally)
-            records += _records(template, "pixel", values, undefined)
+            curves["image"] = curve_points(Tally.of(scores, anomalous))
+            records += _records(template, "image", *image_dialects(scores, anomalous, maps))
         except UndefinedMetricError:
-            pass
-    (run.out / "curves.json").write_text(json.dumps(curves, sort_keys=True))
-    write_records(run.out / "records.jsonl", records)
+            pass  # one class only: score.detection says so
+        if maps is not None:
+            masks = np.stack([test.mask(row) for row in range(len(test))])
+            by_rule = {rule: np.load(truths / f"{rule}.npy") for rule in MASK_RULES}
+            try:
+                values, undefined, tally = pixel_dialects(maps, masks, by_rule)
+                curves["pixel"] = curve_points(tally)
+                records += _records(template, "pixel", values, undefined)
+            except UndefinedMetricError:
+                pass
+        (run.out / "curves.json").write_text(json.dumps(curves, sort_keys=True))
+        write_records(run.out / "records.jsonl", records)
 
 
 def curve_points(tally: Tally) -> dict[str, list[list[float]]]:

@@ -1,7 +1,7 @@
 """Score a detector on one category: image and pixel metrics, with a bootstrap over test images."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -10,52 +10,76 @@ from bench.data.pool import Pool, open_pool
 from bench.metrics import UndefinedMetricError, image_metrics
 from bench.metrics.bootstrap import bootstrap_image_metrics, percentile_interval, resample_counts
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
+from bench.planning.config import PlanConfig
+from bench.record import catalogue
+from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages import StageRun
 from bench.stages.predicted import predicted
+from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.streams import stream
+from bench.tasks import Task
 
+SCORE_IMPORTS = ("numba", "scipy.ndimage", "bench.metrics.bootstrap_pixels")
+"""What every stage that scores needs."""
 IMAGE = ("auroc", "ap", "f1_max")
 PIXEL = ("auroc", "ap", "f1_max", "iou")
 
 
-def score(run: StageRun) -> None:
-    """Write records.jsonl, and the bootstrap replicates for paired comparisons."""
-    test = open_pool(run.inputs.one("test"))
-    anomalous = np.array([defect != "good" for defect in test.defects])
-    content = run.inputs.definitions["test"][0]["params"]["content"]
-    counts = test_resamples(content, anomalous, run.params["replicates"])
-    template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
+@dataclass(frozen=True)
+class ScoreDetection(Stage[T]):
+    """The records of a detector on one category, and the bootstrap replicates for paired comparisons."""
 
-    maps, scores, rule = predicted(run.inputs.one("prediction"))
-    replicates: dict[str, np.ndarray] = {}
-    records = []
-    try:
-        values = image_metrics(scores, anomalous)
-        resampled = bootstrap_image_metrics(scores, anomalous, counts)
-        for name in IMAGE:
-            replicates[f"image.{name}"] = resampled[name]
-            records.append(_record(template, "image", name, values[name], resampled[name], rule))
-    except UndefinedMetricError as error:
-        records += [_undefined(template, "image", name, str(error)) for name in IMAGE]
-    if maps is None:
-        reason = "the detector gives no anomaly map"
-        records += [replace(_undefined(template, "pixel", name, reason), status="skipped") for name in PIXEL]
-    else:
-        masks = np.stack([test.mask(row) for row in range(len(test))])
+    name, version = "score.detection", 2
+    imports = SCORE_IMPORTS
+    prediction: T
+    test: T
+
+    @staticmethod
+    def task(config: PlanConfig, labels: CellLabels, prediction: Task, test: Task) -> Task:
+        params = {"labels": labels.to_json(), "category": labels.category, "replicates": config.replicates}
+        return ScoreDetection(prediction=prediction, test=test).to_task(params)
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        return catalogue.planned("image", "pixel")
+
+    def run(self: "ScoreDetection[Output]", run: StageRun) -> None:
+        test = open_pool(self.test.folder)
+        anomalous = np.array([defect != "good" for defect in test.defects])
+        content = self.test.params["content"]
+        counts = test_resamples(content, anomalous, run.params["replicates"])
+        template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
+
+        maps, scores, rule = predicted(self.prediction.folder)
+        replicates: dict[str, np.ndarray] = {}
+        records = []
         try:
-            bootstrap = bootstrap_pixel_metrics(maps, masks, counts)
-            note = _mask_note(test, masks)
-            for name in PIXEL:
-                resampled_name = bootstrap.replicates[name]
-                replicates[f"pixel.{name}"] = resampled_name
-                record = _record(template, "pixel", name, bootstrap.point[name], resampled_name, note)
-                moved = f"binning the scores moves the value by {bootstrap.bin_error[name]:.0e}"
-                records.append(replace(record, ci_method=f"{record.ci_method}; {moved}"))
+            values = image_metrics(scores, anomalous)
+            resampled = bootstrap_image_metrics(scores, anomalous, counts)
+            for name in IMAGE:
+                replicates[f"image.{name}"] = resampled[name]
+                records.append(_record(template, "image", name, values[name], resampled[name], rule))
         except UndefinedMetricError as error:
-            records += [_undefined(template, "pixel", name, str(error)) for name in PIXEL]
-    save_replicates(run.out, replicates)
-    write_records(run.out / "records.jsonl", records)
+            records += [_undefined(template, "image", name, str(error)) for name in IMAGE]
+        if maps is None:
+            reason = "the detector gives no anomaly map"
+            skipped = [_undefined(template, "pixel", name, reason) for name in PIXEL]
+            records += [replace(record, status="skipped") for record in skipped]
+        else:
+            masks = np.stack([test.mask(row) for row in range(len(test))])
+            try:
+                bootstrap = bootstrap_pixel_metrics(maps, masks, counts)
+                note = _mask_note(test, masks)
+                for name in PIXEL:
+                    resampled_name = bootstrap.replicates[name]
+                    replicates[f"pixel.{name}"] = resampled_name
+                    record = _record(template, "pixel", name, bootstrap.point[name], resampled_name, note)
+                    moved = f"binning the scores moves the value by {bootstrap.bin_error[name]:.0e}"
+                    records.append(replace(record, ci_method=f"{record.ci_method}; {moved}"))
+            except UndefinedMetricError as error:
+                records += [_undefined(template, "pixel", name, str(error)) for name in PIXEL]
+        save_replicates(run.out, replicates)
+        write_records(run.out / "records.jsonl", records)
 
 
 def test_resamples(content: str, strata: np.ndarray, replicates: int) -> np.ndarray:

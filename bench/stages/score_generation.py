@@ -15,9 +15,17 @@ import numpy as np
 from bench.metrics import Estimate, UndefinedMetricError, inception_score, kid
 from bench.metrics.bootstrap import bootstrap_clusters, percentile_interval
 from bench.metrics.ic_lpips import IcLpips
+from bench.planning.config import CategoryPlan, PlanConfig
+from bench.record import catalogue
+from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages import StageRun
+from bench.stages.copies_and_mask_fit import MaskFit, NearestImages
+from bench.stages.data import RealPools
+from bench.stages.features import PerceptualFeatures, PoolFeatures
+from bench.stages.score_detection import SCORE_IMPORTS
+from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.streams import stream
+from bench.tasks import Task
 
 ANY = "any"
 _SPLITS = 10
@@ -37,38 +45,88 @@ class _Features:
     weights: dict[str, str]
 
 
-def score(run: StageRun) -> None:
-    """Write the records of the anomalies of one generator on one category."""
-    generated, base = _read(run.inputs.one("generated")), _read(run.inputs.one("base"))
-    level = "generation-depth" if run.params["labels"].get("modality") == "depth" else "generation"
-    template = _template(run, generated, level)
-    records = [
-        *_is_records(template, generated),
-        _kid_record(template, generated, base, "base third of the category"),
-    ]
-    perceptual = run.inputs.one("perceptual")
-    weights = json.loads((perceptual / "index.json").read_text())["weights_sha256"]
-    found = json.loads((perceptual / "ic_lpips.json").read_text())
-    template = replace(template, weights_sha256=",".join(sorted(weights.values())))
-    records += _ic_lpips_records(template, found)
-    records += _honesty_records(template, run.inputs.one("nearest"), run.inputs.one("agreement"))
-    write_records(run.out / "records.jsonl", records)
+@dataclass(frozen=True)
+class ScoreGeneration(Stage[T]):
+    """The records of the anomalies of one generator on one category."""
+
+    name, version = "score.generation", 3
+    imports = SCORE_IMPORTS
+    generated: T
+    base: T
+    perceptual: T
+    nearest: T
+    agreement: T
+
+    @staticmethod
+    def task(
+        config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: CellLabels
+    ) -> Task:
+        stage = ScoreGeneration(
+            generated=PoolFeatures.task(config, category, generated),
+            base=PoolFeatures.task(config, category, real.base),
+            perceptual=PerceptualFeatures.task(config, category, real, generated),
+            nearest=NearestImages.task(config, category, real, generated),
+            agreement=MaskFit.task(category, real, generated),
+        )
+        return stage.to_task({"labels": labels.to_json(), "category": category.name})
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        return catalogue.planned("generation-depth" if labels.modality == "depth" else "generation")
+
+    def run(self: "ScoreGeneration[Output]", run: StageRun) -> None:
+        generated, base = _read(self.generated.folder), _read(self.base.folder)
+        level = "generation-depth" if run.params["labels"].get("modality") == "depth" else "generation"
+        template = _template(run, self.generated, generated, level)
+        records = [
+            *_is_records(template, generated),
+            _kid_record(template, generated, base, "base third of the category"),
+        ]
+        perceptual = self.perceptual.folder
+        weights = json.loads((perceptual / "index.json").read_text())["weights_sha256"]
+        found = json.loads((perceptual / "ic_lpips.json").read_text())
+        template = replace(template, weights_sha256=",".join(sorted(weights.values())))
+        records += _ic_lpips_records(template, found)
+        records += _honesty_records(template, self.nearest.folder, self.agreement.folder)
+        write_records(run.out / "records.jsonl", records)
 
 
-def score_normals(run: StageRun) -> None:
-    """Write the record of the normal images of one generator on one category: KID against train/good."""
-    generated, normal = _read(run.inputs.one("generated")), _read(run.inputs.one("normal"))
-    template = _template(run, generated, "generation-normal")
-    write_records(run.out / "records.jsonl", [_kid_record(template, generated, normal, "train/good")])
+@dataclass(frozen=True)
+class ScoreNormals(Stage[T]):
+    """The record of the normal images of one generator on one category: KID against train/good."""
+
+    name, version = "score.normals", 1
+    imports = SCORE_IMPORTS
+    generated: T
+    normal: T
+
+    @staticmethod
+    def task(
+        config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task, labels: CellLabels
+    ) -> Task:
+        stage = ScoreNormals(
+            generated=PoolFeatures.task(config, category, generated),
+            normal=PoolFeatures.task(config, category, real.normal),
+        )
+        return stage.to_task({"labels": labels.to_json(), "category": category.name})
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        return catalogue.planned("generation-normal")
+
+    def run(self: "ScoreNormals[Output]", run: StageRun) -> None:
+        generated, normal = _read(self.generated.folder), _read(self.normal.folder)
+        template = _template(run, self.generated, generated, "generation-normal")
+        write_records(run.out / "records.jsonl", [_kid_record(template, generated, normal, "train/good")])
 
 
-def _template(run: StageRun, generated: _Features, level: str) -> Record:
+def _template(run: StageRun, source: Output, generated: _Features, level: str) -> Record:
     return Record(
         **run.params["labels"],
         level=level,
         unit="",
         metric_version=1,
-        features=_features_name(run),
+        features=_features_name(source),
         weights_sha256=",".join(sorted(generated.weights.values())),
     )
 
@@ -208,10 +266,9 @@ def _read(folder: Path) -> _Features:
     )
 
 
-def _features_name(run: StageRun) -> str:
+def _features_name(source: Output) -> str:
     names = {"embedded": "embedded: EfficientNet-Lite0", "canonical": "canonical: Inception-2015"}
-    profile = run.inputs.definitions["generated"][0]["params"]["features"]
-    return names[profile]
+    return names[source.params["features"]]
 
 
 def _as_tuple(value: Any) -> Any:

@@ -20,7 +20,7 @@ from bench.data.split import third
 from bench.methods import registry
 from bench.metrics.all_dialects import MASK_RULES
 from bench.metrics.pixel import GRIDS
-from bench.planning.config import CategoryPlan, Mix, Part, PlanConfig, SplitPlan
+from bench.planning.config import CategoryPlan, DataPart, Mix, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.protocol_file import load_protocol
@@ -56,9 +56,9 @@ def config() -> PlanConfig:
             name=name,
             has_types=True,
             has_depth=False,
-            normal=Part(f"normal {name}", {"good": counts.train_good}),
-            base=Part(f"base {name}", base),
-            test=Part(f"test {name}", {"good": counts.test_good, **rest}),
+            normal=DataPart(f"normal {name}", {"good": counts.train_good}),
+            base=DataPart(f"base {name}", base),
+            test=DataPart(f"test {name}", {"good": counts.test_good, **rest}),
         )
 
     published = load_counts(spec.counts.read_text(encoding="utf-8"))
