@@ -8,7 +8,6 @@ from bench.planning.config import PlanConfig, Skipped
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.data import real_pools
-from bench.stages.dialects import ScoreDialects
 from bench.stages.generator import GOOD, GeneratorCache
 from bench.stages.ingest import DetectorMaps
 from bench.stages.score_classification import ScoreClassification
@@ -61,7 +60,6 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
         prediction = DetectorMaps.task(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):
             yield ScoreDetection.task(config, labels, prediction, test)
-            yield ScoreDialects.task(config, labels, prediction, test)
         if "predicted" in outputs["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield ScoreClassification.task(config, labels, prediction, test, classes)

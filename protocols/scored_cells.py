@@ -14,7 +14,6 @@ from bench.record.record import UNKNOWN
 from bench.stages.data import DataDuplicates
 from bench.stages.depth import DetectorFuse
 from bench.stages.detector import DetectorFit, DetectorPredict
-from bench.stages.dialects import ScoreDialects
 from bench.stages.generator import ANY
 from bench.stages.ingest import DetectorMaps
 from bench.stages.score_classification import ScoreClassification
@@ -119,7 +118,6 @@ def _detection(
             yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
             yield ScoreDetection.task(config, labels, prediction, test)
-            yield ScoreDialects.task(config, labels, prediction, test)
 
 
 def _prediction(
