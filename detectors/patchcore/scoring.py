@@ -12,10 +12,9 @@ from torch import Tensor
 from bench.methods import Batch, Prediction
 from bench.methods.context import Context
 from detectors.backbones.backbone import Backbone, resized, stored
-from detectors.backbones.embedding import embed
-from detectors.backbones.maps import image_maps
-from detectors.patchcore import PatchCoreParams
+from detectors.backbones.patches import embed, image_maps
 from detectors.patchcore.neighbours import Memory
+from detectors.patchcore.params import PatchCoreParams
 
 
 def score(

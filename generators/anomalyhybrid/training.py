@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part, TrainingFailed, run_fit
+from bench.methods.training import Fit, FitPart, Losses, TrainingFailed, run_fit
 from generators.anomalyhybrid.batches import Examples, TrainingSet
 from generators.anomalyhybrid.losses import PerceptualLoss, perceptual_loss, real_or_not
 from generators.anomalyhybrid.network import Discriminator, Fusion, HybridGenerator
@@ -74,7 +74,7 @@ def train(
         state={"generator": learners.generator, "discriminator": learners.discriminator},
         optimizers={f"{i}": optimizer for i, optimizer in enumerate(learners.optimizers)},
         after_step=lambda trace: _check(owner, trace, steps, milder),
-        part=Part(name, part * steps, parts * steps),
+        part=FitPart(name, part * steps, parts * steps),
         remedy=lower if params.precision == "fp32" else f"{lower}, or use precision=fp32",
     )
     trace = run_fit(fit, ctx)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part
+from bench.methods.training import Fit, FitPart, Losses
 from generators.seas.attention import keep_maps
 from generators.seas.base import DTYPES, Base, TextSide
 from generators.seas.losses import (
@@ -138,7 +138,7 @@ def make_optimizer(kind: str, groups: list[dict[str, Any]], weight_decay: float)
     return torch.optim.AdamW(groups, weight_decay=weight_decay, fused=kind == "fused")
 
 
-def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: FitPart, steps: int) -> Fit:
     """The fit of the U-Net and of the rows of the new tokens."""
     params = tuning.params
     unet = tuning.unet.requires_grad_(True).train()

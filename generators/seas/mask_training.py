@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part
+from bench.methods.training import Fit, FitPart, Losses
 from generators.seas.base import DTYPES, Base
 from generators.seas.features import channels, fine_features, noise_and_features
 from generators.seas.fine_tuning import REMEDY, make_optimizer
@@ -120,7 +120,7 @@ class MaskTraining:
         return views, noise, times, jitter
 
 
-def mask_fit(training: MaskTraining, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+def mask_fit(training: MaskTraining, ctx: Context, owner: str, part: FitPart, steps: int) -> Fit:
     """The fit of the mask branch."""
     params, branch = training.params, training.branch
     training.unet.requires_grad_(False).eval().zero_grad(set_to_none=True)

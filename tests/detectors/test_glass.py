@@ -16,11 +16,20 @@ from bench.methods import Batch, DetectorSplit
 from bench.methods.training import TrainingFailed
 from bench.streams import stream
 from detectors.backbones.backbone import stored
-from detectors.glass import Glass, GlassParams
-from detectors.glass.features import features, place_masks
-from detectors.glass.local import OPERATIONS, local_anomaly, local_mask, opacity
-from detectors.glass.network import GlassNetwork
-from detectors.glass.synthesis import ascended, global_anomalies, hardest, radius_of, truncated
+from detectors.glass.adapter import Glass
+from detectors.glass.anomalies import (
+    OPERATIONS,
+    ascended,
+    global_anomalies,
+    hardest,
+    local_anomaly,
+    local_mask,
+    opacity,
+    radius_of,
+    truncated,
+)
+from detectors.glass.model import GlassNetwork, features, place_masks
+from detectors.glass.params import GlassParams
 from detectors.pseudo import texture_source
 
 OWN = GlassParams(textures="procedural")

@@ -76,10 +76,10 @@ class Learning:
         self.tuning = FineTuning(self.base, self.text, prompts, self.seen, self.latents, self.params, place)
 
     def tune(self, steps: int) -> list[dict[str, float]]:
-        from bench.methods.training import Part, run_fit
+        from bench.methods.training import FitPart, run_fit
         from generators.seas.fine_tuning import fine_tuning_fit
 
-        fit = fine_tuning_fit(self.tuning, self.ctx, "seas", Part("unet", 0, steps), steps)
+        fit = fine_tuning_fit(self.tuning, self.ctx, "seas", FitPart("unet", 0, steps), steps)
         return run_fit(fit, self.ctx)
 
     @torch.no_grad()
@@ -103,11 +103,11 @@ class Learning:
 
     def teach(self, branch: Any, steps: int, material: Any = None) -> list[dict[str, float]]:
         """Train a branch on the seen defects, or on some of them."""
-        from bench.methods.training import Part, run_fit
+        from bench.methods.training import FitPart, run_fit
         from generators.seas.mask_training import mask_fit
 
         training = self.masking(branch, material or self.seen, self.latents)
-        fit = mask_fit(training, self.ctx, "seas", Part(f"mask-{steps}", 0, steps), steps)
+        fit = mask_fit(training, self.ctx, "seas", FitPart(f"mask-{steps}", 0, steps), steps)
         return run_fit(fit, self.ctx)
 
     @torch.no_grad()

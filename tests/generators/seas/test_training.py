@@ -16,10 +16,10 @@ torch = pytest.importorskip("torch")
 
 def step_of(held, **given):
     """The gradients of one batch: parameter name to tensor, of the U-Net, the text side and the VAE."""
-    from bench.methods.training import Part
+    from bench.methods.training import FitPart
     from generators.seas.fine_tuning import fine_tuning_fit
 
-    fine_tuning_fit(held.stage, held.ctx, "seas", Part("unet", 0, 1), 1)  # says what needs a gradient
+    fine_tuning_fit(held.stage, held.ctx, "seas", FitPart("unet", 0, 1), 1)  # says what needs a gradient
     values = held.stage.loss(*held.stage.batch(held.ctx, 0, 2, 2))
     values["loss"].backward()
     return values
