@@ -85,8 +85,8 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
 
 def lacks(generator: Method, category: CategoryPlan) -> str:
     """What a generator needs and has not, on this machine or in this category; "" where it has all."""
-    if generator.lacking or generator.adapter is None or category.has_depth:
-        return generator.lacking
+    if generator.missing_requirement or generator.adapter is None or category.has_depth:
+        return generator.missing_requirement
     needs = "depth" in generator.as_generator.needs
     return f"{generator.name} needs depth maps, which {category.name} has not" if needs else ""
 

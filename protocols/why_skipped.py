@@ -20,7 +20,7 @@ def cannot_be(
         if held["test"] != category.test.digest:
             return f"{detector.name} was ingested for another test set of {category.name}"
     return (
-        detector.lacking
+        detector.missing_requirement
         or _cannot_learn(config, detector, row, category)
         or _cannot_see(detector, row, category, names_defects, modality)
         or (_cannot_name(row, category) if names_defects else "")

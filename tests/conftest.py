@@ -1,15 +1,37 @@
-"""anomalib, the peer of PatchCore, for all tests that compare with it."""
+"""What tests of several folders share: plug-in files for a while, and anomalib, the peer of PatchCore."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 import types
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from bench.methods import registry
+
+
+@pytest.fixture(scope="session")
+def plugged() -> Callable[[Path], AbstractContextManager[None]]:
+    """Inside `with plugged(file)` the methods of a plug-in file are registered, outside they are not."""
+
+    @contextmanager
+    def plug(path: Path) -> Iterator[None]:
+        before = {kind: set(adapters) for kind, adapters in registry._PLUGINS.items()}
+        registry.load_plugins([str(path)])
+        try:
+            yield
+        finally:
+            for kind, adapters in registry._PLUGINS.items():
+                for name in set(adapters) - before[kind]:
+                    del adapters[name]
+
+    return plug
 
 
 @pytest.fixture(scope="session")
@@ -31,10 +53,10 @@ def anomalib() -> Any:
 
     def twin(ours: Any) -> Any:
         theirs = model(layers=ours.layers, backbone=ours.name.removeprefix("timm/"), pre_trained=False)
-        held = theirs.feature_extractor.feature_extractor
+        network = theirs.feature_extractor.feature_extractor
         # Feature-only networks of timm name some of their modules with underscores.
         flat = {name.replace(".", "_"): value for name, value in ours.network.state_dict().items()}
-        held.load_state_dict({name: flat[name.replace(".", "_")] for name in held.state_dict()})
+        network.load_state_dict({name: flat[name.replace(".", "_")] for name in network.state_dict()})
         return theirs
 
     return types.SimpleNamespace(Model=model, Greedy=greedy, twin=twin)

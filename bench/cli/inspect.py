@@ -41,8 +41,11 @@ def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
     if len(name) >= 6 and set(name) <= set("0123456789abcdef"):
         _show_task(open_store(store_root), name)
         return
-    known = [known for kind in _KINDS for known in registry.names(kind)]
-    raise BenchError(did_you_mean("generator, detector or protocol", name, known))
+    names = [name for kind in _KINDS for name in registry.names(kind)]
+    raise BenchError(
+        registry.not_installed(name, *registry.GROUPS)
+        or did_you_mean("generator, detector or protocol", name, names)
+    )
 
 
 def status_command(store_root: Path) -> None:

@@ -1,8 +1,9 @@
-"""What the conformance suites of generators and detectors share: findings, and how checks are run."""
+"""What a check raises and reports, and what it compares: outputs, files of a model, global random states."""
 
+import ast
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -10,7 +11,11 @@ import numpy as np
 
 from bench.errors import BenchError
 
-Trial = TypeVar("Trial")
+Outputs = dict[str, np.ndarray]
+"""What a method gave, by name: `image 3`, `amap`."""
+Subject = TypeVar("Subject")
+Check = Callable[[Subject], str | None]
+"""Raises Nonconformance where the method breaks the interface; may return a note."""
 
 
 class Nonconformance(AssertionError):
@@ -31,24 +36,33 @@ def need(holds: bool, otherwise: str) -> None:
         raise Nonconformance(otherwise)
 
 
-def run_all(checks: Sequence[Callable[[Trial], None]], trial: Trial, missing: Sequence[str]) -> list[Result]:
-    """The result of each check; all are skipped, with the reason, where weights or packages are missing."""
-    if missing:
-        return [Result(check.__name__, "skipped", missing[0]) for check in checks]
-    results = []
-    for check in checks:
-        try:
-            check(trial)
-            results.append(Result(check.__name__, "ok", ""))
-        except Exception as error:  # whatever an adapter under test may raise is a finding
-            note = str(error) if isinstance(error, (Nonconformance, BenchError)) else repr(error)
-            results.append(Result(check.__name__, "failed", note))
-    return results
+def refuses(action: Callable[[], Any], otherwise: str) -> None:
+    """The action must raise BenchError; any other error passes."""
+    try:
+        action()
+    except BenchError:
+        return
+    raise Nonconformance(otherwise)
+
+
+def differing(a: Outputs, b: Outputs) -> list[str]:
+    """Names whose arrays are not equal, or that only one has."""
+    return [name for name in {**a, **b} if not (name in a and name in b and _equal(a[name], b[name]))]
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    return a.dtype == b.dtype and np.array_equal(a, b)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     """Relative path to bytes of every file below a folder."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def other_files(a: Path, b: Path) -> list[str]:
+    """The files that do not have the same bytes in both folders."""
+    first, second = contents(a), contents(b)
+    return [name for name in sorted({*first, *second}) if first.get(name) != second.get(name)]
 
 
 def randomness() -> dict[str, bytes]:
@@ -59,3 +73,22 @@ def randomness() -> dict[str, bytes]:
     if "torch" in sys.modules:
         state["torch"] = sys.modules["torch"].get_rng_state().numpy().tobytes()
     return state
+
+
+def touched_since(before: dict[str, bytes]) -> list[str]:
+    """The global generators whose state is another than before."""
+    return [name for name, state in randomness().items() if name in before and before[name] != state]
+
+
+_MAKERS = {"default_rng", "RandomState", "PCG64", "MT19937", "Philox", "SFC64", "Random", "manual_seed"}
+
+
+def own_randomness(source: Path) -> str | None:
+    """`mine.py:23 calls default_rng`: the first line of a file that makes a random generator by itself."""
+    for node in ast.walk(ast.parse(source.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call):
+            function = node.func
+            name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+            if name in _MAKERS:
+                return f"{source.name}:{node.lineno} calls {name}"
+    return None

@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +13,7 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, Detector, Generator
+from bench.methods.error_line import code_of, sentence_of
 from bench.toml import TOMLDecodeError, parse_toml
 
 GROUPS = {"generator": "bench.generators", "detector": "bench.detectors"}
@@ -41,11 +42,39 @@ def load(kind: str, name: str) -> Any:
         return _PLUGINS[kind][name][0]
     entries = _entries(GROUPS[kind])
     if name not in entries:
-        raise BenchError(did_you_mean(kind, name, names(kind)))
+        raise BenchError(not_installed(name, kind) or did_you_mean(kind, name, names(kind)))
     try:
         return entries[name].load()
     except ImportError as error:
         raise BenchError(f"{kind} '{name}' cannot be imported: {error}") from error
+
+
+def not_installed(name: str, *kinds: str) -> str | None:
+    """The sentence for a method that a pyproject.toml, here or beside the harness, declares and Python does
+    not know: entry points are read when a package is installed, also where it is editable."""
+    for folder in (Path.cwd(), Path(__file__).parents[2]):
+        try:
+            project = parse_toml((folder / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+            declared = {name for kind in kinds for name in project["entry-points"].get(GROUPS[kind], {})}
+        except (OSError, ValueError, LookupError, AttributeError, TypeError):
+            continue
+        if name in declared:
+            return (
+                f"{kinds[0] if len(kinds) == 1 else 'method'} '{name}' is declared in "
+                f"{folder / 'pyproject.toml'} but not installed; run `pip install -e {folder}` again"
+            )
+    return None
+
+
+def plugin_code(kind: str, name: str) -> Path | None:
+    """The file, or the folder of the package, of a method that is not built in; None for all others."""
+    if name in _PLUGINS.get(kind, {}):
+        module = _PLUGINS[kind][name][0].__module__
+        return None if module.startswith("bench.") else code_of(module)
+    entry = _entries(GROUPS[kind]).get(name) if kind in GROUPS else None
+    if entry is None or entry.module not in sys.modules or (entry.dist and entry.dist.name == "defectbench"):
+        return None
+    return code_of(entry.module)
 
 
 @functools.cache
@@ -118,25 +147,29 @@ def _load_plugin(path: Path) -> None:
         adapter = foreign_adapter(path)
         _register(path, "generator" if issubclass(adapter, Generator) else "detector", adapter, digest)
         return
-    module = _imported(path, f"bench_plugin_{digest}")
-    found = 0
+    adapters = list(_adapters_of(path, _imported(path, f"bench_plugin_{digest}")))
+    if not adapters:
+        raise BenchError(
+            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
+        )
+    for kind, adapter in adapters:
+        _register(path, kind, adapter, digest)
+
+
+def _adapters_of(path: Path, module: ModuleType) -> Iterator[tuple[str, type[Adapter]]]:
+    """Kind and class of all adapters that a plug-in file defines itself."""
     for value in vars(module).values():
         if not inspect.isclass(value) or value.__module__ != module.__name__ or inspect.isabstract(value):
             continue
         for kind, base in (("generator", Generator), ("detector", Detector)):
             if issubclass(value, base):
-                lacking = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
-                if lacking:
+                undeclared = [fact for fact in _DECLARED[kind] if not hasattr(value, fact)]
+                if undeclared:
                     raise BenchError(
-                        f"plug-in file {path}: the {kind} {value.__name__} has no {lacking[0]}; "
-                        f"write {lacking[0]} = ... into the class"
+                        f"plug-in file {path}: the {kind} {value.__name__} has no {undeclared[0]}; "
+                        f"write {undeclared[0]} = ... into the class"
                     )
-                _register(path, kind, value, digest)
-                found += 1
-    if not found:
-        raise BenchError(
-            f"plug-in file {path} defines no Generator and no Detector; derive a class from one of them"
-        )
+                yield kind, value
 
 
 def _register(path: Path, kind: str, adapter: type[Adapter], digest: str) -> None:
@@ -161,6 +194,6 @@ def _imported(path: Path, name: str) -> ModuleType:
     except Exception as error:
         del sys.modules[name]
         raise BenchError(
-            f"plug-in file {path} cannot be imported: {type(error).__name__}: {error}"
+            f"plug-in file {path} cannot be imported: {sentence_of(error, path.absolute())}"
         ) from error
     return module

@@ -32,7 +32,7 @@ class Method:
     """For detectors: whether batches are drawn by the shares of the mix, or from all images alike."""
     weights: str = ""
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
-    lacking: str = ""
+    missing_requirement: str = ""
     """The sentence about what this machine has not; the method's cells are skipped for it."""
 
     @property

@@ -13,15 +13,15 @@ Kind = Literal["generator", "detector"]
 
 def ingested_methods(store: Store) -> dict[str, dict[str, Any]]:
     """Kind to name to what was registered: parameters of the tasks that hold it, by category (and defect)."""
-    held: dict[str, dict[str, Any]] = {"generator": {}, "detector": {}}
-    for kind, methods in held.items():
+    registered: dict[str, dict[str, Any]] = {"generator": {}, "detector": {}}
+    for kind, methods in registered.items():
         for path in sorted((store.root / "sources").glob(f"ingested-{kind}-*.json")):
             try:
                 entry = json.loads(path.read_text())
                 methods[entry["name"]] = entry["tasks"]
             except (ValueError, LookupError, TypeError):
                 raise BenchError(f"{path} is damaged; delete it, then `bench ingest` again") from None
-    return held
+    return registered
 
 
 def register(store: Store, kind: Kind, name: str, tasks: Mapping[str, Any]) -> None:

@@ -18,28 +18,28 @@ Kind = Literal["generator", "detector"]
 
 @dataclass(frozen=True)
 class Overrides:
-    """What the command line says of methods: `--set name.key=value`, by method name.
+    """What the command line sets of methods: `--set name.key=value`, by method name.
 
-    `--set generator.key=value` (or detector.) is said of every chosen generator that has such a parameter;
-    what is said of a method by its name goes before it.
+    `--set generator.key=value` (or detector.) sets it of every chosen generator that has such a parameter;
+    what is set of a method by its name goes before it.
     """
 
     params: Mapping[str, Mapping[str, Any]]
 
     def of(self, kind: Kind, name: str, takes: Collection[str]) -> dict[str, Any]:
-        """What is said of one method, which takes these parameters."""
+        """What is set of one method, which takes these parameters."""
         shared = {key: value for key, value in self.params.get(kind, {}).items() if key in takes}
         return {**shared, **self.params.get(name, {})}
 
     def check_shared(self, kind: Kind, methods: Sequence[Method]) -> None:
-        """BenchError where something is said of every generator (or detector) that none of them takes."""
-        taken = {key for method in methods if method.adapter for key in _takes(kind, method.adapter)}
+        """BenchError where something is set of every generator (or detector) that none of them takes."""
+        settable = {key for method in methods if method.adapter for key in _takes(kind, method.adapter)}
         for key in self.params.get(kind, {}):
-            if key not in taken:
-                raise BenchError(did_you_mean("parameter", key, taken, of=f"the chosen {kind}s"))
+            if key not in settable:
+                raise BenchError(did_you_mean("parameter", key, settable, of=f"the chosen {kind}s"))
 
     @staticmethod
-    def split(settings: Mapping[str, Any], known: Sequence[str]) -> "tuple[Overrides, dict[str, Any]]":
+    def split(settings: Mapping[str, Any], in_run: Sequence[str]) -> "tuple[Overrides, dict[str, Any]]":
         """Settings of methods, and the others. BenchError for a method that takes no part in the run."""
         methods: dict[str, dict[str, Any]] = {}
         rest: dict[str, Any] = {}
@@ -47,46 +47,49 @@ class Overrides:
             method, dot, key = name.partition(".")
             if not dot:
                 rest[name] = value
-            elif method not in (*known, *get_args(Kind)):
-                raise BenchError(did_you_mean("method", method, known, of=f"--set {name}"))
+            elif method not in (*in_run, *get_args(Kind)):
+                raise BenchError(did_you_mean("method", method, in_run, of=f"--set {name}"))
             else:
                 methods.setdefault(method, {})[key] = value
         return Overrides(methods), rest
 
 
-def bare_name(named: str) -> str:
+def bare_name(text: str) -> str:
     """`seas[released]` to `seas`."""
-    return _parse(named)[0]
+    return _parse(text)[0]
 
 
 def resolve(
     kind: Kind,
-    named: str,
+    text: str,
     spec: ProtocolSpec,
     scale: Scale,
     overrides: Overrides,
     ingested: Mapping[str, Any],
 ) -> Method:
-    """The method of this name under this protocol and scale; BenchError for whatever is unknown or wrong."""
-    name, preset = _parse(named)
+    """The method `text`, "name" or "name[preset]", under this protocol and scale.
+
+    BenchError for whatever is unknown or wrong.
+    """
+    name, preset = _parse(text)
     if name in ingested:
         if preset:
             raise BenchError(f"'{name}' was ingested and has no presets")
-        held = ingested[name]
-        return Method(kind, name, f"{name}@ingested", 0, {}, digest(held)[:16], ingested=held)
+        tasks = ingested[name]
+        return Method(kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks)
     adapter: type[Adapter] = _load(kind, name, ingested)
     if preset and preset not in adapter.presets:
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
     in_effect = preset or (scale.preset if scale.preset in adapter.presets else "")
-    laid_down = _merged(spec.detectors.get(name), scale.methods.get(name))
-    said = overrides.of(kind, name, _takes(kind, adapter))
-    given = {key: _none(adapter, key, value) for key, value in said.items()}
-    scope = given.pop("scope", None) or laid_down.scope or adapter.scope  # type: ignore[attr-defined]
+    by_protocol = _merged(spec.detectors.get(name), scale.methods.get(name))
+    settings = overrides.of(kind, name, _takes(kind, adapter))
+    by_user = {key: _none(adapter, key, value) for key, value in settings.items()}
+    scope = by_user.pop("scope", None) or by_protocol.scope or adapter.scope  # type: ignore[attr-defined]
     _check_scope(kind, name, scope)
-    balanced = given.pop("balanced", laid_down.balanced)
+    balanced = by_user.pop("balanced", by_protocol.balanced)
     if not isinstance(balanced, bool):
         raise BenchError(f"parameter 'balanced' of '{name}' cannot be {balanced!r}: give true or false")
-    configured = adapter.configure(in_effect or None, {**laid_down.params, **given})
+    configured = adapter.configure(in_effect or None, {**by_protocol.params, **by_user})
     params = configured.params.model_dump(mode="json")
     return Method(
         kind=kind,
@@ -103,39 +106,43 @@ def resolve(
     )
 
 
-def equipped(method: Method, weights: Path | None) -> Method:
-    """The method with what it lacks on this machine or, for a generator that lacks nothing, the digest of its
-    weights."""
+def with_weights(method: Method, folder: Path | None) -> Method:
+    """The method as this machine can run it, with weights from `folder`.
+
+    It has `missing_requirement` where something it needs is not here; otherwise a generator has the digest of
+    its weights.
+    """
     if method.adapter is None:
         return method
     adapter = method.adapter(method.adapter.Params(**method.params))
-    for sentence in adapter.missing(weights):
-        return replace(
-            method, lacking=sentence if method.name in sentence else f"'{method.name}': {sentence}"
-        )
-    found = adapter.weights_digest(weights) if method.kind == "generator" else ""
-    if not found:
+    for sentence in adapter.missing(folder):
+        of_method = sentence if method.name in sentence else f"'{method.name}': {sentence}"
+        return replace(method, missing_requirement=of_method)
+    weights = adapter.weights_digest(folder) if method.kind == "generator" else ""
+    if not weights:
         return method
-    return replace(method, weights=found, params_digest=digest([dict(method.params), found])[:16])
+    return replace(method, weights=weights, params_digest=digest([dict(method.params), weights])[:16])
 
 
 def _load(kind: Kind, name: str, ingested: Mapping[str, Any]) -> type[Adapter]:
     if name in registry.names(kind):
         return registry.load(kind, name)
-    raise BenchError(did_you_mean(kind, name, {*registry.names(kind), *ingested}))
+    raise BenchError(
+        registry.not_installed(name, kind) or did_you_mean(kind, name, {*registry.names(kind), *ingested})
+    )
 
 
-def _parse(named: str) -> tuple[str, str]:
-    match = re.fullmatch(r"\s*([^\[\]\s]+)(?:\[([^\[\]]+)\])?\s*", named)
+def _parse(text: str) -> tuple[str, str]:
+    match = re.fullmatch(r"\s*([^\[\]\s]+)(?:\[([^\[\]]+)\])?\s*", text)
     if not match:
-        raise BenchError(f"'{named}' is no method name; write name or name[preset]")
+        raise BenchError(f"'{text}' is no method name; write name or name[preset]")
     return match[1], match[2] or ""
 
 
 def _takes(kind: Kind, adapter: type[Adapter]) -> set[str]:
     """What can be set of a method: its parameters, and what a protocol lays down for it."""
-    laid_down = {"scope", "balanced"} if kind == "detector" else {"scope"}
-    return {*adapter.Params.model_fields, *laid_down}
+    of_protocol = {"scope", "balanced"} if kind == "detector" else {"scope"}
+    return {*adapter.Params.model_fields, *of_protocol}
 
 
 def _merged(of_protocol: MethodSpec | None, of_scale: MethodSpec | None) -> MethodSpec:

@@ -21,7 +21,7 @@ from bench.tasks import digest
 
 Progress = Callable[..., None]
 _FEW = 4
-"""Warnings of one kind that are worth a sentence each."""
+"""At most so many warnings of one kind get a sentence of their own."""
 _SHOWN = 8
 
 
@@ -34,7 +34,7 @@ class PreparedData:
     splits: Mapping[int, SplitPlan]
     warnings: tuple[str, ...]
     is_published: bool = False
-    """Whether its images are counted as those of the data set that the protocol pins."""
+    """Whether it is the data set whose published counts the protocol names."""
 
 
 def prepare(
@@ -64,9 +64,9 @@ def prepare(
         is_published = claims(dataset, counts)
         wrong = difference(dataset, counts) if is_published else []
         if wrong:
-            shown = "; ".join(wrong[:_SHOWN]) + f"; and {len(wrong) - _SHOWN} more" * (len(wrong) > _SHOWN)
+            first = "; ".join(wrong[:_SHOWN]) + f"; and {len(wrong) - _SHOWN} more" * (len(wrong) > _SHOWN)
             raise BenchError(
-                f"{root} claims to be MVTec AD and differs from it: {shown}; complete it, or rename its "
+                f"{root} claims to be MVTec AD and differs from it: {first}; complete it, or rename its "
                 "categories if it is another data set"
             )
     digests = Digests(store.root / "sources" / "digests.json")
@@ -80,13 +80,13 @@ def prepare(
         raise BenchError(f"{errors[0]}{more}")
     warnings = list(_grouped(report))
     splits = {}
-    made: dict[tuple[str, int | None], SplitPlan] = {}
+    plans: dict[tuple[str, int | None], SplitPlan] = {}
     for seed in seeds:
-        split, how = _split(dataset, rule, shots, seed)
-        if how not in made:
-            made[how] = _planned(split, dataset, shots, store, digests)
+        split, drawn_by = _split(dataset, rule, shots, seed)
+        if drawn_by not in plans:
+            plans[drawn_by] = _split_plan(split, dataset, shots, store, digests)
             warnings += brightness_shifts(split, dataset.root, report.brightness)
-        splits[seed] = made[how]
+        splits[seed] = plans[drawn_by]
     digests.save()
     return PreparedData(dataset, fingerprint, splits, tuple(warnings), is_published)
 
@@ -94,21 +94,21 @@ def prepare(
 def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, progress: Progress) -> Report:
     """The check of the data set, kept in the store under the fingerprint; stray files are looked for anew."""
     path = store.root / "sources" / f"check-{fingerprint[:32]}-{resolution}.json"
-    listed = sorted(str(item.path) for category in dataset.categories for item in category.items)
+    files = sorted(str(item.path) for category in dataset.categories for item in category.items)
     if path.exists():
-        kept = json.loads(path.read_text())
-        told = "brightness" in kept["report"]  # a check that an older version kept has none
-        if told and kept["files"] == listed and kept["extra"] == _extra(dataset):
-            return Report.from_dict(kept["report"])
+        earlier = json.loads(path.read_text())
+        complete = "brightness" in earlier["report"]  # a report of an older version has none
+        if complete and earlier["files"] == files and earlier["extra"] == _extra(dataset):
+            return Report.from_dict(earlier["report"])
     report = check_dataset(dataset, progress, resolution=resolution)
     if not report.errors:
-        text = json.dumps({"files": listed, "extra": _extra(dataset), "report": report.to_dict()})
+        text = json.dumps({"files": files, "extra": _extra(dataset), "report": report.to_dict()})
         write_atomically(path, text)
     return report
 
 
 def _grouped(report: Report) -> Iterator[str]:
-    """The warnings, each kind of a category in one sentence where there are more than a few of it."""
+    """The warnings, with one sentence for a kind of which a category has more than a few."""
     groups: dict[tuple[str, str], list[str]] = {}
     for problem in report.warnings:
         groups.setdefault((problem.category, problem.kind), []).append(problem.message)
@@ -121,11 +121,11 @@ def _grouped(report: Report) -> Iterator[str]:
 
 
 def _extra(dataset: Dataset) -> list[str]:
-    """What the check reports beside images: paths that come and go without changing the fingerprint."""
-    found: list[Path] = list(dataset.strays)
+    """The paths that a check reports beside images: they come and go without changing the fingerprint."""
+    extra: list[Path] = list(dataset.strays)
     for category in dataset.categories:
-        found += [*category.strays, *category.lone_masks, *category.empty_folders]
-    return sorted(map(str, found))
+        extra += [*category.strays, *category.lone_masks, *category.empty_folders]
+    return sorted(map(str, extra))
 
 
 def check_rule(rule: str, shots: int | None) -> None:
@@ -142,6 +142,7 @@ def check_rule(rule: str, shots: int | None) -> None:
 
 
 def _split(dataset: Dataset, rule: str, shots: int | None, seed: int) -> tuple[Split, tuple[str, int | None]]:
+    """The split of one seed, and what it was drawn by: seeds with the same share one plan."""
     if shots is not None:
         return make_split(dataset, f"shots-{shots}@1"), ("shots", None)
     if rule.partition("@")[0] == "random":
@@ -151,7 +152,9 @@ def _split(dataset: Dataset, rule: str, shots: int | None, seed: int) -> tuple[S
     return make_split(dataset, rule), (rule, None)
 
 
-def _planned(split: Split, dataset: Dataset, shots: int | None, store: Store, digests: Digests) -> SplitPlan:
+def _split_plan(
+    split: Split, dataset: Dataset, shots: int | None, store: Store, digests: Digests
+) -> SplitPlan:
     plans = []
     for part in split.categories:
         category = dataset.category(part.name)
@@ -177,7 +180,7 @@ def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> 
     counts: dict[str, int] = {}
     for _, defect in pairs:
         counts[defect] = counts.get(defect, 0) + 1
-    # names too: they stand in the index of the pool, and near-duplicates are told by them
+    # names too: they stand in the index of the pool, and near-duplicates are reported by them
     names = [[defect, item.stem] for item, defect in pairs]
     content = digest([part_digest([item for item, _ in pairs], digests), names])
     rows = [_row(item, defect) for item, defect in pairs]

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
 from bench.planning.spec import ProtocolSpec, fault
+from bench.record.labels import SCORE
 from bench.tasks import digest
 from bench.toml import parse_toml
 
@@ -31,19 +32,19 @@ class _Layer:
     tables: Mapping[str, Any]
 
 
-def load_protocol(named: str) -> ProtocolSpec:
+def load_protocol(name_or_path: str) -> ProtocolSpec:
     """The built-in protocol of this name or, where it ends in ".toml", the one in this file.
 
     BenchError names the file, the key and what is wrong; a user's protocol may not bear a built-in name.
     """
     built_in = registry.protocols()
-    if not named.endswith(".toml"):
-        if named not in built_in:
-            raise BenchError(did_you_mean("protocol", named, built_in))
-        return read_protocol(built_in[named])
-    path = Path(named)
+    if not name_or_path.endswith(".toml"):
+        if name_or_path not in built_in:
+            raise BenchError(did_you_mean("protocol", name_or_path, built_in))
+        return read_protocol(built_in[name_or_path])
+    path = Path(name_or_path)
     spec = read_protocol(path)
-    if spec.name in built_in and path.resolve() != built_in[spec.name].resolve():
+    if spec.name == SCORE or (spec.name in built_in and path.resolve() != built_in[spec.name].resolve()):
         raise BenchError(f"{path}: name: a built-in protocol is named '{spec.name}'; choose another name")
     return spec
 

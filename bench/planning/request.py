@@ -12,7 +12,7 @@ from bench.features.identity import features_digest
 from bench.methods import registry
 from bench.planning.config import Method, Mix, PlanConfig, Skipped
 from bench.planning.ingested import ingested_methods
-from bench.planning.methods import Overrides, bare_name, equipped, resolve
+from bench.planning.methods import Overrides, bare_name, resolve, with_weights
 from bench.planning.prepare import PreparedData, check_rule, prepare
 from bench.planning.protocol_file import load_protocol, recorded_name
 from bench.planning.spec import ProtocolSpec, Scale, apply_settings, parse_settings
@@ -94,79 +94,88 @@ def prepare_request(
 
     `progress(what)` gives the function that shows the progress of one long step.
     """
-    registry.load_plugins([str(path) for path in request.plugins])
-    if request.weights is not None and not request.weights.is_dir():
-        raise BenchError(f"the weights folder {request.weights} does not exist; give the folder of --weights")
-    spec = load_protocol(request.protocol)
-    named_generators = request.generators or tuple(spec.scale(request.scale).generators)
-    named_detectors = request.detectors or tuple(spec.scale(request.scale).detectors)
-    known = [bare_name(name) for name in (*named_generators, *named_detectors)]
-    overrides, rest = Overrides.split(parse_settings(list(request.settings)), known)
-    scale = apply_settings(spec.scale(request.scale), rest)
-    held = ingested_methods(store)
-    generators = _methods("generator", named_generators, spec, scale, overrides, held["generator"])
-    detectors = _methods("detector", named_detectors, spec, scale, overrides, held["detector"])
-    check_rule(request.split or spec.split, request.shots)
-    for name in request.categories or () if request.data is None else ():
-        if name not in CATEGORIES:
-            raise BenchError(did_you_mean("category", name, CATEGORIES, of="sample"))
-    generators = tuple(equipped(generator, request.weights) for generator in generators)
-    detectors = tuple(equipped(detector, request.weights) for detector in detectors)
-    weights = features_digest(request.features, request.weights)
-    seeds = request.seeds or tuple(scale.seeds)
-
-    notes = [f"skipped: {method.lacking}" for method in (*generators, *detectors) if method.lacking]
-    root, banner = request.data, ""
-    if root is None:
-        root = sample_data(store, scale, progress("rendering the sample data set"))
-        banner = f"This is the {SAMPLE_NOTE}."
-        notes.append("no --data given: running on the " + SAMPLE_NOTE)
+    checked = _checked(request, store)
+    scale, spec = checked.scale, checked.spec
+    root = request.data or sample_data(store, scale, progress("rendering the sample data set"))
     data = prepare(
         root,
         store,
         categories=request.categories,
-        rule=request.split or spec.split,
+        rule=checked.rule,
         shots=request.shots,
-        seeds=seeds,
+        seeds=checked.seeds,
         pinned=spec.counts.read_text(encoding="utf-8") if spec.counts else None,
         resolution=scale.resolution,
         progress=progress("reading the data set"),
     )
+    config = _config(checked, data)
+    methods = (*config.generators, *config.detectors)
+    notes = [f"skipped: {method.missing_requirement}" for method in methods if method.missing_requirement]
+    if request.data is None:
+        notes.append("no --data given: running on the " + SAMPLE_NOTE)
     notes += [f"warning: {warning}" for warning in data.warnings]
-    if request.features == "embedded":
-        banner += (
-            " Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; "
-            "they compare with nothing published."
-        )
-    banner = f"{banner} {spec.note} {scale.note}"
-    config = PlanConfig(
-        protocol=recorded_name(spec),
-        version=spec.version,
-        scale=request.scale,
-        preset=scale.preset,
-        # its published name, whatever its folder is called: papers' numbers stand beside it by that name
-        dataset=spec.counts.stem if spec.counts and data.is_published else data.dataset.name,
-        fingerprint=data.fingerprint,
-        splits=data.splits,
-        generators=generators,
-        detectors=detectors,
-        seeds=seeds,
-        resolution=scale.resolution,
-        generated_per_type=scale.generated_per_type,
-        chunk=scale.chunk,
-        replicates=scale.replicates,
-        features=request.features,
-        features_weights=weights,
-        selection=scale.selection,
-        score=spec.score,
-        mixes={name: Mix(mix.shares, mix.generated_normals) for name, mix in spec.mixes.items()},
-        rows_alone=spec.rows.alone,
-        rows_generated=spec.rows.generated,
-        modalities=scale.modalities,
-        ic_lpips=spec.ic_lpips,
+    return Prepared(config, data, _about(checked, config, data), tuple(notes))
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """A request and what its names stand for, before any data was read."""
+
+    request: RunRequest
+    spec: ProtocolSpec
+    scale: Scale
+    generators: tuple[Method, ...]
+    detectors: tuple[Method, ...]
+    rule: str
+    seeds: tuple[int, ...]
+    features_weights: str
+
+
+def _checked(request: RunRequest, store: Store) -> _Checked:
+    registry.load_plugins([str(path) for path in request.plugins])
+    if request.weights is not None and not request.weights.is_dir():
+        raise BenchError(f"the weights folder {request.weights} does not exist; give the folder of --weights")
+    spec = load_protocol(request.protocol)
+    generator_names = request.generators or tuple(spec.scale(request.scale).generators)
+    detector_names = request.detectors or tuple(spec.scale(request.scale).detectors)
+    in_run = [bare_name(name) for name in (*generator_names, *detector_names)]
+    overrides, counts = Overrides.split(parse_settings(list(request.settings)), in_run)
+    scale = apply_settings(spec.scale(request.scale), counts)
+    ingested = ingested_methods(store)
+    generators = _methods("generator", generator_names, spec, scale, overrides, ingested["generator"])
+    detectors = _methods("detector", detector_names, spec, scale, overrides, ingested["detector"])
+    rule = request.split or spec.split
+    check_rule(rule, request.shots)
+    for name in request.categories or () if request.data is None else ():
+        if name not in CATEGORIES:
+            raise BenchError(did_you_mean("category", name, CATEGORIES, of="sample"))
+    return _Checked(
+        request,
+        spec,
+        scale,
+        tuple(with_weights(generator, request.weights) for generator in generators),
+        tuple(with_weights(detector, request.weights) for detector in detectors),
+        rule,
+        request.seeds or tuple(scale.seeds),
+        features_digest(request.features, request.weights),
     )
-    about = _about(request, spec, config, data, banner)
-    return Prepared(config, data, about, tuple(notes))
+
+
+def _methods(
+    kind: Any,
+    chosen: tuple[str, ...],
+    spec: ProtocolSpec,
+    scale: Scale,
+    overrides: Overrides,
+    ingested: Mapping[str, Any],
+) -> tuple[Method, ...]:
+    methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
+    overrides.check_shared(kind, methods)
+    names = [method.name for method in methods]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
+    return methods
 
 
 def sample_data(store: Store, scale: Scale, progress: Callable[..., None]) -> Path:
@@ -177,26 +186,53 @@ def sample_data(store: Store, scale: Scale, progress: Callable[..., None]) -> Pa
     return write(sample, folder, workers=min(os.cpu_count() or 1, 8), progress=progress)
 
 
-def _methods(
-    kind: Any,
-    named: tuple[str, ...],
-    spec: ProtocolSpec,
-    scale: Scale,
-    overrides: Overrides,
-    ingested: Mapping[str, Any],
-) -> tuple[Method, ...]:
-    methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in named)
-    overrides.check_shared(kind, methods)
-    names = [method.name for method in methods]
-    twice = {name for name in names if names.count(name) > 1}
-    if twice:
-        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
-    return methods
+def _config(checked: _Checked, data: PreparedData) -> PlanConfig:
+    spec, scale, request = checked.spec, checked.scale, checked.request
+    return PlanConfig(
+        protocol=recorded_name(spec),
+        version=spec.version,
+        scale=request.scale,
+        preset=scale.preset,
+        # its published name, whatever its folder is called: papers' numbers stand beside it by that name
+        dataset=spec.counts.stem if spec.counts and data.is_published else data.dataset.name,
+        fingerprint=data.fingerprint,
+        splits=data.splits,
+        generators=checked.generators,
+        detectors=checked.detectors,
+        seeds=checked.seeds,
+        resolution=scale.resolution,
+        generated_per_type=scale.generated_per_type,
+        chunk=scale.chunk,
+        replicates=scale.replicates,
+        features=request.features,
+        features_weights=checked.features_weights,
+        selection=scale.selection,
+        score=spec.score,
+        mixes={name: Mix(mix.shares, mix.generated_normals) for name, mix in spec.mixes.items()},
+        rows_alone=spec.rows.alone,
+        rows_generated=spec.rows.generated,
+        modalities=scale.modalities,
+        ic_lpips=spec.ic_lpips,
+    )
 
 
-def _about(
-    request: RunRequest, spec: ProtocolSpec, config: PlanConfig, data: PreparedData, banner: str
-) -> dict[str, Any]:
+def _banner(checked: _Checked) -> str:
+    """What every page says above its numbers."""
+    request, spec, scale = checked.request, checked.spec, checked.scale
+    sentences = [
+        f"This is the {SAMPLE_NOTE}." if request.data is None else "",
+        "Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; they compare "
+        "with nothing published."
+        if request.features == "embedded"
+        else "",
+        spec.note,
+        scale.note,
+    ]
+    return " ".join(" ".join(sentences).split())
+
+
+def _about(checked: _Checked, config: PlanConfig, data: PreparedData) -> dict[str, Any]:
+    request, spec = checked.request, checked.spec
     split = config.splits[config.seeds[0]]
     return {
         "protocol": config.protocol,
@@ -204,7 +240,7 @@ def _about(
         "title": spec.title,
         "scale": request.scale,
         "dataset": config.dataset,
-        "banner": " ".join(banner.split()),
+        "banner": _banner(checked),
         "baseline": spec.baseline,
         "warnings": list(data.warnings),
         "provenance": {

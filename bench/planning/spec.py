@@ -73,8 +73,6 @@ class Scale(_Spec):
 class MixSpec(_Spec):
     """A kind of training set: the share of a batch that is drawn from each pool of images."""
 
-    title: str = ""
-    """The mix in words, as pages show it; a mix without one is shown by its name."""
     normal: float = Field(default=0.0, ge=0, le=1)
     pseudo: float = Field(default=0.0, ge=0, le=1)
     generated: float = Field(default=0.0, ge=0, le=1)

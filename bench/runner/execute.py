@@ -15,7 +15,8 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.methods.context import Context
-from bench.methods.registry import adapter_id, load_plugins
+from bench.methods.error_line import sentence_of
+from bench.methods.registry import adapter_id, load_plugins, plugin_code
 from bench.runner.jobs import OUT_OF_MEMORY, Job
 from bench.runner.out_of_memory import is_want_of_memory
 from bench.stages import FUNCTIONS, Inputs, stage_class
@@ -71,19 +72,26 @@ def _of_a_full_disk(error: BaseException) -> bool:
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
     """What is kept of a failed task."""
     message = str(error) or type(error).__name__
-    told = message if isinstance(error, BenchError) else f"{type(error).__name__}: {message}"
+    reason = sentence_of(error, _code_of_plugin(definition))
     if is_want_of_memory(error):
-        told = f"it found no more memory ({message.splitlines()[0]})"
+        reason = f"it found no more memory ({message.splitlines()[0]})"
     if "CUDA error" in message:
         # torch adds lines of advice for people who debug kernels
-        told = f"the GPU failed ({message.splitlines()[0]}); see nvidia-smi, then run the same command again"
+        first = message.splitlines()[0]
+        reason = f"the GPU failed ({first}); see nvidia-smi, then run the same command again"
     return {
         "definition": definition,
-        "error": told,
+        "error": reason,
         "host": socket.gethostname(),
         "time": time.time(),
         "log": log[-_LOG_TAIL:],
     }
+
+
+def _code_of_plugin(definition: Any) -> Path | None:
+    """The code of a task's method where it is a plug-in, whose author wants to know the line."""
+    name, _, _ = definition["adapter"].partition("@")
+    return plugin_code(definition["stage"].partition(".")[0], name) if name else None
 
 
 def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str], None]) -> int:

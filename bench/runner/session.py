@@ -43,9 +43,9 @@ def prepare_session(
         say(note)
     plan, goals = make_plan(prepared.planned(), prepared.about)
     methods = (*prepared.config.generators, *prepared.config.detectors)
-    lacking = [method.lacking for method in methods if method.lacking]
-    if lacking and not any(plan.nodes[key].metrics for key in plan.goals):
-        raise BenchError(f"nothing is left to run: {'; '.join(lacking)}")
+    missing_here = [method.missing_requirement for method in methods if method.missing_requirement]
+    if missing_here and not any(plan.nodes[key].metrics for key in plan.goals):
+        raise BenchError(f"nothing is left to run: {'; '.join(missing_here)}")
     return store, plan, goals
 
 

@@ -63,7 +63,7 @@ class Mine(Generator):
 """
 PLUGINS: dict[str, tuple[str, tuple[str, ...]]] = {
     "syntax error": ("def broken(:\n", ("cannot be imported", "invalid syntax", "line 1")),
-    "fails as it is imported": ("1 / 0\n", ("cannot be imported", "division by zero")),
+    "fails as it is imported": ("1 / 0\n", ("cannot be imported: mine.py:1: ZeroDivisionError",)),
     "imports what is not there": ("import no_such_package\n", ("cannot be imported", "no_such_package")),
     "defines nothing": ("x = 1\n", ("defines no Generator and no Detector",)),
     "a class without a name": (ADAPTER.format(facts="version = 1"), ("generator Mine", "has no name")),
@@ -90,6 +90,22 @@ def test_a_fault_in_a_plug_in_names_the_file(
     for part in (f"plug-in file {plugin}", *says):
         assert part in line
     assert not (store / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("check", "detector", "pixel_gauss"), ("show", "pixel_gauss"), (*SMOKE, "--detectors", "pixel_gauss")],
+)
+def test_a_method_that_a_project_declares_and_nobody_installed_is_said_to_be_so(
+    refused: Callable[..., str], words: tuple[str, ...]
+) -> None:
+    points = (
+        '[project]\nname = "x"\n[project.entry-points."bench.detectors"]\npixel_gauss = "mine:PixelGauss"\n'
+    )
+    Path("pyproject.toml").write_text(points)
+    line = refused(*words)
+    assert "'pixel_gauss' is declared in" in line
+    assert f"run `pip install -e {Path.cwd()}` again" in line
 
 
 def test_what_a_plug_in_itself_gets_wrong_is_one_line_too(

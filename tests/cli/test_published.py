@@ -1,6 +1,7 @@
 """`bench published list | show | audit`."""
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -12,9 +13,11 @@ Bench = Callable[..., Any]
 def test_list_names_every_table(bench: Bench) -> None:
     said = bench("published", "list")
     assert said.code == 0
-    assert said.out.count("\n  table ") == 35
     listed = json.loads(bench("published", "list", "--json").out)
-    assert sum(table["values"] for paper in listed for table in paper["tables"]) == 2961
+    assert said.out.count("\n  table ") == sum(len(paper["tables"]) for paper in listed)
+    values = {paper["paper"]: [table["values"] for table in paper["tables"]] for paper in listed}
+    assert (len(values["anomalyhybrid"]), sum(values["anomalyhybrid"])) == (7, 903)
+    assert (len(values["seas"]), sum(values["seas"])) == (28, 2058)
 
 
 def test_show_prints_a_table_as_it_stands_and_what_is_known_of_its_protocol(bench: Bench) -> None:
@@ -48,14 +51,16 @@ def test_an_unknown_name_is_refused_in_one_line(
 
 
 def test_audit_tells_people_what_contradicts_what_and_perhaps_why(bench: Bench) -> None:
-    said = bench("published", "audit")
+    said = bench("published", "audit", "anomalyhybrid")
     assert said.code == 0
-    assert "7 means that are not the means of their rows (140 tested)" in said.out
+    assert re.search(
+        r"^7 means that are not the means of their rows \(\d{3,} tested\)$", said.out, re.MULTILINE
+    )
     assert "pixel AP: the mean of its 15 rows is 49.65, printed is 48.4" in said.out
     assert "perhaps: it is the mean of the rows without bottle" in said.out
-    assert "98.09 in SeaS, Table 8; 98.01 in SeaS, Table 26" in said.out
     assert "beside F1-max 6.4 pixel AP lies in 0.2 to 7.2, whatever the ranking; printed is 7.8" in said.out
     assert "more; --all shows them" in said.out
+    assert "98.09 in SeaS, Table 8; 98.01 in SeaS, Table 26" in bench("published", "audit", "seas").out
 
 
 def test_what_a_number_in_a_note_means_stands_below_it_and_can_be_asked(bench: Bench) -> None:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bench.conformance.detector import blob_split
+from bench.conformance.blob_split import blob_split
 from bench.methods import DetectorSplit
 from bench.methods.context import Context
 

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import roc_auc_score
 
-from bench.conformance.detector import blob_split
+from bench.conformance.blob_split import blob_split
 from bench.errors import BenchError
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import TrainingFailed

@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score
 
-from bench.conformance.detector import blob_split
+from bench.conformance.blob_split import blob_split
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import OutOfTime, TrainingFailed, loop
 from bench.methods.training.selection import Scores

@@ -27,6 +27,7 @@ from bench.tasks import Task, closure
 
 Drive = Callable[..., Any]
 Fit = Callable[..., Task]
+NO_CONVERGENCE = "plugin.py:20, in fit: ValueError: no convergence"
 
 
 def sampled(model: Task) -> Task:
@@ -101,25 +102,23 @@ def endings(tmp_path_factory: pytest.TempPathFactory, fit: Fit, drive: Drive) ->
 
 def test_a_failure_blocks_what_rests_on_it_and_nothing_else(endings: Endings) -> None:
     bad, outcome = endings.models["fail"], endings.outcome
-    reason = f"{bad.title} failed: ValueError: no convergence"
+    reason = f"{bad.title} failed: {NO_CONVERGENCE}"
     assert outcome.blocked == {sampled(bad).key: reason, endings.goals[0].key: reason}
     assert endings.store.done(endings.goals[1].key)
     assert len(outcome.failed) == 6
     assert outcome.ran == 9
     plan, _ = make_plan(endings.goals, {})
-    assert (
-        why_missing(plan, endings.store)(endings.goals[0].key) == f"{bad.title}: ValueError: no convergence"
-    )
+    assert why_missing(plan, endings.store)(endings.goals[0].key) == f"{bad.title}: {NO_CONVERGENCE}"
 
 
 @pytest.mark.parametrize(
     ("does", "told", "logged"),
     [
-        ("fail", "ValueError: no convergence", "Traceback"),
-        ("exit", "SystemExit: 3", "fitting, which exit"),
+        ("fail", NO_CONVERGENCE, "Traceback"),
+        ("exit", "plugin.py:22, in fit: SystemExit: 3", "fitting, which exit"),
         ("vanish", "its process ended with status 9", ""),
         ("allocate", "it found no more memory (Unable to allocate", "fitting, which allocate"),
-        ("print", "RuntimeError: printed enough", "the end"),
+        ("print", "plugin.py:40, in fit: RuntimeError: printed enough", "the end"),
         ("die", "its process was killed by SIGKILL, most likely for want of memory", "fitting, which die"),
     ],
 )
@@ -146,7 +145,7 @@ def test_the_journal_tells_how_a_run_ended(endings: Endings) -> None:
 def test_a_failed_task_is_tried_again_by_the_next_run(endings: Endings, fit: Fit, drive: Drive) -> None:
     bad = endings.models["fail"]
     outcome, _ = drive(endings.store, [bad, endings.goals[1]], run="again")
-    assert outcome.failed == {bad.key: "ValueError: no convergence"}
+    assert outcome.failed == {bad.key: NO_CONVERGENCE}
     assert clean(endings.store)
 
 

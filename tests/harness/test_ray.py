@@ -135,7 +135,7 @@ def test_a_cluster_makes_what_a_machine_makes(
     outcome, _ = on_ray([*goals, fit("fail"), fit("die")], gpu_share=0.5)
     assert outcome.ran == 6
     failed, died = sorted(outcome.failed.values())
-    assert failed == "ValueError: no convergence"
+    assert failed == "plugin.py:20, in fit: ValueError: no convergence"
     assert died.startswith("its process was killed by SIGKILL, most likely for want of memory (it had ")
     assert died.endswith(" GB); it was killed again when it ran alone")
     local = open_store(tmp_path / "local", create=True)

@@ -38,7 +38,6 @@ generated = ["more"]
 [mixes.normal]
 normal = 1
 [mixes.more]
-title = "normal images of a generator beside real ones"
 normal = 1
 generated_normals = true
 [scales.quick]
@@ -107,7 +106,6 @@ def test_files_extend_each_other_over_several_steps(write: Write) -> None:
     ("old", "new"),
     [
         ("title =", 'note = "A sentence."\ntitle ='),
-        ("[mixes.half]", '[mixes.half]\ntitle = "t"'),
         ('["generated", "half"]', '["half"]'),
         ("[rows]", '[scales.smoke]\ndetectors = ["lfd"]\nseeds = [1, 2]\n[rows]'),
     ],
@@ -203,9 +201,10 @@ def test_a_name_a_version_and_a_title_are_not_inherited(write: Write, key: str) 
         load_protocol(str(write(text)))
 
 
-def test_the_name_of_a_built_in_protocol_is_refused(write: Write) -> None:
-    path = write(HEAD.replace('"half"', '"mvtec_synthesis"'))
-    with pytest.raises(BenchError, match=r"mine\.toml: name: .*'mvtec_synthesis'; choose another name"):
+@pytest.mark.parametrize("name", ["mvtec_synthesis", "score"])
+def test_the_name_of_a_built_in_protocol_is_refused(write: Write, name: str) -> None:
+    path = write(HEAD.replace('"half"', f'"{name}"'))
+    with pytest.raises(BenchError, match=rf"mine\.toml: name: .*'{name}'; choose another name"):
         load_protocol(str(path))
 
 

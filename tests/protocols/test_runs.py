@@ -95,3 +95,29 @@ def test_localization_by_colour_and_depth(run: Callable[..., Rows], deep: Path, 
     assert sum(any(np.allclose(each, mean, atol=1e-6) for mean in means) for each in maps) == 3
     pages = (tmp_path / "store" / "report").rglob("*.html")
     assert any("unet on rgb+depth" in page.read_text() for page in pages)
+
+
+OWN = """
+name = "half"
+version = 1
+title = "Half of the defects real"
+extends = "mvtec_supervised"
+[rows]
+generated = ["half"]
+[mixes.half]
+normal = 0.5
+generated = 0.25
+real = 0.25
+"""
+
+
+def test_a_protocol_of_a_users_own_is_a_file(run: Callable[..., Rows], flat: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(OWN)
+    records = run(str(path), flat, "--generators", "crop_paste", "--detectors", "maker")
+    check(records)
+    assert measured(records, "pixel") == {("maker", "real", "rgb"), ("maker", "half", "rgb")}
+    (name,) = {row["protocol"] for row in records}
+    assert name.startswith("half#")
+    (page,) = (tmp_path / "store" / "report").glob("half-*/index.html")
+    assert f"<bdi>{name}</bdi>" in page.read_text()

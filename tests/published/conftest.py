@@ -63,4 +63,11 @@ def small(write_paper: Callable[..., Path]) -> Callable[..., Paper]:
 
 @pytest.fixture(scope="session")
 def shelf() -> tuple[Paper, ...]:
+    """Every paper that is installed."""
     return papers()
+
+
+@pytest.fixture(scope="session")
+def two_papers(shelf: tuple[Paper, ...]) -> tuple[Paper, ...]:
+    """AnomalyHybrid and SeaS, whose tables and contradictions are counted exactly."""
+    return tuple(paper for paper in shelf if paper.name in ("anomalyhybrid", "seas"))

@@ -15,8 +15,8 @@ def found(papers: tuple[Paper, ...] | list[Paper], rule: str) -> tuple[Finding, 
 
 
 @pytest.fixture(scope="module")
-def audited(shelf: tuple[Paper, ...]) -> dict[str, Outcome]:
-    return {outcome.rule: outcome for outcome in audit(shelf)}
+def audited(two_papers: tuple[Paper, ...]) -> dict[str, Outcome]:
+    return {outcome.rule: outcome for outcome in audit(two_papers)}
 
 
 @pytest.fixture(scope="module")

@@ -31,6 +31,7 @@ TWO_MEANINGS = {
     "Recipe": "of a sample, of a command",
     "Row": "of a protocol, of a board",
     "Rule": "of the gate, of published facts",
+    "StageRun": "of stages that are functions, of stages that are classes",
     "View": "of a run, of an image",
 }
 """Public class names that two modules may define, and why."""

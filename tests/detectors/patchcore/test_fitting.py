@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from bench.conformance.blob_split import blob_split
 from bench.conformance.checks import contents
-from bench.conformance.detector import blob_split
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import OutOfTime, TrainingFailed
 from detectors.patchcore import coreset
