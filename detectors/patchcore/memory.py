@@ -127,7 +127,13 @@ def started(params: PatchCoreParams, features: Tensor, size: int, ctx: Context) 
 def _save(path: Path, selection: Selection) -> None:
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez(file, **vars(selection))
+        np.savez(
+            file,
+            bounds=selection.bounds,
+            seen=selection.covered,
+            chosen=selection.chosen,
+            count=selection.count,
+        )
     part.replace(path)
 
 

@@ -160,8 +160,8 @@ class PiDiNet(nn.Module):
         for stage in range(4):
             for number in range(1, 4 if stage == 0 else 5):
                 x = getattr(self, f"block{stage + 1}_{number}")(x)
-            seen = self.conv_reduces[stage](self.attentions[stage](self.dilations[stage](x)))
-            maps.append(F.interpolate(seen, size, mode="bilinear", align_corners=False))
+            reduced = self.conv_reduces[stage](self.attentions[stage](self.dilations[stage](x)))
+            maps.append(F.interpolate(reduced, size, mode="bilinear", align_corners=False))
         maps.append(self.classifier(torch.cat(maps, dim=1)))
         return [torch.sigmoid(edges) for edges in maps]
 

@@ -64,22 +64,22 @@ class _Shelf:
         )
         if tensor.layout != torch.strided or learned or repeated or tensor.nbytes < LEAST:
             return tensor.detach()  # an output that kept itself would never be freed
-        kept = _Kept(self, tensor, self.end)
+        entry = _Kept(self, tensor, self.end)
         self.file.seek(self.end)
         self.file.write(_bytes_of(_in_storage_order(tensor.detach()).cpu()))
         self.wanted += 1
         self.end += tensor.nbytes
-        return kept
+        return entry
 
-    def get(self, kept: torch.Tensor | _Kept) -> torch.Tensor:
+    def get(self, entry: torch.Tensor | _Kept) -> torch.Tensor:
         import torch
 
-        if isinstance(kept, torch.Tensor):
-            return kept
-        tensor = torch.empty_strided(kept.size, kept.stride, dtype=kept.dtype, device=kept.device)
+        if isinstance(entry, torch.Tensor):
+            return entry
+        tensor = torch.empty_strided(entry.size, entry.stride, dtype=entry.dtype, device=entry.device)
         flat = _in_storage_order(tensor)
-        room = torch.empty(flat.size(), dtype=kept.dtype)
-        self.file.seek(kept.start)
+        room = torch.empty(flat.size(), dtype=entry.dtype)
+        self.file.seek(entry.start)
         if self.file.readinto(_bytes_of(room)) != room.nbytes:  # type: ignore[attr-defined]
             raise OSError("the file of saved tensors is shorter than it was written")
         flat.copy_(room)

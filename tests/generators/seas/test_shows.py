@@ -114,7 +114,7 @@ class Learning:
     def overlap(self, branch: Any, material: Any, latents: Any, threshold: float = HIGHER) -> float:
         """IoU of predicted masks and real ones over all pixels of each defect in its first pose, at noise
         of its own, as one sampling step sees it."""
-        from generators.seas.material import View, latent_noise
+        from generators.seas.material import Pose, latent_noise
 
         training = self.masking(branch, material, latents)
         shared = united = 0
@@ -122,10 +122,10 @@ class Learning:
             rng = self.probe.rng("masks", number)
             noise, jitter = (latent_noise(rng, 1, self.base.vae, SIDE, torch.device("cpu")) for _ in range(2))
             times = torch.from_numpy(rng.integers(self.params.mask_time + 1, size=1))
-            view = View(kind, row, 0, 0)
-            coarse, fine = training.features([view], noise, times, jitter, 1)
+            pose = Pose(kind, row, 0, 0)
+            coarse, fine = training.features([pose], noise, times, jitter, 1)
             found = branch(coarse, fine, SIDE)[1].softmax(1)[:, 1] > threshold
-            real = latents.masks([view]) > 0
+            real = latents.masks([pose]) > 0
             shared += int((found & real).sum())
             united += int((found | real).sum())
         return shared / max(united, 1)
