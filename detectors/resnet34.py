@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class ResNet34Params(TrainingParams):
     """The recipe of AnomalyDiffusion's train-classification.py."""
 
-    batch_size: int = Field(default=8, ge=2, description="examples a step; batch norm needs two")
+    batch_size: int = Field(default=8, ge=2, description="examples per step; batch norm needs two")
     learning_rate: LearningRate = 1e-4
     optimizer: Optimizer = "adam"
     schedule: Schedule = "multistep"
@@ -38,7 +38,7 @@ class ResNet34Params(TrainingParams):
     epoch_size: int | None = Field(
         default=None,
         ge=1,
-        description="examples an epoch; None: five times the number of anomalous training images",
+        description="examples per epoch; None: five times the number of anomalous training images",
     )
     init_weights: Literal["imagenet", "random"] = Field(
         default="imagenet", description="imagenet: torchvision's resnet34-b627a593.pth"

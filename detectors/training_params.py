@@ -11,7 +11,7 @@ from bench.methods import Params
 
 Normalisation = tuple[tuple[float, float, float], tuple[float, float, float]]
 """Mean and standard deviation (RGB, images in [0, 1]) that a network's images are normalised by."""
-BatchSize = Annotated[int, Field(ge=1, description="examples a step")]
+BatchSize = Annotated[int, Field(ge=1, description="examples per step")]
 LearningRate = Annotated[float, Field(gt=0, description="the highest learning rate of the schedule")]
 WeightDecay = Annotated[float, Field(ge=0, description="L2 penalty of the optimizer")]
 Optimizer = Annotated[Literal["adam", "sgd"], Field(description="adam, or sgd with momentum 0.9")]
@@ -67,7 +67,7 @@ class SegmentationParams(TrainingParams):
 class Schedule80kParams(SegmentationParams):
     """MMSegmentation's schedule_80k and the batch of its configurations."""
 
-    batch_size: int = Field(default=4, ge=2, description="examples a step; batch norm needs two")
+    batch_size: int = Field(default=4, ge=2, description="examples per step; batch norm needs two")
     learning_rate: LearningRate = 0.01
     optimizer: Optimizer = "sgd"
     weight_decay: WeightDecay = 5e-4
@@ -88,7 +88,7 @@ class AnomalyDiffusionParams(SegmentationParams):
     schedule: Schedule = "multistep"
     loss: Loss = "focal"
     epochs: int = Field(default=200, ge=1, description="epochs")
-    epoch_size: int = Field(default=500, ge=1, description="examples an epoch")
+    epoch_size: int = Field(default=500, ge=1, description="examples per epoch")
 
 
 @dataclass(frozen=True)

@@ -55,7 +55,7 @@ class Adapter(ABC):
                 *get_args(kind),
             ):  # would be taken for 1
                 raise BenchError(
-                    f"parameter '{name}' of '{cls.name}' cannot be {values[name]}: it is no yes or no"
+                    f"parameter '{name}' of '{cls.name}' cannot be {values[name]}: it is not a yes or no"
                 )
         try:
             return cls(cls.Params(**values))

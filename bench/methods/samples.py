@@ -145,7 +145,7 @@ def _plain(name: Any) -> str:
     """A name that is one folder and no other place. Raises ValueError where it is not."""
     text = str(name)
     if not text or text in (".", "..") or any(sign in text for sign in ("/", os.sep, "\0")):
-        raise ValueError(f"'{text}' is no name of a folder")
+        raise ValueError(f"'{text}' is not a name of a folder")
     return text
 
 

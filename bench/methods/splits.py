@@ -83,9 +83,9 @@ class Batch(NamedTuple):
     depth float32 [B, H, W] or None;
     pseudo bool [B]: true where the detector is to change this normal image into a pseudo-anomaly of its own
     making, None at prediction;
-    base uint8 [B, H, W, 3], where asked for: the image before its defect. A normal image is its own, a
-    generated one has the image that its generator changed, if that told; else has_base bool [B] is false and
-    the base is the image itself.
+    base uint8 [B, H, W, 3], where asked for: the image before its defect. A normal image is its own base, a
+    generated one has the image that its generator changed, if that is known; else has_base bool [B] is
+    false and the base is the image itself.
     """
 
     images: np.ndarray
@@ -105,7 +105,7 @@ class DetectorSplit:
     to 1), then a defect class of it uniformly, then an example of the class uniformly. None draws uniformly
     from the concatenation of all pools, which is what "no balancing" means in released code.
 
-    A share may also be `pseudo`, which is no pool: a normal image, drawn as they are, that detectors which
+    A share may also be `pseudo`, which is not a pool: a normal image, drawn as they are, that detectors which
     make their own anomalies (DRAEM, GLASS) turn into one. `Batch.pseudo` says which these are.
     """
 

@@ -232,7 +232,7 @@ class _Steps:
 
 
 def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Prediction]:
-    """One Prediction a batch, by the model in the folder `model`."""
+    """One Prediction per batch, by the model in the folder `model`."""
     # The folder knows what it was trained with; the caller's parameters might differ.
     params = DraemParams.model_validate_json((model / "params.json").read_text())
     with ctx.torch_stream("unused"):  # building a network draws initial weights

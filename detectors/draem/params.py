@@ -25,7 +25,7 @@ class DraemParams(TextureParams):
     )
     epochs: int = Field(default=700, ge=1, description="epochs")
     epoch_size: int | None = Field(
-        default=None, ge=1, description="examples an epoch; None: the number of normal training images"
+        default=None, ge=1, description="examples per epoch; None: the number of normal training images"
     )
     batch_size: BatchSize = 8
     learning_rate: LearningRate = 1e-4

@@ -31,9 +31,9 @@ class GlassParams(BackboneParams, TextureParams):
     hidden_layers: int = Field(default=1, ge=1, description="hidden layers of the discriminator")
     epochs: int = Field(default=640, ge=1, description="epochs; the centre is taken anew before each")
     epoch_size: int = Field(
-        default=392, ge=1, description="normal images an epoch, at most; fewer where there are fewer"
+        default=392, ge=1, description="normal images per epoch, at most; fewer where there are fewer"
     )
-    batch_size: int = Field(default=8, ge=1, description="examples a step")
+    batch_size: int = Field(default=8, ge=1, description="examples per step")
     learning_rate: float = Field(default=1e-4, gt=0, description="the highest learning rate of the schedule")
     discriminator_rate: float = Field(
         default=2.0, gt=0, description="learning rate of the discriminator, in learning rates of the adaptor"
@@ -76,7 +76,7 @@ class GlassParams(BackboneParams, TextureParams):
     @model_validator(mode="after")
     def _ranges_are_ranges(self) -> GlassParams:
         if not 0 <= self.opacity_range[0] <= self.opacity_range[1] <= 1:
-            raise ValueError(f"opacity_range {self.opacity_range} is no range within 0 and 1")
+            raise ValueError(f"opacity_range {self.opacity_range} is not a range within 0 and 1")
         if not 0 <= self.distance[0] <= self.distance[1]:
-            raise ValueError(f"distance {self.distance} is no range of distances")
+            raise ValueError(f"distance {self.distance} is not a range of distances")
         return self

@@ -50,7 +50,7 @@ def begin_at(first: int, points: int, size: int) -> Selection:
 
 def mean_distances(features: Tensor, starts: np.ndarray) -> np.ndarray:
     """Squares of the mean distance of each point to the points `starts`, float64 [N]: the starting values of
-    the released code, which are no true bounds of anything but are compared with distances all the same."""
+    the released code, which are not true bounds of anything but are compared with distances all the same."""
     anchors = features[torch.from_numpy(starts).to(features.device)].double()
     parts = [
         torch.cdist(part.double(), anchors, compute_mode="donot_use_mm_for_euclid_dist").mean(dim=1)

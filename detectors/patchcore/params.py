@@ -50,7 +50,7 @@ class PatchCoreParams(BackboneParams, Params):
         "nearest, blurred with mirrored borders that do not repeat the last pixel",
     )
     sigma: float = Field(default=4.0, ge=0, description="standard deviation of the blur, pixels; 0: none")
-    batch_size: int = Field(default=8, ge=1, description="images a forward pass while fitting")
+    batch_size: int = Field(default=8, ge=1, description="images per forward pass while fitting")
 
     @model_validator(mode="after")
     def _crop_fits(self) -> PatchCoreParams:

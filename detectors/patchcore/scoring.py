@@ -20,7 +20,7 @@ from detectors.patchcore.params import PatchCoreParams
 def score(
     params: PatchCoreParams, model: Path, images: Iterable[Batch], ctx: Context
 ) -> Iterator[Prediction]:
-    """The predictions of the model in the folder `model`, one a batch, in order."""
+    """The predictions of the model in the folder `model`, one per batch, in order."""
     with ctx.torch_stream("unused"):  # building a network draws initial weights
         backbone = stored(params.backbone, params.layers, model / "backbone.safetensors")
     backbone.to(torch.device(ctx.device)).to(memory_format=torch.channels_last)

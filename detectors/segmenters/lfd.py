@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class LFDParams(SegmentationParams):
     """configs/LFD.yaml for MVTec AD."""
 
-    batch_size: int = Field(default=8, ge=2, description="examples a step; batch norm needs two")
+    batch_size: int = Field(default=8, ge=2, description="examples per step; batch norm needs two")
     learning_rate: LearningRate = 0.01
     optimizer: Optimizer = "sgd"
     weight_decay: WeightDecay = 1e-4
@@ -50,7 +50,7 @@ class LFDParams(SegmentationParams):
         description="the epoch whose model is kept: 100 on MVTec AD and MVTec 3D, 10 on VisA; None: the last",
     )
     epoch_size: int | None = Field(
-        default=None, ge=1, description="examples an epoch; None: as many as the training set has"
+        default=None, ge=1, description="examples per epoch; None: as many as the training set has"
     )
     scale: int = Field(default=2, ge=1, description="by how much the branch for context sees a smaller image")
     init_weights: Literal["imagenet", "embedded", "random"] = Field(

@@ -144,7 +144,7 @@ class PiDiNet(nn.Module):
                 if (stage, number) == (1, 1):
                     continue  # the stem takes the first place of the first stage
                 halves = stage > 1 and number == 1
-                # the stem is no block: the first stage counts its three from 1
+                # the stem is not a block: the first stage counts its three from 1
                 name = f"block{stage}_{number - 1 if stage == 1 else number}"
                 self.add_module(name, Block(kind, before, width, halves))
                 before = width

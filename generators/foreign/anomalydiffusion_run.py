@@ -44,7 +44,7 @@ def fit(arguments: argparse.Namespace, folder_of_run: Path, pairs: list[tuple[st
     script = [sys.executable, "main.py", "--spatial_encoder_embedding", "--data_enhance"]
     script += ["--base", f"{CONFIGS}-encoder+embedding.yaml", "-t", "--actual_resume", LDM, "-n", "test"]
     script += ["--gpus", "0,", "--init_word", "anomaly", "--mvtec_path=data"]
-    # its last step, a test, wants a loader that its configuration has not
+    # its last step, a test, wants a loader that its configuration does not have
     script += ["--seed", arguments.seed, "--no-test", "true", "--logdir", "logs/anomaly"]
     run(script, folder_of_run, arguments.device, writes=Path("logs/anomaly"))
     if not (folder_of_run / ANOMALY).exists():

@@ -12,7 +12,7 @@ from pathlib import Path
 from layout import collect, copies, mvtec_layout, numbered, run, spare, workspace
 
 TOKENS = 4
-"""Anomaly tokens a defect type, `anomaly_token_num` of configs/seas.yaml."""
+"""Anomaly tokens per defect type, `anomaly_token_num` of configs/seas.yaml."""
 BATCH = 10
 """`batch_size` of the inference in configs/seas.yaml; no rest of a batch is made."""
 OWN = ("data", "outputs", "seeded.yaml")

@@ -252,8 +252,8 @@ def test_the_published_weights_and_textures_are_asked_for_before_work_starts(
     ("options", "sentence"),
     [
         ({"backbone_weights": "embedded", "backbone": "resnet18"}, "are those of backbone="),
-        ({"opacity_range": (0.8, 0.2)}, "is no range within 0 and 1"),
-        ({"distance": (2.0, 1.0)}, "is no range of distances"),
+        ({"opacity_range": (0.8, 0.2)}, "is not a range within 0 and 1"),
+        ({"distance": (2.0, 1.0)}, "is not a range of distances"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused(options, sentence: str) -> None:
