@@ -12,16 +12,25 @@ from torch import Tensor, nn
 
 from bench.methods import Batch, DetectorSplit
 from bench.methods.context import Context
-from bench.methods.training.determinism import deterministic
+from bench.methods.training import (
+    Fit,
+    Losses,
+    ReadAhead,
+    TrainingFailed,
+    deterministic,
+    learning_rate,
+    recalibrate,
+    train_model,
+)
 from detectors.augmentation import augment
-from detectors.fitting import Fit, ReadAhead, TrainingFailed, recalibrate, run_fit
 from detectors.inference import forward, to_input
 from detectors.losses import segmentation_loss
-from detectors.schedules import learning_rate
 from detectors.supervised import Plan, SegmentationParams
 
 if TYPE_CHECKING:
     from detectors.supervised import Supervised
+
+REMEDY = "lower its learning_rate, or use precision=fp32"
 
 
 def train(adapter: Supervised, data: DetectorSplit, out: Path, ctx: Context) -> None:
@@ -38,20 +47,15 @@ def train(adapter: Supervised, data: DetectorSplit, out: Path, ctx: Context) -> 
         optimizer = _optimizer(adapter, network)
         _write_settings(adapter, data, out)
         steps = _Steps(adapter, data, plan, network, optimizer, ctx)
-        run_fit(
-            Fit(
-                name=adapter.name,
-                network=network,
-                optimizer=optimizer,
-                steps=plan.steps,
-                epoch=plan.epoch,
-                step=steps.take,
-                settle=steps.settle,
-                learning_rate=steps.rate,
-            ),
-            out,
-            ctx,
+        fit = Fit(
+            name=adapter.name,
+            steps=plan.steps,
+            step=steps.take,
+            state={"network": network},
+            optimizers={"optimizer": optimizer},
+            remedy=REMEDY,
         )
+        train_model(fit, network, out, ctx, epoch=plan.epoch, learning_rate=steps.rate, settle=steps.settle)
 
 
 class _Steps:
@@ -70,13 +74,13 @@ class _Steps:
         self.network, self.optimizer = network, optimizer
         self.batches = ReadAhead(self._draw)
 
-    def take(self, step: int) -> float:
+    def take(self, step: int) -> Losses:
         batch = self.batches.take(step)
         self.network.train()
         with self.ctx.torch_stream("step", step):
             loss = _step(self.adapter, self.network, self.optimizer, batch, self.rate(step), self.ctx.device)
         self.batches.prepare(step + 1)
-        return loss.item()  # waits for the accelerator
+        return {"loss": loss.item()}  # waits for the accelerator
 
     def rate(self, step: int) -> float:
         params, plan = self.adapter.params, self.plan

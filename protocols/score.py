@@ -4,10 +4,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from bench.planning import build
 from bench.planning.config import PlanConfig, Skipped
+from bench.record import catalogue
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
+from bench.stages.data import real_pools
+from bench.stages.generator import GOOD, GeneratorCache
+from bench.stages.ingest import DetectorMaps
+from bench.stages.score_classification import ScoreClassification
+from bench.stages.score_detection import ScoreDetection
+from bench.stages.score_generation import ScoreGeneration, ScoreNormals
 from bench.tasks import Task
 
 
@@ -22,27 +28,25 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
             generated_per_type=max((params["count"] for params in folders.values()), default=0),
         )
         if not folders:
-            yield Skipped(labels, build.GENERATION_METRICS, f"the folder has no images of {category.name}")
+            yield Skipped(
+                labels, catalogue.planned("generation"), f"the folder has no images of {category.name}"
+            )
             continue
-        real = build.real_pools(config, category)
-        good = {defect: params for defect, params in folders.items() if defect == build.GOOD}
-        anomalies = {defect: params for defect, params in folders.items() if defect != build.GOOD}
+        real = real_pools(config, category)
+        good = {defect: params for defect, params in folders.items() if defect == GOOD}
+        anomalies = {defect: params for defect, params in folders.items() if defect != GOOD}
         if anomalies:
             pool = _ingested_pool(config, category.name, anomalies)
-            yield build.generation_score(config, category, real, pool, labels)
+            yield ScoreGeneration.task(config, category, real, pool, labels)
         if good:
             pool = _ingested_pool(config, category.name, good)
-            yield build.normals_score(config, category, real, pool, labels)
+            yield ScoreNormals.task(config, category, real, pool, labels)
 
 
 def _ingested_pool(config: PlanConfig, category: str, folders: Mapping[str, Any]) -> Task:
     """The images of one category as one pool; `folders` is defect type to the parameters of its task."""
     counts = {defect: params["count"] for defect, params in folders.items()}
-    samples = [
-        (f"samples/{defect}", build.make("generator.ingest", params)) for defect, params in folders.items()
-    ]
-    params = {"category": category, "resolution": config.resolution, "counts": counts}
-    return build.make("generator.cache", params, samples)
+    return GeneratorCache.of_ingested(config, category, folders, counts)
 
 
 def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
@@ -53,14 +57,13 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
         labels = replace(
             _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
         )
-        test = build.real_pools(config, category).test
-        prediction = build.ingested_prediction(config, outputs)
+        test = real_pools(config, category).test
+        prediction = DetectorMaps.task(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):
-            yield build.detection_score(config, labels, prediction, test)
-            yield build.dialect_score(config, labels, prediction, test)
+            yield ScoreDetection.task(config, labels, prediction, test)
         if "predicted" in outputs["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
-            yield build.classification_score(config, labels, prediction, test, classes)
+            yield ScoreClassification.task(config, labels, prediction, test, classes)
 
 
 def _labels(config: PlanConfig, category: str) -> CellLabels:

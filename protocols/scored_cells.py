@@ -6,14 +6,19 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.planning import build
-from bench.planning.build import ANY
 from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
 from bench.planning.methods import task_of
 from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import UNKNOWN
+from bench.stages.data import DataDuplicates
 from bench.stages.depth import DetectorFuse
+from bench.stages.detector import DetectorFit, DetectorPredict
+from bench.stages.generator import ANY
+from bench.stages.ingest import DetectorMaps
+from bench.stages.score_classification import ScoreClassification
+from bench.stages.score_detection import ScoreDetection
+from bench.stages.score_generation import ScoreGeneration, ScoreNormals
 from bench.tasks import Task
 from protocols.seed_data import Ground, Row, anomalies_of
 from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
@@ -22,7 +27,7 @@ from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
 def duplicates(ground: Ground) -> Iterator[Task]:
     """Near-duplicates across the split, for the page's notes on the data."""
     for category in ground.split.categories:
-        yield build.duplicates(category, ground.colour.pools[category.name])
+        yield DataDuplicates.task(category, ground.colour.pools[category.name])
 
 
 def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
@@ -37,7 +42,7 @@ def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Sk
 
 def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
     config, images = ground.config, ground.depth if modality == "depth" else ground.colour
-    metrics = build.DEPTH_METRICS if modality == "depth" else build.GENERATION_METRICS
+    metrics = catalogue.planned("generation-depth" if modality == "depth" else "generation")
     for category in ground.split.categories:
         labels = _labels(ground, category, generator, modality=modality)
         reason = cannot_be_made(config, generator, category, modality)
@@ -45,7 +50,7 @@ def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> It
             yield Skipped(labels, metrics, reason)
             continue
         made = images.anomalies[generator.name][category.name]
-        yield build.generation_score(config, category, images.pools[category.name], made, labels)
+        yield ScoreGeneration.task(config, category, images.pools[category.name], made, labels)
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
@@ -61,9 +66,9 @@ def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skip
         labels = _labels(ground, category, generator)
         made = ground.colour.normals[generator.name].get(category.name)
         if made is None:
-            yield Skipped(labels, build.NORMAL_METRICS, no_normals(generator, category))
+            yield Skipped(labels, catalogue.planned("generation-normal"), no_normals(generator, category))
             continue
-        yield build.normals_score(config, category, ground.colour.pools[category.name], made, labels)
+        yield ScoreNormals.task(config, category, ground.colour.pools[category.name], made, labels)
 
 
 def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
@@ -92,11 +97,13 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
         names_defects = _names_defects(detector, category)
         reason = cannot_be(config, detector, row, category, names_defects, modality)
         if reason:
-            metrics = build.CLASSIFICATION_METRICS if names_defects else build.DETECTION_METRICS
+            metrics = (
+                catalogue.planned("classification") if names_defects else catalogue.planned("image", "pixel")
+            )
             yield Skipped(labels, metrics, reason)
             continue
         if detector.ingested is not None:
-            prediction = build.ingested_prediction(config, detector.ingested[category.name])
+            prediction = DetectorMaps.task(config, detector.ingested[category.name])
         elif modality == "rgb+depth":
             prediction = DetectorFuse.task(
                 *(_prediction(ground, detector, row, category, sense, models) for sense in ("rgb", "depth"))
@@ -106,10 +113,9 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
         test = ground.colour.pools[category.name].test
         if names_defects:
             classes = _classes(_covered(ground, detector, category, modality))
-            yield build.classification_score(config, labels, prediction, test, classes)
+            yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
-            yield build.detection_score(config, labels, prediction, test)
-            yield build.dialect_score(config, labels, prediction, test)
+            yield ScoreDetection.task(config, labels, prediction, test)
 
 
 def _prediction(
@@ -127,7 +133,7 @@ def _prediction(
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
         covered = _covered(ground, detector, category, modality)
-        models[scope] = build.detector_fit(
+        models[scope] = DetectorFit.task(
             config,
             detector,
             row.mix,
@@ -138,7 +144,7 @@ def _prediction(
             seed,
         )
     test = images.pools[category.name].test
-    return build.detector_prediction(detector, models[scope], category.name, test, seed)
+    return DetectorPredict.task(detector, models[scope], category.name, test, seed)
 
 
 def _covered(

@@ -4,10 +4,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.planning import build
-from bench.planning.build import ANY, GOOD, RealPools
 from bench.planning.config import CategoryPlan, Method, PlanConfig, SplitPlan
+from bench.stages.data import RealPools, real_pools
 from bench.stages.depth import DepthImages
+from bench.stages.generator import ANY, GOOD, GeneratorCache
 from bench.tasks import Task
 
 
@@ -44,12 +44,12 @@ class Ground:
 def prepare(config: PlanConfig, seed: int) -> Ground:
     """The images of one seed, real and generated."""
     split = config.splits[seed]
-    pools = {category.name: build.real_pools(config, category) for category in split.categories}
+    pools = {category.name: real_pools(config, category) for category in split.categories}
 
     def made(asked: Callable[[PlanConfig, Method, CategoryPlan], Mapping[str, int]]) -> dict[str, Any]:
         return {
             generator.name: {
-                category.name: build.generated_pool(config, generator, category, pools, counts, seed)
+                category.name: GeneratorCache.task(config, generator, category, pools, counts, seed)
                 for category in split.categories
                 if (counts := asked(config, generator, category))
             }

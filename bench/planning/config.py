@@ -49,7 +49,7 @@ class Method:
 
 
 @dataclass(frozen=True)
-class Part:
+class DataPart:
     """One part (normal, base, test) of a category: its content, and how many images of each kind."""
 
     digest: str
@@ -69,9 +69,9 @@ class CategoryPlan:
     has_types: bool
     has_depth: bool
     """Whether every image has a depth map."""
-    normal: Part
-    base: Part
-    test: Part
+    normal: DataPart
+    base: DataPart
+    test: DataPart
 
     @property
     def defects(self) -> tuple[str, ...]:

@@ -4,26 +4,21 @@ It is what `bench status`, `report` and `export` read: they need neither the dat
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.errors import BenchError
 from bench.planning.config import Skipped
-from bench.record import catalogue
 from bench.record.labels import CellLabels
+from bench.stages import STAGES, stage_class
+from bench.stages.stage import Metrics, Stage
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure, digest
 
-_LEVELS = {
-    "score.generation": ("generation",),
-    "score.normals": ("generation-normal",),
-    "score.detection": ("image", "pixel"),
-    "score.classification": ("classification",),
-}
-"""The levels at which a scoring stage records."""
+S = TypeVar("S", bound=Stage[str])
 
 
 @dataclass(frozen=True)
@@ -41,11 +36,11 @@ class Node:
         return next(key for name, key in self.inputs if name == role)
 
     @property
-    def metrics(self) -> tuple[tuple[str, str], ...]:
-        """(level, metric) pairs that a scoring task gives at least."""
-        if self.stage == "score.generation" and self.labels and self.labels.modality == "depth":
-            return catalogue.planned("generation-depth")
-        return catalogue.planned(*_LEVELS.get(self.stage, ()))
+    def metrics(self) -> Metrics:
+        """What a scoring task measures at least; nothing where another version planned it."""
+        if self.labels is None or self.stage not in STAGES:
+            return ()
+        return stage_class(self.stage).metrics(self.labels)
 
 
 @dataclass(frozen=True)
@@ -61,6 +56,18 @@ class Plan:
     @cached_property
     def digest(self) -> str:
         return digest(_as_json(self))[:32]
+
+    def stage(self, key: str, stage: type[S]) -> S | None:
+        """The inputs of a task as the fields of a stage, `PoolFeatures[str]`; None if it is of another."""
+        node = self.nodes[key]
+        return stage.of_plan(node.inputs) if node.stage == stage.name else None
+
+    def scores(self, stage: type[S]) -> Iterator[tuple[str, S, CellLabels]]:
+        """The goals that a stage scores: key, inputs and labels of each."""
+        for key in self.goals:
+            inputs, labels = self.stage(key, stage), self.nodes[key].labels
+            if inputs is not None and labels is not None:
+                yield key, inputs, labels
 
 
 def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tuple[Plan, list[Task]]:

@@ -14,7 +14,7 @@ from bench.data.shift import brightness_shifts
 from bench.data.split import CategorySplit, Split, make_split
 from bench.data.split_file import load_split, read_split_file
 from bench.errors import BenchError, did_you_mean
-from bench.planning.config import CategoryPlan, Part, SplitPlan
+from bench.planning.config import CategoryPlan, DataPart, SplitPlan
 from bench.store import Store
 from bench.store.store import write_atomically
 from bench.tasks import digest
@@ -174,7 +174,7 @@ def _category_plan(part: CategorySplit, category: Category, store: Store, digest
     )
 
 
-def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> Part:
+def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> DataPart:
     """Describe a part by its content, and note where its files lie on this machine."""
     pairs = list(pairs)
     counts: dict[str, int] = {}
@@ -188,7 +188,7 @@ def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> 
     text = json.dumps(rows, indent=0)
     if not path.exists() or path.read_text() != text:
         write_atomically(path, text)
-    return Part(content, counts)
+    return DataPart(content, counts)
 
 
 def _row(item: Item, defect: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from bench.record.record import Record, Status, detector_on, read_records
 from bench.results.run import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 from bench.store import Store
 
+BEFORE_SCORE_DETECTION_3 = "score.dialects"
+"""The stage that scored in dialects before score.detection did; plans of older versions have it."""
 _PICTURES = 4
 """Pictures of one defect type in a gallery."""
 
@@ -82,11 +84,13 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
     yield from _costs(plan, store, scores)
 
 
-def _read(store: Store, key: str) -> Iterator[Record]:
-    """The records of a scoring task, with what its manifest knows of the run."""
+def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Record]:
+    """The records of a scoring task, with what its manifest knows of the run; none without the file."""
+    if not (store.out(key) / file).exists():
+        return
     manifest = store.manifest(key)
     yield from read_records(
-        store.out(key) / "records.jsonl",
+        store.out(key) / file,
         task=key,
         run=manifest.run,
         env=manifest.env,
@@ -331,20 +335,19 @@ def _columns(trace: Path) -> Mapping[str, np.ndarray]:
     return {name: whole[name] for name in whole.dtype.names or ()}
 
 
-def _scored_in_dialects(plan: Plan, store: Store) -> Iterator[tuple[str, CellLabels]]:
-    for key in plan.goals:
-        labels = plan.nodes[key].labels
-        if plan.nodes[key].stage == "score.dialects" and labels is not None and store.done(key):
-            yield key, labels
-
-
 def _dialects(plan: Plan, store: Store) -> Iterator[Record]:
-    for key, _ in _scored_in_dialects(plan, store):
-        yield from _read(store, key)
+    for key in plan.goals:
+        if plan.nodes[key].stage == BEFORE_SCORE_DETECTION_3 and store.done(key):
+            yield from _read(store, key)
+        elif plan.nodes[key].stage == "score.detection" and store.done(key):
+            yield from _read(store, key, "dialects.jsonl")
 
 
 def _curves(plan: Plan, store: Store) -> Iterator[Curves]:
-    for key, labels in _scored_in_dialects(plan, store):
+    for key in plan.goals:
+        labels = plan.nodes[key].labels
+        if labels is None or not store.done(key) or not (store.out(key) / "curves.json").exists():
+            continue
         yield Curves(
             labels.category,
             detector_on(labels.detector, labels.modality),

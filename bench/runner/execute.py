@@ -19,8 +19,7 @@ from bench.methods.error_line import sentence_of
 from bench.methods.registry import adapter_id, load_plugins, plugin_code
 from bench.runner.jobs import OUT_OF_MEMORY, Job
 from bench.runner.out_of_memory import is_want_of_memory
-from bench.stages import FUNCTIONS, Inputs, stage_class
-from bench.stages import StageRun as FunctionRun
+from bench.stages import stage_class
 from bench.stages.stage import Output, StageRun
 from bench.store import Store, open_store
 from bench.store.store import is_full
@@ -70,18 +69,18 @@ def _of_a_full_disk(error: BaseException) -> bool:
 
 
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
-    """What is kept of a failed task."""
+    """What is stored about a failed task."""
     message = str(error) or type(error).__name__
-    reason = sentence_of(error, _code_of_plugin(definition))
+    error_line = sentence_of(error, _code_of_plugin(definition))
     if is_want_of_memory(error):
-        reason = f"it found no more memory ({message.splitlines()[0]})"
+        error_line = f"it found no more memory ({message.splitlines()[0]})"
     if "CUDA error" in message:
         # torch adds lines of advice for people who debug kernels
-        first = message.splitlines()[0]
-        reason = f"the GPU failed ({first}); see nvidia-smi, then run the same command again"
+        reason = message.splitlines()[0]
+        error_line = f"the GPU failed ({reason}); see nvidia-smi, then run the same command again"
     return {
         "definition": definition,
-        "error": reason,
+        "error": error_line,
         "host": socket.gethostname(),
         "time": time.time(),
         "log": log[-_LOG_TAIL:],
@@ -117,11 +116,8 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
         log=logging.getLogger("bench"),
     )
     run = StageRun(definition["params"], adapter, store.root / "sources", out, context)
-    if definition["stage"] in FUNCTIONS:
-        _run_function(definition, store, run)
-    else:
-        inputs = ((role, _output(store, key)) for role, key in definition["inputs"])
-        stage_class(definition["stage"]).of(inputs).run(run)
+    inputs = ((role, _output(store, key)) for role, key in definition["inputs"])
+    stage_class(definition["stage"]).of(inputs).run(run)
     if job.device.startswith("cuda"):
         import torch
 
@@ -133,22 +129,14 @@ def _output(store: Store, key: str) -> Output:
     return Output(store.out(key), store.definition(key)["params"])
 
 
-def _run_function(definition: Any, store: Store, run: StageRun) -> None:
-    inputs = Inputs({}, {})
-    for role, key in definition["inputs"]:
-        inputs.folders.setdefault(role, []).append(store.out(key))
-        inputs.definitions.setdefault(role, []).append(store.definition(key))
-    FUNCTIONS[definition["stage"]].load()(FunctionRun(inputs=inputs, **vars(run)))
-
-
 def _check_adapter(definition: Any) -> None:
     """Refuse to run other code than the key names: a plug-in file may have been edited since the plan."""
     name, _, _ = definition["adapter"].partition("@")
     if name:
-        found = adapter_id(definition["stage"].partition(".")[0], name)
-        if found != definition["adapter"]:
+        adapter = adapter_id(definition["stage"].partition(".")[0], name)
+        if adapter != definition["adapter"]:
             raise BenchError(
-                f"{definition['adapter']} was planned, but the code here is {found} now; "
+                f"{definition['adapter']} was planned, but the code here is {adapter} now; "
                 "run the same command again"
             )
 

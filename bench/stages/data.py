@@ -1,6 +1,7 @@
 """Stages of real data: decode and resize a part of a category; near-duplicates across the split."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.build import build_pool
@@ -8,13 +9,49 @@ from bench.data.layout import Item
 from bench.data.near_duplicates import near_duplicates
 from bench.data.pool import open_pool
 from bench.errors import BenchError
-from bench.stages import StageRun
+from bench.planning.config import CategoryPlan, DataPart, PlanConfig
+from bench.stages.stage import Output, Stage, StageRun, T
+from bench.tasks import Task
 
 
-def cache(run: StageRun) -> None:
-    """Build the pool of one part of one category, from wherever its files lie on this machine."""
-    pairs = listed_files(run)
-    build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
+@dataclass(frozen=True)
+class DataCache(Stage[T]):
+    """The pool of one part of one category, from wherever its files lie on this machine."""
+
+    name, version = "data.cache", 1
+    payload = "caches"
+
+    @staticmethod
+    def task(config: PlanConfig, category: str, part: str, content: DataPart) -> Task:
+        params = {
+            "category": category,
+            "part": part,
+            "content": content.digest,
+            "counts": dict(content.counts),
+            "resolution": config.resolution,
+        }
+        return DataCache[Task]().to_task(params)
+
+    def run(self: "DataCache[Output]", run: StageRun) -> None:
+        pairs = listed_files(run)
+        build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
+
+
+@dataclass(frozen=True)
+class RealPools:
+    """The three parts of a category, decoded and resized."""
+
+    normal: Task
+    base: Task
+    test: Task
+
+
+def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
+    return RealPools(
+        normal=DataCache.task(config, category.name, "normal", category.normal),
+        base=DataCache.task(config, category.name, "base", category.base),
+        test=DataCache.task(config, category.name, "test", category.test),
+    )
 
 
 def listed_files(run: StageRun) -> list[tuple[Item, str]]:
@@ -40,16 +77,29 @@ def listed_files(run: StageRun) -> list[tuple[Item, str]]:
     ]
 
 
-def duplicates(run: StageRun) -> None:
-    """List near-duplicates between the base and the test side of a category (pairs.json)."""
-    base, test, normal = (open_pool(run.inputs.one(role)) for role in ("base", "test", "normal"))
-    pairs = [
-        {
-            "category": run.params["category"],
-            "base": f"{base.items[pair.left]['defect']}/{base.items[pair.left]['stem']}",
-            "test": f"{test.items[pair.right]['defect']}/{test.items[pair.right]['stem']}",
-            "distance": pair.distance,
-        }
-        for pair in near_duplicates(base.images, test.images, normal.images)
-    ]
-    (run.out / "pairs.json").write_text(json.dumps(pairs, indent=0))
+@dataclass(frozen=True)
+class DataDuplicates(Stage[T]):
+    """Near-duplicates between the base and the test side of a category, in pairs.json."""
+
+    name, version = "data.duplicates", 1
+    base: T
+    test: T
+    normal: T
+
+    @staticmethod
+    def task(category: CategoryPlan, real: RealPools) -> Task:
+        stage = DataDuplicates(base=real.base, test=real.test, normal=real.normal)
+        return stage.to_task({"category": category.name})
+
+    def run(self: "DataDuplicates[Output]", run: StageRun) -> None:
+        base, test, normal = (open_pool(pool.folder) for pool in (self.base, self.test, self.normal))
+        pairs = [
+            {
+                "category": run.params["category"],
+                "base": f"{base.items[pair.first]['defect']}/{base.items[pair.first]['stem']}",
+                "test": f"{test.items[pair.second]['defect']}/{test.items[pair.second]['stem']}",
+                "distance": pair.distance,
+            }
+            for pair in near_duplicates(base.images, test.images, normal.images)
+        ]
+        (run.out / "pairs.json").write_text(json.dumps(pairs, indent=0))

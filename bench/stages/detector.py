@@ -1,7 +1,8 @@
 """Stages of detectors: fit on pools of normal, real and generated images, predict on the test images."""
 
 import json
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,36 +10,101 @@ import numpy as np
 from bench.data.pool import Pool, joined, open_pool
 from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
-from bench.stages import StageRun
-from bench.stages.predicted import predicted
+from bench.planning.config import Method, PlanConfig
+from bench.stages.data import RealPools
+from bench.stages.stage import BY_NAME, Output, Stage, StageRun, T
+from bench.stages.stored_prediction import read_prediction
 from bench.store.store import write_atomically
+from bench.tasks import Task
 
 _BATCH = 16
 
 
-def fit(run: StageRun) -> None:
-    """Train a detector; where the protocol chooses the checkpoint by a score, keep the trace of scores."""
-    params = run.params
-    split = DetectorSplit(
-        categories=tuple(run.inputs.under("normal")),
-        classes=tuple((category, defect) for category, defect in params["classes"]),
-        resolution=params["resolution"],
-        normal=_normals(run),
-        real=_pools(run, "real"),
-        generated=_pools(run, "generated"),
-        shares=params["shares"],
-    )
-    detector = _adapter(run)
-    context = run.context
-    if params["selection"] == "test-oracle":
-        context = replace(context, validate=_Validation(run, detector))
-    detector.fit(split, run.out, context)
+@dataclass(frozen=True)
+class DetectorFit(Stage[T]):
+    """A model of the categories of a task, trained on normals and what the mix names.
+
+    Where the protocol chooses the checkpoint by a score, the trace of scores is in validation.json.
+    """
+
+    name, version = "detector.fit", 2
+    gpu = True
+    payload = "models"
+    normal: Mapping[str, T] = field(metadata=BY_NAME)
+    generated_normal: Mapping[str, T] = field(metadata=BY_NAME)
+    real: Mapping[str, T] = field(metadata=BY_NAME)
+    generated: Mapping[str, T] = field(metadata=BY_NAME)
+    validation: Mapping[str, T] = field(metadata=BY_NAME)
+
+    @staticmethod
+    def task(
+        config: PlanConfig,
+        detector: Method,
+        mix_name: str,
+        pools: Mapping[str, RealPools],
+        generated: Mapping[str, Task],
+        generated_normals: Mapping[str, Task],
+        classes: Iterable[tuple[str, str]],
+        seed: int,
+    ) -> Task:
+        """Train a detector on the categories of `pools`.
+
+        `generated` and `generated_normals` are category to the images of one generator.
+        """
+        mix = config.mixes[mix_name]
+        oracle = config.selection == "test-oracle"
+        stage = DetectorFit(
+            normal={name: real.normal for name, real in pools.items()},
+            generated_normal=_of(pools, generated_normals) if mix.generated_normals else {},
+            real={name: real.base for name, real in pools.items()} if "real" in mix.shares else {},
+            generated=_of(pools, generated) if "generated" in mix.shares else {},
+            validation={name: real.test for name, real in pools.items()} if oracle else {},
+        )
+        params = {
+            "params": dict(detector.params),
+            "category": next(iter(pools)) if detector.scope == "category" else "",
+            "classes": [list(pair) for pair in classes],
+            "shares": dict(mix.shares) if detector.balanced else None,
+            "resolution": config.resolution,
+            "selection": config.selection,
+        }
+        return stage.to_task(params, detector.id, seed)
+
+    def run(self: "DetectorFit[Output]", run: StageRun) -> None:
+        params = run.params
+        split = DetectorSplit(
+            categories=tuple(self.normal),
+            classes=tuple((category, defect) for category, defect in params["classes"]),
+            resolution=params["resolution"],
+            normal=_normals(_pools(self.normal), _pools(self.generated_normal), run.context.scratch),
+            real=_pools(self.real),
+            generated=_pools(self.generated),
+            shares=params["shares"],
+        )
+        detector = _adapter(run)
+        context = run.context
+        if params["selection"] == "test-oracle":
+            context = replace(context, validate=_Validation(run, detector, self.validation))
+        detector.fit(split, run.out, context)
 
 
-def predict(run: StageRun) -> None:
-    """Write what the detector says of every test image: amaps.npy, scores.npy, logits.npy."""
-    test = open_pool(run.inputs.one("test"))
-    _write_predictions(run, test, run.inputs.one("model"), run.out)
+@dataclass(frozen=True)
+class DetectorPredict(Stage[T]):
+    """What a model predicts for every test image of a category: amaps.npy, scores.npy, logits.npy."""
+
+    name, version = "detector.predict", 1
+    gpu = True
+    payload = "predictions"
+    model: T
+    test: T
+
+    @staticmethod
+    def task(detector: Method, model: Task, category: str, test: Task, seed: int) -> Task:
+        stage = DetectorPredict(model=model, test=test)
+        return stage.to_task({**model.params, "category": category}, detector.id, seed)
+
+    def run(self: "DetectorPredict[Output]", run: StageRun) -> None:
+        _write_predictions(run, open_pool(self.test.folder), self.model.folder, run.out)
 
 
 def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> None:
@@ -72,14 +138,14 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
 
 
 def _checked_size(prediction: Prediction, side: int, name: str) -> int:
-    given = [array for array in prediction if array is not None]
-    if not given:
+    arrays = [array for array in prediction if array is not None]
+    if not arrays:
         raise RuntimeError(f"{name} gave a prediction with neither score, nor map, nor logits")
-    if any(not np.isfinite(array).all() for array in given):
+    if any(not np.isfinite(array).all() for array in arrays):
         raise RuntimeError(f"{name} predicted values that are not finite")
     if prediction.amap is not None and prediction.amap.shape[1:] != (side, side):
         raise RuntimeError(f"{name} gave maps of {prediction.amap.shape[1:]}, images are {(side, side)}")
-    return len(given[0])
+    return len(arrays[0])
 
 
 class _Validation:
@@ -90,54 +156,53 @@ class _Validation:
     sum is named in the trace).
     """
 
-    def __init__(self, run: StageRun, detector: Detector) -> None:
+    def __init__(self, run: StageRun, detector: Detector, tests: Mapping[str, Output]) -> None:
         self.run = run
         self.task = detector.task
+        self.tests = tests
         self.folder = run.context.scratch / "validation"
-        self.kept = run.context.scratch / "validation.json"
-        self.trace: list[float] = json.loads(self.kept.read_text())["scores"] if self.kept.exists() else []
+        self.spill = run.context.scratch / "validation.json"
+        self.trace: list[float] = json.loads(self.spill.read_text())["scores"] if self.spill.exists() else []
 
     def __call__(self, model: Path) -> float:
         self.folder.mkdir(exist_ok=True)
-        scores = [self._score(name, folder, model) for name, (folder,) in self._tests().items()]
+        scores = [self._score(name, open_pool(test.folder), model) for name, test in self.tests.items()]
         self.trace.append(float(np.mean(scores)))
         rule = "accuracy" if self.task == "classification" else "image AUROC + pixel AUROC + pixel AP"
-        told = {"selection": "test-oracle", "rule": rule, "scores": self.trace}
-        for path in (self.kept, self.run.out / "validation.json"):
-            write_atomically(path, json.dumps(told))
+        report = {"selection": "test-oracle", "rule": rule, "scores": self.trace}
+        for path in (self.spill, self.run.out / "validation.json"):
+            write_atomically(path, json.dumps(report))
         return self.trace[-1]
 
-    def _tests(self) -> dict[str, list[Path]]:
-        return self.run.inputs.under("validation")
-
-    def _score(self, category: str, test_folder: Path, model: Path) -> float:
-        test = open_pool(test_folder)
+    def _score(self, category: str, test: Pool, model: Path) -> float:
         _write_predictions(self.run, test, model, self.folder)
         anomalous = np.array([defect != "good" for defect in test.defects])
         if self.task == "classification":
             classes = [tuple(pair) for pair in self.run.params["classes"]]
             truth = [classes.index((category, defect)) for defect in test.defects if defect != "good"]
-            said = np.load(self.folder / "logits.npy")[anomalous].argmax(axis=1)
-            return float(np.mean(said == np.array(truth)))
-        maps, scores, _ = predicted(self.folder)
+            predictions = np.load(self.folder / "logits.npy")[anomalous].argmax(axis=1)
+            return float(np.mean(predictions == np.array(truth)))
+        maps, scores, _ = read_prediction(self.folder)
         assert maps is not None
         image = image_metrics(scores, anomalous)
         pixel = pixel_metrics(maps, np.stack([test.mask(row) for row in range(len(test))]))
         return float(image["auroc"] + pixel["auroc"] + pixel["ap"])
 
 
-def _pools(run: StageRun, role: str) -> dict[str, Pool]:
-    return {name: open_pool(folder) for name, (folder,) in run.inputs.under(role).items()}
+def _of(pools: Mapping[str, RealPools], generated: Mapping[str, Task]) -> dict[str, Task]:
+    """The generated images of the categories of `pools` that have any."""
+    return {name: generated[name] for name in pools if name in generated}
 
 
-def _normals(run: StageRun) -> dict[str, Pool]:
+def _pools(inputs: Mapping[str, Output]) -> dict[str, Pool]:
+    return {name: open_pool(pool.folder) for name, pool in inputs.items()}
+
+
+def _normals(real: Mapping[str, Pool], generated: Mapping[str, Pool], scratch: Path) -> dict[str, Pool]:
     """The normal images of each category; where a generator made some too, both as one pool."""
-    real, generated = _pools(run, "normal"), _pools(run, "generated-normal")
     return {
-        name: joined([pool, generated[name]], run.context.scratch / f"normals-{place}")
-        if name in generated
-        else pool
-        for place, (name, pool) in enumerate(real.items())
+        name: joined([pool, generated[name]], scratch / f"normals-{number}") if name in generated else pool
+        for number, (name, pool) in enumerate(real.items())
     }
 
 

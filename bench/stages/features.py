@@ -1,84 +1,201 @@
 """Stages of features: what IS and KID need of each image, and IC-LPIPS within a defect type."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
 from bench.data.pool import Pool, open_pool
-from bench.features import profile
+from bench.features import Profile, profile
 from bench.metrics import IcLpipsAccumulator, UndefinedMetricError
 from bench.metrics.ic_lpips import IC_LPIPS_DIALECTS, multiplied, perceptual_features
-from bench.stages import StageRun
+from bench.metrics.lpips import LpipsAccumulator
+from bench.planning.config import CategoryPlan, PlanConfig
+from bench.stages.data import RealPools
+from bench.stages.stage import Output, Stage, StageRun, T
+from bench.tasks import Task
 
+IMPORTS = ("timm", "bench.features.embedded", "bench.metrics")
+"""What every stage that runs feature networks needs."""
 _BATCH = 16
 
 
-def features(run: StageRun) -> None:
+def feature_params(config: PlanConfig, category: CategoryPlan) -> dict[str, Any]:
+    """Which feature networks a task runs, on which category."""
+    return {"features": config.features, "weights": config.features_weights, "category": category.name}
+
+
+def networks_of(run: StageRun) -> Profile:
+    """The feature networks of a task that was planned with `feature_params`."""
+    return profile(run.params["features"], run.context.weights, run.context.device)
+
+
+@dataclass(frozen=True)
+class PoolFeatures(Stage[T]):
     """features.npy float32 [N, D] and probabilities.npy float64 [N, C] of every image of a pool."""
-    pool = open_pool(run.inputs.one("pool"))
-    networks = profile(run.params["features"], run.context.weights, run.context.device)
-    found: list[np.ndarray] = []
-    classes: list[np.ndarray] = []
-    for start in range(0, len(pool), _BATCH):
-        batch, probabilities = networks.pool(np.asarray(pool.images[start : start + _BATCH]))
-        found.append(batch)
-        classes.append(probabilities)
-        run.context.progress(min(start + _BATCH, len(pool)), len(pool))
-    np.save(run.out / "features.npy", np.concatenate(found))
-    np.save(run.out / "probabilities.npy", np.concatenate(classes))
-    _describe(run, pool.defects, networks.weights_sha256)
+
+    name, version = "features", 2
+    imports = IMPORTS
+    gpu = True
+    payload = "features"
+    pool: T
+
+    @staticmethod
+    def task(config: PlanConfig, category: CategoryPlan, pool: Task) -> Task:
+        return PoolFeatures(pool).to_task(feature_params(config, category))
+
+    def run(self: "PoolFeatures[Output]", run: StageRun) -> None:
+        pool, networks = open_pool(self.pool.folder), networks_of(run)
+        features: list[np.ndarray] = []
+        classes: list[np.ndarray] = []
+        for start in range(0, len(pool), _BATCH):
+            batch, probabilities = networks.pool(np.asarray(pool.images[start : start + _BATCH]))
+            features.append(batch)
+            classes.append(probabilities)
+            run.context.progress(min(start + _BATCH, len(pool)), len(pool))
+        np.save(run.out / "features.npy", np.concatenate(features))
+        np.save(run.out / "probabilities.npy", np.concatenate(classes))
+        _write_index(run, pool, networks)
 
 
-def perceptual(run: StageRun) -> None:
+@dataclass(frozen=True)
+class PerceptualFeatures(Stage[T]):
     """ic_lpips.json: for each defect type, IC-LPIPS and IC-LPIPS(a) in each dialect that is asked for.
 
     Keys are "ic_lpips" and "ic_lpips_a", with "@dialect" but for the default. The features themselves (tens
-    of megabytes an image) are streamed; only clusters and sums are kept.
+    of megabytes per image) are streamed; only clusters and sums are stored.
     """
-    generated, base = open_pool(run.inputs.one("generated")), open_pool(run.inputs.one("base"))
-    networks = profile(run.params["features"], run.context.weights, run.context.device)
-    network = networks.perceptual_names[0]
-    dialects = run.params.get("dialects", ["default"])
-    test = open_pool(run.inputs.one("test")) if dialects != ["default"] else base
-    results: dict[str, dict] = {}
-    types = [defect for defect in dict.fromkeys(base.defects) if generated.rows(defect)]
-    total = 2 * sum(len(generated.rows(defect)) for defect in types)
-    done = 0
-    for defect in types:
-        made = generated.rows(defect)
-        for name, masked in (("ic_lpips", False), ("ic_lpips_a", True)):
-            streams = {}
-            for dialect in dialects:
-                # AnomalyHybrid groups about held-out images, everybody else about the generator's own
-                real = test if dialect == "anomalyhybrid" else base
-                rows = real.rows(defect)[: IC_LPIPS_DIALECTS[dialect].most_centres]
-                seen = _seen(real, rows, masked)
-                centres = perceptual_features(networks, network, seen, _BATCH)
-                key = name if dialect == "default" else f"{name}@{dialect}"
-                streams[key] = IcLpipsAccumulator(centres, dialect, network)
-            for start in range(0, len(made), _BATCH):
-                rows = made[start : start + _BATCH]
-                features = networks.perceptual(_seen(generated, rows, masked), network)
-                for stream in streams.values():
-                    stream.update(features)
-                done += len(rows)
+
+    name, version = "features.perceptual", 1
+    imports = IMPORTS
+    gpu = True
+    payload = "features"
+    generated: T
+    base: T
+    test: T | None = None
+    """For dialects that group about test images; None for the default, which has no use for them."""
+
+    @staticmethod
+    def task(config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task) -> Task:
+        params = feature_params(config, category)
+        if config.ic_lpips == ("default",):
+            return PerceptualFeatures(generated, real.base).to_task(params)
+        params["dialects"] = list(config.ic_lpips)
+        return PerceptualFeatures(generated, real.base, real.test).to_task(params)
+
+    def run(self: "PerceptualFeatures[Output]", run: StageRun) -> None:
+        generated, base = open_pool(self.generated.folder), open_pool(self.base.folder)
+        networks = networks_of(run)
+        dialects = run.params.get("dialects", ["default"])
+        test = base if self.test is None else open_pool(self.test.folder)
+        types = [defect for defect in dict.fromkeys(base.defects) if generated.rows(defect)]
+        total = 2 * sum(len(generated.rows(defect)) for defect in types)
+        done = 0
+        results: dict[str, dict[str, Any]] = {defect: {} for defect in types}
+        for defect in types:
+            rows = generated.rows(defect)
+            for metric, masked in (("ic_lpips", False), ("ic_lpips_a", True)):
+                clusters = _clusters(networks, metric, dialects, base, test, defect)
+                for start in range(0, len(rows), _BATCH):
+                    batch = rows[start : start + _BATCH]
+                    features = networks.perceptual(_pixels(generated, batch, masked), _network(networks))
+                    for cluster in clusters.values():
+                        cluster.update(features)
+                    done += len(batch)
+                    run.context.progress(done, total)
+                results[defect] |= {key: _result(cluster, networks) for key, cluster in clusters.items()}
+        (run.out / "ic_lpips.json").write_text(json.dumps(results, sort_keys=True))
+        _write_index(run, generated, networks)
+
+
+@dataclass(frozen=True)
+class LpipsFeatures(Stage[T]):
+    """lpips.json: for each defect type, the mean perceptual distance over all pairs of its images.
+
+    Images of no known type have none: their variety is that of their types.
+    """
+
+    name, version = "features.lpips", 1
+    imports = IMPORTS
+    gpu = True
+    payload = "features"
+    generated: T
+
+    @staticmethod
+    def task(config: PlanConfig, category: CategoryPlan, generated: Task) -> Task:
+        return LpipsFeatures(generated).to_task(feature_params(config, category))
+
+    def run(self: "LpipsFeatures[Output]", run: StageRun) -> None:
+        generated, networks = open_pool(self.generated.folder), networks_of(run)
+        types = [defect for defect in dict.fromkeys(generated.defects) if defect not in ("good", "any")]
+        total = sum(len(generated.rows(defect)) for defect in types)
+        done = 0
+        results: dict[str, dict[str, Any]] = {}
+        for defect in types:
+            rows = generated.rows(defect)
+            distances = LpipsAccumulator()
+            for start in range(0, len(rows), _BATCH):
+                batch = rows[start : start + _BATCH]
+                distances.update(networks.perceptual(_pixels(generated, batch, False), _network(networks)))
+                done += len(batch)
                 run.context.progress(done, total)
-            for key, stream in streams.items():
-                try:
-                    results.setdefault(defect, {})[key] = asdict(stream.result())
-                except UndefinedMetricError as error:
-                    results.setdefault(defect, {})[key] = {"undefined": str(error), "network": network}
-    (run.out / "ic_lpips.json").write_text(json.dumps(results, sort_keys=True))
-    _describe(run, generated.defects, networks.weights_sha256)
+            results[defect] = {"images": len(rows), **_estimate(distances)}
+        report = {
+            "types": results,
+            "network": _network(networks),
+            "weights_sha256": networks.weights_sha256,
+        }
+        (run.out / "lpips.json").write_text(json.dumps(report, sort_keys=True))
 
 
-def _seen(pool: Pool, rows: list[int], masked: bool) -> np.ndarray:
+def _estimate(distances: LpipsAccumulator) -> dict[str, Any]:
+    try:
+        estimate = distances.result()
+    except UndefinedMetricError as error:
+        return {"undefined": str(error)}
+    return {
+        "value": estimate.value,
+        "error": None if np.isnan(estimate.error) else estimate.error,
+        "error_kind": estimate.error_kind,
+    }
+
+
+def _network(networks: Profile) -> str:
+    return networks.perceptual_names[0]
+
+
+def _clusters(
+    networks: Profile, metric: str, dialects: list[str], base: Pool, test: Pool, defect: str
+) -> Mapping[str, IcLpipsAccumulator]:
+    """The clusters of one metric in each dialect, about real images of one type, still without members."""
+    clusters = {}
+    for dialect in dialects:
+        # AnomalyHybrid groups about held-out images, everybody else about the generator's own
+        real = test if dialect == "anomalyhybrid" else base
+        rows = real.rows(defect)[: IC_LPIPS_DIALECTS[dialect].most_centres]
+        pixels = _pixels(real, rows, masked=metric == "ic_lpips_a")
+        centres = perceptual_features(networks, _network(networks), pixels, _BATCH)
+        key = metric if dialect == "default" else f"{metric}@{dialect}"
+        clusters[key] = IcLpipsAccumulator(centres, dialect, _network(networks))
+    return clusters
+
+
+def _result(clusters: IcLpipsAccumulator, networks: Profile) -> dict[str, Any]:
+    try:
+        return asdict(clusters.result())
+    except UndefinedMetricError as error:
+        return {"undefined": str(error), "network": _network(networks)}
+
+
+def _pixels(pool: Pool, rows: list[int], masked: bool) -> np.ndarray:
     """uint8 [N, H, W, 3]: these images of the pool, black outside their masks if `masked`."""
     masks = np.stack([pool.mask(row) for row in rows]) if masked else None
     return multiplied(np.asarray(pool.images[rows]), masks)
 
 
-def _describe(run: StageRun, defects: tuple[str, ...], weights: dict[str, str]) -> None:
-    told = {"defects": list(defects), "weights_sha256": weights}
-    (run.out / "index.json").write_text(json.dumps(told, sort_keys=True))
+def _write_index(run: StageRun, pool: Pool, networks: Profile) -> None:
+    """index.json: the defect type of each image, and the weights that were read."""
+    index = {"defects": list(pool.defects), "weights_sha256": networks.weights_sha256}
+    (run.out / "index.json").write_text(json.dumps(index, sort_keys=True))

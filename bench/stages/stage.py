@@ -3,8 +3,8 @@
     @dataclass(frozen=True)
     class Features(Stage[T]):
         name, version = "features", 2
-        pool: T                                      # one input with the role "pool"
-        normal: Mapping[str, T] = by_name()          # inputs with the roles "normal/bottle", "normal/cable"
+        pool: T                                             # one input with the role "pool"
+        normal: Mapping[str, T] = field(metadata=BY_NAME)   # the roles "normal/bottle", "normal/cable"
 
         @staticmethod
         def task(profile: Mapping[str, str], pool: Task) -> Task:
@@ -16,19 +16,22 @@
 T is what stands for an input: its task in a protocol, its key in a plan on disk, its output in a run.
 """
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import Field, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Generic, Literal, Self, TypeVar
 
 from bench.methods.context import Context
+from bench.record.labels import CellLabels
 from bench.tasks import Resources, Task
 
 T = TypeVar("T")
 
 PayloadKind = Literal["", "models", "caches", "features", "predictions", "samples"]
 """What `bench gc` calls the output of a stage; "" where it is kept."""
+
+Metrics = tuple[tuple[str, str], ...]
+"""(level, metric) pairs."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +56,10 @@ class StageRun:
     context: Context
 
 
-def by_name(several: bool = False) -> Any:
-    """A field that maps names to inputs, whose roles are "field/name"; `several`: to tuples of inputs."""
-    return dataclasses.field(default_factory=dict, metadata={"by_name": True, "several": several})
+BY_NAME: Mapping[str, bool] = {"several": False}
+"""Marks a field that maps names to inputs, whose roles are "field/name"."""
+SEVERAL_BY_NAME: Mapping[str, bool] = {"several": True}
+"""Marks a field that maps names to tuples of inputs."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,11 @@ class Stage(Generic[T]):
     def run(self: "Stage[Output]", run: StageRun) -> None:
         """Make the output of one task."""
         raise NotImplementedError
+
+    @classmethod
+    def metrics(cls, labels: CellLabels) -> Metrics:
+        """What a scoring stage measures of a cell at least."""
+        return ()
 
     def to_task(self: "Stage[Task]", params: Mapping[str, Any], adapter: str = "", seed: int = 0) -> Task:
         """The task that runs this stage on these inputs."""
@@ -108,8 +117,7 @@ class Stage(Generic[T]):
         """
         stage = object.__new__(cls)
         values, _ = _by_field(cls, inputs)
-        empty: dict[str, Any] = {field.name: {} for field in _roles(cls).values() if field.metadata}
-        for name, value in {**empty, **values}.items():
+        for name, value in values.items():
             object.__setattr__(stage, name, value)
         return stage
 
@@ -121,7 +129,7 @@ def _roles(stage: type[Stage[Any]]) -> dict[str, Field[Any]]:
 
 def _by_field(stage: type[Stage[Any]], inputs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     """Values for the fields of a stage, and the roles that it does not know."""
-    values: dict[str, Any] = {}
+    values: dict[str, Any] = {field.name: {} for field in fields(stage) if field.metadata}
     unknown: list[str] = []
     for role, value in inputs:
         prefix, slash, name = role.partition("/")
@@ -131,8 +139,8 @@ def _by_field(stage: type[Stage[Any]], inputs: Iterable[tuple[str, Any]]) -> tup
         elif not slash:
             values[field.name] = value
         elif field.metadata["several"]:
-            named = values.setdefault(field.name, {})
+            named = values[field.name]
             named[name] = (*named.get(name, ()), value)
         else:
-            values.setdefault(field.name, {})[name] = value
+            values[field.name][name] = value
     return values, unknown

@@ -14,7 +14,7 @@ from bench.store.store import Store
 KINDS: Mapping[str, tuple[str, ...]] = {
     "models": ("generator.fit", "detector.fit"),
     "caches": ("data.cache", "generator.cache", "generator.derive"),
-    "features": ("features", "features.perceptual"),
+    "features": ("features", "features.perceptual", "features.lpips"),
     "predictions": ("detector.predict", "detector.fuse", "detector.maps"),
     "samples": ("generator.sample",),
 }
@@ -38,27 +38,27 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
     stages = {stage for kind in kinds for stage in KINDS[kind]}
     needed = _needed(store, plans)
     leases = Leases(store.root, "gc")
-    found = []
+    payloads = []
     for key in store.keys():  # noqa: SIM118 - a store is no dict
         stage = store.definition(key)["stage"]
         if stage in stages and key not in needed and not leases.live(key):
-            found.append(Garbage(key, stage, store.manifest(key).bytes))
-    return found
+            payloads.append(Garbage(key, stage, store.manifest(key).bytes))
+    return payloads
 
 
 def _needed(store: Store, plans: Sequence[Plan]) -> set[str]:
     """Inputs of every task that is still to be made for some goal."""
     needed: set[str] = set()
-    seen: set[str] = set()
+    visited: set[str] = set()
     damaged = store.damaged()
     for plan in plans:
         stack = [goal for goal in plan.goals if not store.done(goal)]
         stack += [key for key in damaged if key in plan.nodes]  # made again also for goals that are done
         while stack:
             key = stack.pop()
-            if key in seen:
+            if key in visited:
                 continue
-            seen.add(key)
+            visited.add(key)
             for _, used in plan.nodes[key].inputs:
                 needed.add(used)
                 if not store.done(used):

@@ -19,8 +19,8 @@ from pydantic import Field, model_validator
 
 from bench.methods import Batch, Detector, DetectorSplit, Prediction
 from bench.methods.context import Context
+from bench.methods.training.schedules import DECAY, MILESTONES
 from detectors.pseudo import TextureParams, missing_textures
-from detectors.schedules import DECAY, MILESTONES
 from detectors.supervised import BatchSize, LearningRate, Loss, Schedule
 
 

@@ -10,14 +10,21 @@ from torch import Tensor
 
 from bench.methods import DetectorSplit
 from bench.methods.context import Context
-from bench.methods.training.determinism import deterministic
+from bench.methods.training import (
+    Fit,
+    Losses,
+    ReadAhead,
+    TrainingFailed,
+    deterministic,
+    learning_rate,
+    recalibrate,
+    train_model,
+)
 from detectors.draem.examples import Examples, examples, resized
 from detectors.draem.losses import map_loss, reconstruction_loss
 from detectors.draem.network import DraemNetwork
 from detectors.draem.prediction import to_input
-from detectors.fitting import Fit, ReadAhead, TrainingFailed, recalibrate, run_fit
 from detectors.pseudo import texture_source
-from detectors.schedules import learning_rate
 
 if TYPE_CHECKING:
     from detectors.draem import Draem
@@ -41,15 +48,14 @@ def train(adapter: Draem, data: DetectorSplit, out: Path, ctx: Context) -> None:
         (out / "params.json").write_text(params.model_dump_json(indent=1))
         fit = Fit(
             name=adapter.name,
-            network=network,
-            optimizer=steps.optimizer,
             steps=epoch * params.epochs,
-            epoch=epoch * params.validation_interval,
             step=steps.take,
-            settle=steps.settle,
-            learning_rate=steps.rate,
+            state={"network": network},
+            optimizers={"optimizer": steps.optimizer},
+            remedy="lower its learning_rate, or use precision=fp32",
         )
-        run_fit(fit, out, ctx)
+        interval = epoch * params.validation_interval
+        train_model(fit, network, out, ctx, epoch=interval, learning_rate=steps.rate, settle=steps.settle)
 
 
 class _Steps:
@@ -63,7 +69,7 @@ class _Steps:
         self.textures = texture_source(self.params, ctx.weights)
         self.shown = ReadAhead(lambda step: self._draw("batch", step))
 
-    def take(self, step: int) -> float:
+    def take(self, step: int) -> Losses:
         shown = self.shown.take(step)
         self.network.train()
         for group in self.optimizer.param_groups:
@@ -73,7 +79,7 @@ class _Steps:
         loss.backward()
         self.optimizer.step()
         self.shown.prepare(step + 1)
-        return loss.item()  # waits for the accelerator
+        return {"loss": loss.item()}  # waits for the accelerator
 
     def rate(self, step: int) -> float:
         params = self.params

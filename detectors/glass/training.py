@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,9 +13,8 @@ from torch import Tensor
 
 from bench.methods import DetectorSplit
 from bench.methods.context import Context
-from bench.methods.training.determinism import deterministic
+from bench.methods.training import Fit, Losses, ReadAhead, TrainingFailed, deterministic, train_model
 from detectors.backbones.backbone import Backbone, pretrained
-from detectors.fitting import Fit, ReadAhead, TrainingFailed, run_fit
 from detectors.glass.features import features, place_masks
 from detectors.glass.local import local_anomaly
 from detectors.glass.network import GlassNetwork
@@ -61,15 +60,14 @@ def train(adapter: Glass, data: DetectorSplit, out: Path, ctx: Context) -> None:
         steps = _Steps(params, data, backbone, network, mean, epoch, ctx)
         fit = Fit(
             name=adapter.name,
-            network=network,
-            optimizer=steps.optimizers,
             steps=epoch * params.epochs,
-            epoch=epoch * params.validation_interval,
             step=steps.take,
-            settle=lambda: None,
-            learning_rate=lambda step: params.learning_rate,
+            state={"network": network},
+            optimizers=steps.optimizers,
+            remedy="lower its learning_rate, or use precision=fp32",
         )
-        run_fit(fit, out, ctx)
+        interval = epoch * params.validation_interval
+        train_model(fit, network, out, ctx, epoch=interval, learning_rate=lambda step: params.learning_rate)
 
 
 def _moments(
@@ -93,32 +91,15 @@ def _moments(
     return mean.float(), variance.clamp(min=0).float()
 
 
-class _Optimizers:
-    """Adam of the adaptor and AdamW of the discriminator, kept together."""
-
-    def __init__(self, params: GlassParams, network: GlassNetwork) -> None:
-        rate = params.learning_rate
-        self.both = {
-            "adaptor": torch.optim.Adam(network.adaptor.parameters(), rate, weight_decay=1e-5),
-            "discriminator": torch.optim.AdamW(
-                network.discriminator.parameters(), rate * params.discriminator_rate
-            ),
-        }
-
-    def zero_grad(self) -> None:
-        for optimizer in self.both.values():
-            optimizer.zero_grad(set_to_none=True)
-
-    def step(self) -> None:
-        for optimizer in self.both.values():
-            optimizer.step()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {name: optimizer.state_dict() for name, optimizer in self.both.items()}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        for name, optimizer in self.both.items():
-            optimizer.load_state_dict(state_dict[name])
+def _optimizers(params: GlassParams, network: GlassNetwork) -> dict[str, torch.optim.Optimizer]:
+    """Adam of the adaptor and AdamW of the discriminator."""
+    rate = params.learning_rate
+    return {
+        "adaptor": torch.optim.Adam(network.adaptor.parameters(), rate, weight_decay=1e-5),
+        "discriminator": torch.optim.AdamW(
+            network.discriminator.parameters(), rate * params.discriminator_rate
+        ),
+    }
 
 
 class _Steps:
@@ -136,22 +117,24 @@ class _Steps:
     ) -> None:
         self.params, self.data, self.ctx, self.epoch = params, data, ctx, epoch
         self.backbone, self.network, self.mean = backbone, network, mean
-        self.optimizers = _Optimizers(params, network)
+        self.optimizers = _optimizers(params, network)
         self.textures = texture_source(params, ctx.weights)
         self.shown = ReadAhead(self._draw)
 
-    def take(self, step: int) -> float:
+    def take(self, step: int) -> Losses:
         network = self.network.train()
         if step % self.epoch == 0:
             with torch.no_grad():
                 network.centre.copy_(network.adapt(self.mean))
         normal, local, masks = self.shown.take(step)
         loss = self._loss(step, normal, local, masks)
-        self.optimizers.zero_grad()
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.optimizers.step()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
         self.shown.prepare(step + 1)
-        return loss.item()  # waits for the accelerator
+        return {"loss": loss.item()}  # waits for the accelerator
 
     def _loss(self, step: int, normal_images: np.ndarray, images: np.ndarray, masks: np.ndarray) -> Tensor:
         """Eq. 10: cross entropy of normal and global features, focal loss of the local images' features."""

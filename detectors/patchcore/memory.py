@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +12,8 @@ from torch import Tensor
 
 from bench.methods import DetectorSplit
 from bench.methods.context import Context
-from bench.methods.training.determinism import deterministic
+from bench.methods.training import Checkpoints, TrainingFailed, deterministic
 from detectors.backbones.backbone import Backbone, pretrained
-from detectors.fitting import CHECKPOINT_SECONDS, OutOfTime, TrainingFailed
 from detectors.patchcore import PatchCoreParams
 from detectors.patchcore.coreset import Selection, begin, begin_at, mean_distances, select
 from detectors.patchcore.projection import DENSE, dense, sparse
@@ -57,7 +55,6 @@ def _embedded(
     done = json.loads(state.read_text())["images"] if state.exists() else 0
     vectors = np.load(path, mmap_mode="r+") if done else None
     rows = [(pool, row) for pool in data.normal.values() for row in range(len(pool))]
-    saved = time.monotonic()
 
     def save() -> None:
         assert vectors is not None
@@ -65,6 +62,7 @@ def _embedded(
         state.with_suffix(".part").write_text(json.dumps({"images": done}))
         state.with_suffix(".part").replace(state)
 
+    checkpoints = Checkpoints("patchcore", ctx, save)
     while done < images:
         batch = np.stack([pool.images[row] for pool, row in rows[done : done + params.batch_size]])
         new, _ = patch_vectors(params, backbone, batch, ctx.device)
@@ -74,15 +72,9 @@ def _embedded(
             vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
         vectors[done * each : (done + len(batch)) * each] = new.flatten(0, 1).cpu().numpy()
         done += len(batch)
-        try:
-            _tell(ctx, done, images + _size(params, len(vectors)), "patches")
-        except BaseException:
-            save()
-            raise
-        if time.monotonic() - saved > CHECKPOINT_SECONDS or done == images:
-            save()
-            saved = time.monotonic()
+        checkpoints.after(done, images + _size(params, len(vectors)), "patches")
     assert vectors is not None
+    save()
     return vectors
 
 
@@ -97,17 +89,10 @@ def _chosen(params: PatchCoreParams, patches: np.ndarray, size: int, images: int
     features = projected(params, patches, ctx)
     path = ctx.scratch / "coreset.npz"
     selection = _load(path) if path.exists() else started(params, features, size, ctx)
-    saved = [time.monotonic()]
+    checkpoints = Checkpoints("patchcore", ctx, lambda: _save(path, selection))
 
     def progress(done: int, total: int) -> None:
-        try:
-            _tell(ctx, images + done, images + total, "memory")
-        except BaseException:
-            _save(path, selection)
-            raise
-        if time.monotonic() - saved[0] > CHECKPOINT_SECONDS:
-            _save(path, selection)
-            saved[0] = time.monotonic()
+        checkpoints.after(images + done, images + total, "memory")
 
     return select(features, selection, progress)
 
@@ -133,14 +118,6 @@ def started(params: PatchCoreParams, features: Tensor, size: int, ctx: Context) 
         return begin_at(int(rng.integers(len(features))), len(features), size)
     starts = rng.choice(len(features), min(STARTS, len(features)), replace=False)
     return begin(mean_distances(features, starts), size)
-
-
-def _tell(ctx: Context, done: int, total: int, note: str) -> None:
-    ctx.progress(done, total, note)
-    if ctx.out_of_time and done < total:
-        raise OutOfTime(
-            f"'patchcore' reached its deadline at {done} of {total} ({note}); run it again to go on"
-        )
 
 
 def _save(path: Path, selection: Selection) -> None:

@@ -48,7 +48,7 @@ class SeaS(Generator):
         from generators.seas.fitting import fit_product
 
         for category in data.categories.values():
-            fit_product(self, category, self._base(ctx), out / category.name, ctx)
+            fit_product(self.name, self.params, category, self._base(ctx), out / category.name, ctx)
 
     def sample(self, model: Path, data: TrainSplit, request: Request, ctx: Context) -> Iterator[Sample]:
         """Whole images, made in groups of `sampling_batch` so that image i depends on i alone."""
@@ -56,7 +56,7 @@ class SeaS(Generator):
         from generators.seas.sampling import sample_product
 
         return sample_product(
-            self, model / category.name, category, request, self._base(ctx), data.resolution, ctx
+            self.params, model / category.name, category, request, self._base(ctx), data.resolution, ctx
         )
 
     def _base(self, ctx: Context) -> Path:

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
+from bench.methods.training import Fit, Losses, Part
 from generators.seas.attention import keep_maps
 from generators.seas.base import DTYPES, Base, TextSide
-from generators.seas.loop import Stage, make_optimizer
 from generators.seas.losses import (
     alignment_loss,
     background_loss,
@@ -23,6 +23,10 @@ from generators.seas.material import Latents, Material, View, draw, latent_noise
 from generators.seas.noising import noised, signal_shares
 from generators.seas.params import SeaSParams
 from generators.seas.prompts import Prompts
+
+CHECKPOINT_SECONDS = 600.0
+"""A checkpoint of the real U-Net with its optimizer is 10 GB."""
+REMEDY = "lower its learning rate, or use precision=fp32"
 
 
 class FineTuning:
@@ -88,12 +92,12 @@ class FineTuning:
             anomaly.append(self.maps.of_tokens(level, anomaly_at))  # (B, r, r)
             normal.append(self.maps.of_tokens(level, normal_at))
             pooled.append(pooled_mask(masks, anomaly[-1].shape[1], latent_side, params.mask_pooling))
-        given: Any = {"norm": params.attention_norm, "squared": params.squared_norm}
-        parts = {"alignment": alignment_loss(anomaly, pooled, **given)}
+        options: Any = {"norm": params.attention_norm, "squared": params.squared_norm}
+        parts = {"alignment": alignment_loss(anomaly, pooled, **options)}
         if params.normal_token_term == "suppress":
-            parts["suppression"] = suppression_loss(normal, pooled, **given)
+            parts["suppression"] = suppression_loss(normal, pooled, **options)
         elif params.normal_token_term == "align":
-            parts["background"] = background_loss(normal, pooled, **given)
+            parts["background"] = background_loss(normal, pooled, **options)
         inside = pooled[0] == 1
         for name, maps in (("anomaly", anomaly[0].detach()), ("normal", normal[0].detach())):
             parts[f"{name}_inside"] = (maps * inside).sum() / inside.sum().clamp(min=1)
@@ -125,8 +129,17 @@ def composition(params: SeaSParams, step: int, steps: int, types: int) -> tuple[
     return (size, 0) if (step < steps // 2) == abnormal_first else (0, size)
 
 
-def fine_tuning_stage(tuning: FineTuning, ctx: Context, name: str, steps: int) -> Stage:
-    """The stage that learns the U-Net and the rows of the new tokens."""
+def make_optimizer(kind: str, groups: list[dict[str, Any]], weight_decay: float) -> torch.optim.Optimizer:
+    """AdamW with betas 0.9 and 0.999, of one of the kinds of `SeaSParams.optimizer`."""
+    if kind == "8bit":
+        from bitsandbytes.optim import AdamW8bit
+
+        return AdamW8bit(groups, weight_decay=weight_decay)
+    return torch.optim.AdamW(groups, weight_decay=weight_decay, fused=kind == "fused")
+
+
+def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+    """The fit of the U-Net and of the rows of the new tokens."""
     params = tuning.params
     unet = tuning.unet.requires_grad_(True).train()
     groups = [{"params": list(unet.parameters()), "lr": params.learning_rate}]
@@ -135,18 +148,28 @@ def fine_tuning_stage(tuning: FineTuning, ctx: Context, name: str, steps: int) -
     optimizer = make_optimizer(params.optimizer, groups, params.weight_decay)
     types = len(tuning.material.types)
 
-    def step(index: int) -> dict[str, float]:
+    def step(index: int) -> Losses:
         optimizer.zero_grad(set_to_none=True)
-        seen: dict[str, Tensor] = {}
-        for part in range(params.accumulation):
-            wanted = composition(params, index, steps, types)
-            batch = tuning.batch(ctx, index * params.accumulation + part, *wanted)
+        means: dict[str, Tensor] = {}
+        for repeat in range(params.accumulation):
+            counts = composition(params, index, steps, types)
+            batch = tuning.batch(ctx, index * params.accumulation + repeat, *counts)
             values = tuning.loss(*batch)
             (values["loss"] / params.accumulation).backward()
             for key, value in values.items():
-                seen[key] = seen.get(key, 0) + value.detach() / params.accumulation
+                means[key] = means.get(key, 0) + value.detach() / params.accumulation
         optimizer.step()
-        names, numbers = list(seen), torch.stack(list(seen.values())).tolist()
+        names, numbers = list(means), torch.stack(list(means.values())).tolist()
         return dict(zip(names, numbers, strict=True))
 
-    return Stage(name, steps, {"unet": unet, "words": tuning.text.words}, optimizer, step)
+    state = {"unet": unet, "words": tuning.text.words}
+    return Fit(
+        owner,
+        steps,
+        step,
+        state,
+        {"optimizer": optimizer},
+        part=part,
+        remedy=REMEDY,
+        checkpoint_seconds=CHECKPOINT_SECONDS,
+    )

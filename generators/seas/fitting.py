@@ -11,7 +11,6 @@ import csv
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 from safetensors.torch import save_file
@@ -19,16 +18,13 @@ from torch import nn
 
 from bench.methods import CategoryTrain
 from bench.methods.context import Context
+from bench.methods.training import Losses, Part, run_fit
 from generators.seas.base import DTYPES, Base, TextSide, load_base
-from generators.seas.fine_tuning import FineTuning, fine_tuning_stage
-from generators.seas.loop import train
-from generators.seas.mask_training import MaskTraining, build_branch, mask_stage
+from generators.seas.fine_tuning import FineTuning, fine_tuning_fit
+from generators.seas.mask_training import MaskTraining, build_branch, mask_fit
 from generators.seas.material import Latents, Material, choose_normals, gather
 from generators.seas.params import SeaSParams
 from generators.seas.prompts import Prompts, typical, unbalanced
-
-if TYPE_CHECKING:
-    from generators.seas.adapter import SeaS
 
 
 def prompts_for(params: SeaSParams, category: str, types: int) -> Prompts:
@@ -45,26 +41,29 @@ def parts_of(params: SeaSParams, types: Sequence[str]) -> list[list[str]]:
     return [[defect] for defect in types]
 
 
-def fit_product(adapter: SeaS, category: CategoryTrain, folder: Path, out: Path, ctx: Context) -> None:
+def fit_product(
+    owner: str, params: SeaSParams, category: CategoryTrain, folder: Path, out: Path, ctx: Context
+) -> None:
     """Learn the U-Net, the token rows and the mask branch of one product and write them into `out`."""
-    params = adapter.params
     parts = parts_of(params, sorted(category.anomalies))
     out.mkdir(parents=True, exist_ok=True)
-    normal = choose_normals(category, params, ctx, adapter.name)
+    normal = choose_normals(category, params, ctx, owner)
     (out / "product.json").write_text(json.dumps({"parts": parts, "normal": normal}))
     total = sum(max(1, len(part)) * (params.steps_per_type + params.mask_steps_per_type) for part in parts)
     done = 0
     for number, part in enumerate(parts):
         with ctx.torch_stream("loading"):
             base = load_base(folder)
-        place = out / str(number)
-        place.mkdir(exist_ok=True)
-        material = gather(category, part, normal, params, adapter.name)
-        done += _fit_part(adapter, material, base, place, f"{category.name}-{number}", ctx, done, total)
+        folder_of_part = out / str(number)
+        folder_of_part.mkdir(exist_ok=True)
+        material = gather(category, part, normal, params, owner)
+        name = f"{category.name}-{number}"
+        done += _fit_part(owner, params, material, base, folder_of_part, name, ctx, done, total)
 
 
 def _fit_part(
-    adapter: SeaS,
+    owner: str,
+    params: SeaSParams,
     material: Material,
     base: Base,
     out: Path,
@@ -73,7 +72,7 @@ def _fit_part(
     done: int,
     total: int,
 ) -> int:
-    params, device = adapter.params, torch.device(ctx.device)
+    device = torch.device(ctx.device)
     types = material.types
     prompts = prompts_for(params, material.category.name, len(types))
     for module in (base.unet, base.vae, base.text_encoder):
@@ -86,8 +85,8 @@ def _fit_part(
     latents = Latents(base.vae, material, device)
     steps = params.steps_per_type * max(1, len(types))
     tuning = FineTuning(base, text, prompts, material, latents, params, device)
-    seen = train(fine_tuning_stage(tuning, ctx, f"{name}-unet", steps), ctx, adapter.name, done, total)
-    write_trace(out / "trace.csv", seen)
+    fit = fine_tuning_fit(tuning, ctx, owner, Part(f"{name}-unet", done, total), steps)
+    write_trace(out / "trace.csv", run_fit(fit, ctx))
     dtype = DTYPES[params.sampling_precision]
     write_weights(base.unet, out / "unet.safetensors", dtype)
     write_weights(text.words, out / "words.safetensors", torch.float32)
@@ -99,8 +98,8 @@ def _fit_part(
         embedded = text(tuning.ids)
     training = MaskTraining(base, branch, embedded, material, latents, params, device)
     mask_steps = params.mask_steps_per_type * len(types)
-    stage = mask_stage(training, ctx, f"{name}-mask", mask_steps)
-    write_trace(out / "mask_trace.csv", train(stage, ctx, adapter.name, done + steps, total))
+    fit = mask_fit(training, ctx, owner, Part(f"{name}-mask", done + steps, total), mask_steps)
+    write_trace(out / "mask_trace.csv", run_fit(fit, ctx))
     write_weights(branch, out / "mask.safetensors", torch.float32)
     return steps + mask_steps
 
@@ -111,11 +110,11 @@ def write_weights(module: nn.Module, path: Path, dtype: torch.dtype) -> None:
     save_file({name: value.detach().to("cpu", dtype).contiguous() for name, value in state.items()}, path)
 
 
-def write_trace(path: Path, seen: Sequence[dict[str, float]]) -> None:
-    """One row a step; what a step did not have stays empty."""
-    names = list(dict.fromkeys(name for values in seen for name in values))
+def write_trace(path: Path, trace: Sequence[Losses]) -> None:
+    """One row per step; what a step did not have stays empty."""
+    names = list(dict.fromkeys(name for losses in trace for name in losses))
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["step", *names])
-        for number, values in enumerate(seen, start=1):
-            writer.writerow([number, *(f"{values[name]:.6g}" if name in values else "" for name in names)])
+        for number, losses in enumerate(trace, start=1):
+            writer.writerow([number, *(f"{losses[name]:.6g}" if name in losses else "" for name in names)])

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
+from bench.methods.training import Fit, Losses, Part
 from generators.seas.base import DTYPES, Base
 from generators.seas.features import channels, fine_features, noise_and_features
-from generators.seas.loop import Stage, make_optimizer
+from generators.seas.fine_tuning import REMEDY, make_optimizer
 from generators.seas.losses import focal_loss, pooled_mask
 from generators.seas.mask_network import MaskBranch, upsampled
 from generators.seas.material import Latents, Material, View, draw, latent_noise
@@ -119,19 +120,19 @@ class MaskTraining:
         return views, noise, times, jitter
 
 
-def mask_stage(training: MaskTraining, ctx: Context, name: str, steps: int) -> Stage:
-    """The stage that learns the mask branch."""
+def mask_fit(training: MaskTraining, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+    """The fit of the mask branch."""
     params, branch = training.params, training.branch
     training.unet.requires_grad_(False).eval().zero_grad(set_to_none=True)
     branch.requires_grad_(True).train()
     groups = [{"params": list(branch.parameters()), "lr": params.mask_learning_rate}]
     optimizer = make_optimizer(params.optimizer, groups, params.weight_decay)
 
-    def step(index: int) -> dict[str, float]:
+    def step(index: int) -> Losses:
         optimizer.zero_grad(set_to_none=True)
         loss = training.loss(*training.batch(ctx, index))
         loss.backward()
         optimizer.step()
         return {"loss": loss.item()}
 
-    return Stage(name, steps, {"branch": branch}, optimizer, step)
+    return Fit(owner, steps, step, {"branch": branch}, {"optimizer": optimizer}, part=part, remedy=REMEDY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,9 +25,6 @@ from generators.seas.mask_training import build_branch
 from generators.seas.material import as_input, latent_noise
 from generators.seas.noising import noised, predicted_clean, signal_shares
 from generators.seas.params import SeaSParams
-
-if TYPE_CHECKING:
-    from generators.seas.adapter import SeaS
 
 ATTEMPTS = 3
 """Draws for an image before a mask that is empty at the threshold is taken at a lower one."""
@@ -122,7 +119,7 @@ class Sampler:
 
 
 def sample_product(
-    adapter: SeaS,
+    params: SeaSParams,
     model: Path,
     category: CategoryTrain,
     request: Request,
@@ -131,7 +128,6 @@ def sample_product(
     ctx: Context,
 ) -> Iterator[Sample]:
     """The images of the request, at `resolution`, made in the groups that their indices fall into."""
-    params = adapter.params
     product = json.loads((model / "product.json").read_text())
     sampler = load_sampler(params, model, product["parts"], category.name, request.defect, folder, ctx)
     size = params.sampling_batch

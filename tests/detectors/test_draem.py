@@ -13,13 +13,13 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from bench.conformance.blob_split import blob_split
 from bench.errors import BenchError
 from bench.methods import Batch, DetectorSplit
+from bench.methods.training import TrainingFailed
 from bench.streams import stream
 from detectors.draem import Draem, DraemParams
 from detectors.draem.examples import examples, pseudo_anomaly, resized
 from detectors.draem.losses import map_loss, reconstruction_loss, ssim
 from detectors.draem.network import DraemNetwork
 from detectors.draem.prediction import image_scores
-from detectors.fitting import TrainingFailed
 from detectors.losses import focal
 from detectors.pseudo import texture_source
 

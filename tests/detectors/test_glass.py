@@ -13,9 +13,9 @@ from sklearn.metrics import roc_auc_score
 from bench.conformance.blob_split import blob_split
 from bench.errors import BenchError
 from bench.methods import Batch, DetectorSplit
+from bench.methods.training import TrainingFailed
 from bench.streams import stream
 from detectors.backbones.backbone import stored
-from detectors.fitting import TrainingFailed
 from detectors.glass import Glass, GlassParams
 from detectors.glass.features import features, place_masks
 from detectors.glass.local import OPERATIONS, local_anomaly, local_mask, opacity

@@ -10,11 +10,11 @@ import torch
 
 from bench.errors import BenchError
 from bench.methods import DetectorSplit
+from bench.methods.training import learning_rate
 from detectors.losses import ohem
 from detectors.networks.lfd import LFDNetwork
 from detectors.networks.lfd import build as build_lfd
 from detectors.networks.smp_upernet import build as build_upernet
-from detectors.schedules import learning_rate
 from detectors.segmenters.lfd import LFD
 from detectors.segmenters.upernet import UPerNet
 from detectors.weights import TORCHVISION, embedded_weights

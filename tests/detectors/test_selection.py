@@ -9,8 +9,8 @@ import pytest
 from bench.data.pool import Pool, PoolWriter
 from bench.methods import DetectorSplit, registry
 from bench.methods.context import Context
-from bench.stages import Inputs, StageRun
-from bench.stages.detector import fit
+from bench.stages.detector import DetectorFit
+from bench.stages.stage import Output, StageRun
 
 PLUGIN = '''
 import numpy as np
@@ -49,38 +49,37 @@ def written(folder: Path, *pools: Pool) -> Path:
 
 
 @pytest.fixture
-def run(blobs: DetectorSplit, tmp_path: Path) -> Iterator[Callable[..., StageRun]]:
-    """A fit of `turns` on one category; with test images where the selection asks for them."""
+def model_of(blobs: DetectorSplit, tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Fits `turns` on one category, with test images where the selection asks for them; returns the model."""
     (tmp_path / "turns.py").write_text(PLUGIN)
     registry.load_plugins([str(tmp_path / "turns.py")])
     normal, defective = blobs.normal["disc"], blobs.real["disc"]
 
-    def made(selection: str) -> StageRun:
-        folders = {"normal/disc": [written(tmp_path / "normal", normal)]}
+    def fit(selection: str) -> Path:
+        inputs = [("normal/disc", Output(written(tmp_path / "normal", normal), {}))]
         if selection == "test-oracle":
-            folders["validation/disc"] = [written(tmp_path / "test", normal, defective)]
+            inputs.append(("validation/disc", Output(written(tmp_path / "test", normal, defective), {})))
         for name in ("out", "scratch"):
             (tmp_path / name).mkdir()
         params = {"params": {}, "classes": [], "shares": None, "resolution": 64, "selection": selection}
         context = Context(0, "detector.fit", "turns", "disc", "cpu", tmp_path / "scratch")
-        return StageRun(params, "turns", Inputs(folders, {}), tmp_path, tmp_path / "out", context)
+        out = tmp_path / "out"
+        DetectorFit.of(inputs).run(StageRun(params, "turns", tmp_path, out, context))
+        return out
 
-    yield made
+    yield fit
     registry._PLUGINS["detector"].pop("turns", None)
 
 
-def test_nobody_scores_an_epoch_where_the_last_is_to_be_kept(run) -> None:
-    last = run("last")
-    fit(last)
-    assert (last.out / "epoch.txt").read_text() == "1"
-    assert not (last.out / "validation.json").exists()
+def test_nobody_scores_an_epoch_where_the_last_is_to_be_kept(model_of) -> None:
+    model = model_of("last")
+    assert (model / "epoch.txt").read_text() == "1"
+    assert not (model / "validation.json").exists()
 
 
-def test_a_test_oracle_goes_by_the_image_scores_that_the_detector_gives(run) -> None:
-    oracle = run("test-oracle")
-    fit(oracle)
-    told = json.loads((oracle.out / "validation.json").read_text())
-    assert (told["selection"], told["rule"]) == ("test-oracle", "image AUROC + pixel AUROC + pixel AP")
-    first, second, third = told["scores"]
+def test_a_test_oracle_goes_by_the_image_scores_that_the_detector_gives(model_of) -> None:
+    report = json.loads((model_of("test-oracle") / "validation.json").read_text())
+    assert (report["selection"], report["rule"]) == ("test-oracle", "image AUROC + pixel AUROC + pixel AP")
+    first, second, third = report["scores"]
     assert first == third
     assert second - first > 0.5  # of image AUROC; what the maps add is the same each time

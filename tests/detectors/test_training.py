@@ -1,6 +1,8 @@
 """Training: it learns, it goes on after a kill to the same bytes, it keeps the model that is chosen."""
 
+import itertools
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +13,8 @@ from sklearn.metrics import average_precision_score
 
 from bench.conformance.blob_split import blob_split
 from bench.methods import Batch, DetectorSplit
-from detectors import fitting
-from detectors.checkpoint import Progress
-from detectors.fitting import OutOfTime, TrainingFailed
+from bench.methods.training import OutOfTime, TrainingFailed, loop
+from bench.methods.training.selection import Scores
 from detectors.resnet34 import ResNet34
 from detectors.segmenters.unet import UNet
 from detectors.segmenters.unet_draem import UNetDraem
@@ -80,11 +81,11 @@ def test_a_killed_fit_goes_on_from_its_last_checkpoint_to_the_same_bytes(
     """A kill leaves no time to save: what is there is the checkpoint of the clock, here every step."""
     detector = UNetDraem.configure("tiny", SMALL)
     detector.fit(blobs, tmp_path / "whole", context("whole"))
-    monkeypatch.setattr(fitting, "CHECKPOINT_SECONDS", 0.0)
+    monkeypatch.setattr(time, "monotonic", itertools.count(step=2 * loop.CHECKPOINT_SECONDS).__next__)
 
     def kill(done: int, total: int, note: str = "") -> None:
         if done > kill_at:
-            monkeypatch.setattr(fitting, "save_checkpoint", lambda *_: None)
+            monkeypatch.setattr(loop, "_save", lambda *_: None)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -130,10 +131,10 @@ def test_a_harness_that_scores_nothing_is_asked_once_and_the_last_model_is_kept(
 
 
 def test_a_score_that_is_no_number_never_wins_and_a_tie_keeps_the_earlier() -> None:
-    done = Progress()
-    for score in (0.5, float("nan"), 0.5, 0.6, 0.6):
-        done = done.after_epoch(score)
-    assert done.best_epoch == 4
+    scores = Scores()
+    is_best = [scores.add(score) for score in (0.5, float("nan"), 0.5, 0.6, 0.6)]
+    assert is_best == [True, False, False, True, False]
+    assert scores.best_epoch == 4
 
 
 def test_a_passed_deadline_stops_with_a_sentence_and_keeps_what_was_done(blobs, context, tmp_path) -> None:

@@ -24,7 +24,7 @@ Entry = dict[str, Any]
 def current() -> dict[str, dict[str, Entry]]:
     """Group to name to version and sha256, as the source is now."""
     from bench.methods import registry
-    from bench.stages import FUNCTIONS, STAGES, stage_class
+    from bench.stages import STAGES, stage_class
 
     found: dict[str, dict[str, Entry]] = {}
     for kind in ("generator", "detector"):
@@ -34,8 +34,9 @@ def current() -> dict[str, dict[str, Entry]]:
         found[f"{kind}s"] = {
             name: entry(registry.load(kind, name).version, target) for name, target in sorted(own.items())
         }
-    found["stages"] = {name: entry(stage.version, stage.target) for name, stage in FUNCTIONS.items()}
-    found["stages"] |= {name: entry(stage_class(name).version, target) for name, target in STAGES.items()}
+    found["stages"] = {
+        name: entry(stage_class(name).version, target) for name, target in sorted(STAGES.items())
+    }
     return found
 
 

@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 
-from bench.cli.verify import damage
 from bench.methods import registry
-from bench.planning import build
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
 from bench.results.collect import why_missing
 from bench.runner.driver import missing
 from bench.runner.journal import newest_journal
+from bench.stages.data import real_pools
 from bench.store import Lease, Store, open_store
+from bench.store.integrity import damage
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure
 
@@ -50,7 +50,7 @@ def test_a_run_makes_what_is_missing_and_nothing_else(
     store: Store, prepare: Callable[..., Prepared], fit: Fit, drive: Drive
 ) -> None:
     prepared = prepare(store)
-    real = build.real_pools(prepared.config, prepared.config.splits[0].categories[0])
+    real = real_pools(prepared.config, prepared.config.splits[0].categories[0])
     model = fit("write", real.base)
     goals = [cached(sampled(model)), real.test]
     outcome, view = drive(store, goals)
@@ -300,6 +300,7 @@ from bench.cli.progress import PlainView
 from bench.runner.driver import Driver, RunSettings
 from bench.runner.local import LocalExecutor
 from bench.store import open_store
+from bench.stages.data import real_pools
 from bench.tasks import Task
 from pathlib import Path
 

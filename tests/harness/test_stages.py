@@ -1,12 +1,12 @@
 """The inputs of a stage: fields whose names are the roles in a key."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import pytest
 
 from bench.stages import STAGES, stage_class
-from bench.stages.stage import Stage, T, by_name
+from bench.stages.stage import BY_NAME, SEVERAL_BY_NAME, Stage, T
 from bench.tasks import Task
 
 
@@ -15,9 +15,9 @@ class Bake(Stage[T]):
     name, version = "kitchen.bake", 3
     gpu = True
     dough: T
+    fresh_herbs: Mapping[str, T] = field(metadata=BY_NAME)
+    layers: Mapping[str, tuple[T, ...]] = field(metadata=SEVERAL_BY_NAME)
     sauce: T | None = None
-    fresh_herbs: Mapping[str, T] = by_name()
-    layers: Mapping[str, tuple[T, ...]] = by_name(several=True)
 
 
 PAIRS = [
@@ -31,7 +31,7 @@ PAIRS = [
 
 def test_inputs_are_fields_and_fields_are_roles() -> None:
     bake = Bake.of(PAIRS)
-    assert bake == Bake("a", None, {"basil": "b", "thyme": "c"}, {"cheese": ("d", "e")})
+    assert bake == Bake("a", {"basil": "b", "thyme": "c"}, {"cheese": ("d", "e")})
     assert list(bake.inputs()) == PAIRS
 
 
@@ -55,7 +55,7 @@ def test_a_plan_of_another_version_is_read_as_far_as_it_goes() -> None:
 
 def test_a_task_has_the_name_the_version_and_the_inputs_of_its_stage() -> None:
     dough = Task("kitchen.knead", 1, {})
-    task = Bake(dough, fresh_herbs={"basil": dough}).to_task({"minutes": 20}, adapter="oven@1", seed=2)
+    task = Bake(dough, {"basil": dough}, {}).to_task({"minutes": 20}, adapter="oven@1", seed=2)
     assert (task.stage, task.version, task.adapter, task.seed) == ("kitchen.bake", 3, "oven@1", 2)
     assert task.inputs == (("dough", dough), ("fresh-herbs/basil", dough))
     assert task.resources.gpu

@@ -5,8 +5,6 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-
 
 @contextmanager
 def deterministic(device: str) -> Iterator[None]:
@@ -17,6 +15,8 @@ def deterministic(device: str) -> Iterator[None]:
     if device == "cpu":
         yield
         return
+    import torch
+
     # cuBLAS reads this when it starts, and is not reproducible without it.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     before = (

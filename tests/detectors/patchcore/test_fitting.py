@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 from bench.conformance.blob_split import blob_split
 from bench.conformance.checks import contents
 from bench.methods import Batch, DetectorSplit
-from detectors.fitting import OutOfTime, TrainingFailed
+from bench.methods.training import OutOfTime, TrainingFailed
 from detectors.patchcore import PatchCore, coreset
 
 
@@ -69,7 +69,7 @@ def test_a_passed_deadline_stops_with_a_sentence_and_keeps_what_was_done(
     blobs, context, tmp_path: Path
 ) -> None:
     detector = PatchCore.configure("tiny", {"batch_size": 4})
-    with pytest.raises(OutOfTime, match=r"'patchcore' reached its deadline at 4 of 204"):
+    with pytest.raises(OutOfTime, match=r"'patchcore' reached its deadline at step 4 of 204"):
         detector.fit(blobs, tmp_path, context(deadline=0.0))
     steps: list[int] = []
     ctx = context(progress=lambda done, total, said="": steps.append(done))

@@ -7,10 +7,10 @@ import torch
 from safetensors.torch import load_file
 
 from bench.methods import TrainSplit
+from bench.methods.training import OutOfTime, TrainingFailed
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.batches import TrainingSet
 from generators.anomalyhybrid.conditions import open_views
-from generators.anomalyhybrid.training import OutOfTime, TrainingFailed
 
 
 class Killed(BaseException):
@@ -51,7 +51,7 @@ def test_a_killed_fit_goes_on_to_the_weights_of_an_undisturbed_one(split, contex
 def test_a_deadline_stops_the_fit_and_keeps_what_was_done(split, context_for, tmp_path) -> None:
     with pytest.raises(OutOfTime, match="at step 1 of 6"):
         AnomalyHybrid.configure("tiny").fit(split, folder(tmp_path / "a"), context_for(deadline=1.0))
-    assert (tmp_path / "scratch" / "rgb.pt").is_file()
+    assert (tmp_path / "scratch" / "rgb.checkpoint").is_file()
 
 
 def test_a_loss_that_is_no_number_stops_the_fit(split, context_for, tmp_path) -> None:
@@ -60,10 +60,10 @@ def test_a_loss_that_is_no_number_stops_the_fit(split, context_for, tmp_path) ->
     context = context_for()
     with pytest.raises(Killed):
         adapter.fit(split, folder(tmp_path / "a"), context_for(progress=kill_at(1)))
-    checkpoint = tmp_path / "scratch" / "rgb.pt"
-    held = torch.load(checkpoint, weights_only=True)
-    held["generator"]["encoder.scales.0.1.weight"][:] = float("inf")
-    torch.save(held, checkpoint)
+    checkpoint = tmp_path / "scratch" / "rgb.checkpoint"
+    content = torch.load(checkpoint, weights_only=True)
+    content["state"]["generator"]["encoder.scales.0.1.weight"][:] = float("inf")
+    torch.save(content, checkpoint)
     with pytest.raises(
         TrainingFailed, match=r"image loss of 'anomalyhybrid' is (nan|inf) at step 2 of 400; lower"
     ):
@@ -74,10 +74,11 @@ def test_images_that_become_far_worse_stop_the_fit(split, context_for, tmp_path)
     adapter = AnomalyHybrid.configure("tiny", {"steps": 30})
     with pytest.raises(Killed):
         adapter.fit(split, folder(tmp_path / "a"), context_for(progress=kill_at(19)))
-    checkpoint = tmp_path / "scratch" / "rgb.pt"
-    held = torch.load(checkpoint, weights_only=True)
-    held["losses"] = [(row[0] / (100 if i < 10 else 1), *row[1:]) for i, row in enumerate(held["losses"])]
-    torch.save(held, checkpoint)
+    checkpoint = tmp_path / "scratch" / "rgb.checkpoint"
+    content = torch.load(checkpoint, weights_only=True)
+    for losses in content["trace"][:10]:
+        losses["image"] /= 100
+    torch.save(content, checkpoint)
     with pytest.raises(TrainingFailed, match=r"diverges: .* at step 20 of 30, .* at the start; lower"):
         adapter.fit(split, folder(tmp_path / "b"), context_for())
 

@@ -76,10 +76,11 @@ class Learning:
         self.tuning = FineTuning(self.base, self.text, prompts, self.seen, self.latents, self.params, place)
 
     def tune(self, steps: int) -> list[dict[str, float]]:
-        from generators.seas.fine_tuning import fine_tuning_stage
-        from generators.seas.loop import train
+        from bench.methods.training import Part, run_fit
+        from generators.seas.fine_tuning import fine_tuning_fit
 
-        return train(fine_tuning_stage(self.tuning, self.ctx, "unet", steps), self.ctx, "seas", 0, steps)
+        fit = fine_tuning_fit(self.tuning, self.ctx, "seas", Part("unet", 0, steps), steps)
+        return run_fit(fit, self.ctx)
 
     @torch.no_grad()
     def attention(self) -> dict[str, float]:
@@ -102,12 +103,12 @@ class Learning:
 
     def teach(self, branch: Any, steps: int, material: Any = None) -> list[dict[str, float]]:
         """Train a branch on the seen defects, or on some of them."""
-        from generators.seas.loop import train
-        from generators.seas.mask_training import mask_stage
+        from bench.methods.training import Part, run_fit
+        from generators.seas.mask_training import mask_fit
 
         training = self.masking(branch, material or self.seen, self.latents)
-        stage = mask_stage(training, self.ctx, f"mask-{steps}", steps)
-        return train(stage, self.ctx, "seas", 0, steps)
+        fit = mask_fit(training, self.ctx, "seas", Part(f"mask-{steps}", 0, steps), steps)
+        return run_fit(fit, self.ctx)
 
     @torch.no_grad()
     def overlap(self, branch: Any, material: Any, latents: Any, threshold: float = HIGHER) -> float:
