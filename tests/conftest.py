@@ -52,7 +52,7 @@ def fit(acts: Path) -> Callable[..., Task]:
     def task(does: str, *inputs: Task, seed: int = 0, at: Path | None = None) -> Task:
         options = {"does": does, **({"at": str(at)} if at else {})}
         params = {"params": options, "category": "", "defect": "", "resolution": 16}
-        roles = tuple((f"also/{number}", task) for number, task in enumerate(inputs))
+        roles = tuple((f"base/{number}", task) for number, task in enumerate(inputs))
         return Task("generator.fit", 1, params, roles, registry.adapter_id("generator", "acts"), seed)
 
     return task
