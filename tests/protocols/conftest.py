@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from bench.methods import registry
 from bench.planning.config import Skipped
 from bench.planning.request import Prepared, RunRequest, prepare_request
 from bench.sample import SampleSpec, write
@@ -92,15 +91,12 @@ def deep(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def plugin(tmp_path_factory: pytest.TempPathFactory, plugged: Callable[..., Any]) -> Iterator[Path]:
     """A file with the generator `deep` and the detectors `maker`, `normals` and `relief`."""
     path = tmp_path_factory.mktemp("plugin") / "made.py"
     path.write_text(PLUGIN)
-    registry.load_plugins([str(path)])
-    yield path
-    registry._PLUGINS["generator"].pop("deep", None)
-    for name in ("maker", "normals", "relief"):
-        registry._PLUGINS["detector"].pop(name, None)
+    with plugged(path):
+        yield path
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """The speed table of docs/measured/anomalyhybrid.md: seconds and memory of a training step, beside its FLOPs.
 
-    python tests/generators/anomalyhybrid/speed.py [--device cuda] [--threads 2]
+    python docs/measured/anomalyhybrid_speed.py [--device cuda] [--threads 2]
 
 The floor is the time that as many FLOPs take in this machine's best matrix product. CUDA rows are 256 x 256
 in the ways that the options name; on a CPU they are the preset quick and the paper's network.

@@ -1,6 +1,6 @@
 """The picture sheets of docs/measured/anomalyhybrid.md: what a trained AnomalyHybrid makes of chosen images.
 
-    python tests/generators/anomalyhybrid/pictures.py STORE OUT.png category/defect:index ...
+    python docs/measured/anomalyhybrid_pictures.py STORE OUT.png category/defect:index ...
 
 STORE holds a fit of anomalyhybrid (or anomalyhybrid_star, with --depth) over these categories; a row of the
 sheet is one sample of one type. `index` chooses which, as in `bench samples`.
