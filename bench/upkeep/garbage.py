@@ -39,7 +39,7 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
     needed = _needed(store, plans)
     leases = Leases(store.root, "gc")
     payloads = []
-    for key in store.keys():  # noqa: SIM118 - a store is no dict
+    for key in store.keys():  # noqa: SIM118 - a store is not a dict
         stage = store.definition(key)["stage"]
         if stage in stages and key not in needed and not leases.live(key):
             payloads.append(Garbage(key, stage, store.manifest(key).bytes))
