@@ -7,6 +7,7 @@ from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
 from bench.methods.samples import extract
 from bench.results.collect import collect
+from bench.results.method_tasks import GENERATION_SCORES, pool_of, samples_of
 from bench.results.of_store import collect_store
 from bench.runner.session import render
 from bench.store import open_store
@@ -58,15 +59,11 @@ def extract_command(store_root: Path, generator: str, seed: int, out: Path) -> N
     store = open_store(store_root)
     _, plan = last_run(store)
     sampled: dict[str, list[Path]] = {}
-    for key in plan.goals:
-        node = plan.nodes[key]
-        if node.stage not in ("score.generation", "score.normals"):
-            continue
-        if node.labels is None or node.labels.seed != seed:
-            continue
-        pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
-        files = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
-        sampled.setdefault(node.labels.generator, []).extend(files)
+    for _, score, labels in plan.scores(*GENERATION_SCORES):
+        if labels.seed == seed:
+            tasks = samples_of(plan, pool_of(plan, score.generated))
+            files = [store.out(task) / "samples.zip" for task in tasks if store.done(task)]
+            sampled.setdefault(labels.generator, []).extend(files)
     if generator in sampled and not sampled[generator]:
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not sampled.get(generator):

@@ -12,19 +12,17 @@ from bench.planning.config import PlanConfig
 from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
-from bench.stages.score_detection import SCORE_IMPORTS, save_replicates, test_resamples
-from bench.stages.stage import Metrics, Output, Stage, StageRun, T
+from bench.stages.score_detection import SCORE_IMPORTS, DetectorScore, save_replicates, test_resamples
+from bench.stages.stage import Metrics, Output, StageRun, T
 from bench.tasks import Task
 
 
 @dataclass(frozen=True)
-class ScoreClassification(Stage[T]):
+class ScoreClassification(DetectorScore[T]):
     """Accuracy among the category's own types: a model of all categories is told which one it sees."""
 
     name, version = "score.classification", 1
     imports = SCORE_IMPORTS
-    prediction: T
-    test: T
 
     @staticmethod
     def task(

@@ -26,13 +26,19 @@ PIXEL = ("auroc", "ap", "f1_max", "iou")
 
 
 @dataclass(frozen=True)
-class ScoreDetection(Stage[T]):
+class DetectorScore(Stage[T]):
+    """A score of what a detector predicts for the test images of a category."""
+
+    prediction: T
+    test: T
+
+
+@dataclass(frozen=True)
+class ScoreDetection(DetectorScore[T]):
     """The records of a detector on one category, and the bootstrap replicates for paired comparisons."""
 
     name, version = "score.detection", 2
     imports = SCORE_IMPORTS
-    prediction: T
-    test: T
 
     @staticmethod
     def task(config: PlanConfig, labels: CellLabels, prediction: Task, test: Task) -> Task:

@@ -46,16 +46,30 @@ class _Features:
 
 
 @dataclass(frozen=True)
-class ScoreGeneration(Stage[T]):
+class GenerationScore(Stage[T]):
+    """A score of generated images that are compared with real ones; its inputs are features."""
+
+    generated: T
+
+    @property
+    def real(self) -> T:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ScoreGeneration(GenerationScore[T]):
     """The records of the anomalies of one generator on one category."""
 
     name, version = "score.generation", 3
     imports = SCORE_IMPORTS
-    generated: T
     base: T
     perceptual: T
     nearest: T
     agreement: T
+
+    @property
+    def real(self) -> T:
+        return self.base
 
     @staticmethod
     def task(
@@ -92,13 +106,16 @@ class ScoreGeneration(Stage[T]):
 
 
 @dataclass(frozen=True)
-class ScoreNormals(Stage[T]):
+class ScoreNormals(GenerationScore[T]):
     """The record of the normal images of one generator on one category: KID against train/good."""
 
     name, version = "score.normals", 1
     imports = SCORE_IMPORTS
-    generated: T
     normal: T
+
+    @property
+    def real(self) -> T:
+        return self.normal
 
     @staticmethod
     def task(
