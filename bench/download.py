@@ -37,15 +37,15 @@ def download(url: str, target: Path, sha256: str) -> None:
     opener = urllib.request.build_opener(_TlsAlone)
     request = urllib.request.Request(url, headers={"User-Agent": "defectbench"})
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
-    found = hashlib.sha256()
+    content_hash = hashlib.sha256()
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with opener.open(request, timeout=SILENCE) as answer, part.open("wb") as out:
             while chunk := answer.read(_CHUNK):
-                found.update(chunk)
+                content_hash.update(chunk)
                 out.write(chunk)
-        if found.hexdigest() != sha256:
-            raise OSError(f"its sha256 begins with {found.hexdigest()[:8]}, not {sha256[:8]}")
+        if content_hash.hexdigest() != sha256:
+            raise OSError(f"its sha256 begins with {content_hash.hexdigest()[:8]}, not {sha256[:8]}")
         part.replace(target)
     except urllib.error.URLError as error:
         raise OSError(str(error.reason)) from error

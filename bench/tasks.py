@@ -70,12 +70,12 @@ class Task:
     @property
     def title(self) -> str:
         """A short name for people."""
-        told = [self.params.get(name) for name in ("category", "part", "defect")]
+        facts = [self.params.get(name) for name in ("category", "part", "defect")]
         labels = self.params.get("labels") or {}
         row = (labels.get("detector"), labels.get("generator"), self.params.get("mix") or labels.get("mix"))
-        names = (self.adapter.partition("#")[0], *told, *row)
-        kept = [str(name) for name in names if name and name != "none"]
-        return " ".join([self.stage, *dict.fromkeys(kept), f"seed {labels.get('seed', self.seed)}"])
+        names = (self.adapter.partition("#")[0], *facts, *row)
+        texts = [str(name) for name in names if name and name != "none"]
+        return " ".join([self.stage, *dict.fromkeys(texts), f"seed {labels.get('seed', self.seed)}"])
 
 
 def key_of(definition: Mapping[str, Any]) -> str:
@@ -85,15 +85,15 @@ def key_of(definition: Mapping[str, Any]) -> str:
 
 def closure(goals: Iterable[Task]) -> dict[str, Task]:
     """Every task that the goals rest on, and the goals, by key, inputs before what uses them."""
-    found: dict[str, Task] = {}
+    tasks: dict[str, Task] = {}
     stack = [(goal, False) for goal in reversed(list(goals))]
     while stack:
         task, inputs_done = stack.pop()
-        if task.key in found:
+        if task.key in tasks:
             continue
         if inputs_done:
-            found[task.key] = task
+            tasks[task.key] = task
         else:
             stack.append((task, True))
-            stack.extend((task_in, False) for _, task_in in reversed(task.inputs) if task_in.key not in found)
-    return found
+            stack.extend((task_in, False) for _, task_in in reversed(task.inputs) if task_in.key not in tasks)
+    return tasks

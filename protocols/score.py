@@ -5,10 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from bench.planning.config import PlanConfig, Skipped
+from bench.record import catalogue
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.data import real_pools
-from bench.stages.dialects import ScoreDialects
 from bench.stages.generator import GOOD, GeneratorCache
 from bench.stages.ingest import DetectorMaps
 from bench.stages.score_classification import ScoreClassification
@@ -29,7 +29,7 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
         )
         if not folders:
             yield Skipped(
-                labels, ScoreGeneration.metrics(labels), f"the folder has no images of {category.name}"
+                labels, catalogue.planned("generation"), f"the folder has no images of {category.name}"
             )
             continue
         real = real_pools(config, category)
@@ -61,7 +61,6 @@ def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any])
         prediction = DetectorMaps.task(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):
             yield ScoreDetection.task(config, labels, prediction, test)
-            yield ScoreDialects.task(config, labels, prediction, test)
         if "predicted" in outputs["gives"] and len(category.defects) > 1:
             classes = [(category.name, defect) for defect in category.defects]
             yield ScoreClassification.task(config, labels, prediction, test, classes)

@@ -14,7 +14,6 @@ from bench.record.record import UNKNOWN
 from bench.stages.data import DataDuplicates
 from bench.stages.depth import DetectorFuse
 from bench.stages.detector import DetectorFit, DetectorPredict
-from bench.stages.dialects import ScoreDialects
 from bench.stages.generator import ANY
 from bench.stages.ingest import DetectorMaps
 from bench.stages.score_classification import ScoreClassification
@@ -43,9 +42,9 @@ def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Sk
 
 def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
     config, images = ground.config, ground.depth if modality == "depth" else ground.colour
+    metrics = catalogue.planned("generation-depth" if modality == "depth" else "generation")
     for category in ground.split.categories:
         labels = _labels(ground, category, generator, modality=modality)
-        metrics = ScoreGeneration.metrics(labels)
         reason = cannot_be_made(config, generator, category, modality)
         if reason:
             yield Skipped(labels, metrics, reason)
@@ -67,7 +66,7 @@ def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skip
         labels = _labels(ground, category, generator)
         made = ground.colour.normals[generator.name].get(category.name)
         if made is None:
-            yield Skipped(labels, ScoreNormals.metrics(labels), no_normals(generator, category))
+            yield Skipped(labels, catalogue.planned("generation-normal"), no_normals(generator, category))
             continue
         yield ScoreNormals.task(config, category, ground.colour.pools[category.name], made, labels)
 
@@ -98,8 +97,10 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
         names_defects = _names_defects(detector, category)
         reason = cannot_be(config, detector, row, category, names_defects, modality)
         if reason:
-            score = ScoreClassification if names_defects else ScoreDetection
-            yield Skipped(labels, score.metrics(labels), reason)
+            metrics = (
+                catalogue.planned("classification") if names_defects else catalogue.planned("image", "pixel")
+            )
+            yield Skipped(labels, metrics, reason)
             continue
         if detector.ingested is not None:
             prediction = DetectorMaps.task(config, detector.ingested[category.name])
@@ -115,7 +116,6 @@ def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Ite
             yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
             yield ScoreDetection.task(config, labels, prediction, test)
-            yield ScoreDialects.task(config, labels, prediction, test)
 
 
 def _prediction(

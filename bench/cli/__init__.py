@@ -52,8 +52,8 @@ def _tell(error: Exception) -> int:
         sentence = str(error)
     elif hasattr(error, "format_message"):  # typer's own: its classes move between versions
         command = getattr(getattr(error, "ctx", None), "command_path", "bench")
-        told = error.format_message().replace("Value error, ", "").rstrip(".?")
-        sentence = f"{told[:1].lower()}{told[1:]}; see `{command} --help`"
+        message = error.format_message().replace("Value error, ", "").rstrip(".?")
+        sentence = f"{message[:1].lower()}{message[1:]}; see `{command} --help`"
     elif isinstance(error, OSError):
         sentence = _os_sentence(error)
     else:

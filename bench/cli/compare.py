@@ -6,74 +6,54 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.cli.inspect import last_run
-from bench.errors import BenchError
-from bench.methods import registry
-from bench.results.collect import collect
+from bench import api
 from bench.results.run import Results
-from bench.runner.find_run import plan_of_run
-from bench.store import open_store
 
 _MOST_REASONS = 12
+_COLUMNS = ("first", "second", "difference")
 
 
 def compare_command(first: str, second: str, store_root: Path, categories: bool, as_json: bool) -> None:
     """Print the difference of every cell; exit code 0, also where nothing can be compared."""
-    sides = [_results(named, store_root) for named in (first, second)]
-    found = registry.load_page("compare")(*sides)
+    comparison = api.compare(first, second, store=store_root)
+    cells = comparison.differences
     if as_json:
-        print(json.dumps([asdict(each) for each in found], indent=1, ensure_ascii=False, allow_nan=False))
+        print(json.dumps([asdict(cell) for cell in cells], indent=1, ensure_ascii=False, allow_nan=False))
         return
-    print(f"first:  {first}: {_told(sides[0])}\nsecond: {second}: {_told(sides[1])}")
-    shown = [each for each in found if categories or each.category == "mean"]
-    if not shown:
+    print(f"first:  {first}: {_title(comparison.first)}\nsecond: {second}: {_title(comparison.second)}")
+    rows = [cell for cell in cells if categories or cell.category == "mean"]
+    if not rows:
         print("the two have no category in common, so there is nothing to compare")
         return
-    _print(shown)
-    verdicts = [each.verdict for each in shown]
-    print("; ".join(f"{verdicts.count(each)} {each}" for each in dict.fromkeys(verdicts)))
+    _print_rows(rows)
+    _print_reasons(rows)
+    verdicts = [row.verdict for row in rows]
+    print("; ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)))
     print("differences are second minus first; better and worse: beyond chance, after Holm's correction")
 
 
-def _print(found: Sequence[Any]) -> None:
+def _print_rows(rows: Sequence[Any]) -> None:
     category = ""
-    width = max(len(each.title) for each in found)
-    columns = [
-        max(len(name), *(len(getattr(each, f"{name}_text")) for each in found))
-        for name in ("first", "second", "difference")
-    ]
-    for each in found:
-        if each.category != category:
-            category = each.category
-            heads = [
-                name.rjust(w) for name, w in zip(("first", "second", "difference"), columns, strict=True)
-            ]
-            print(f"\n{category:<{width}}  {'  '.join(heads)}  verdict")
-        texts = (each.first_text, each.second_text, each.difference_text)
-        cells = "  ".join(text.rjust(w) for text, w in zip(texts, columns, strict=True))
-        print(f"{each.title:<{width}}  {cells}  {each.verdict}")
-    reasons = dict.fromkeys(reason for each in found for reason in each.reasons)
+    first_width = max(len(row.title) for row in rows)
+    widths = [max(len(name), *(len(getattr(row, f"{name}_text")) for row in rows)) for name in _COLUMNS]
+    for row in rows:
+        if row.category != category:
+            category = row.category
+            heads = "  ".join(name.rjust(width) for name, width in zip(_COLUMNS, widths, strict=True))
+            print(f"\n{category:<{first_width}}  {heads}  verdict")
+        texts = (row.first_text, row.second_text, row.difference_text)
+        cells = "  ".join(text.rjust(width) for text, width in zip(texts, widths, strict=True))
+        print(f"{row.title:<{first_width}}  {cells}  {row.verdict}")
+
+
+def _print_reasons(rows: Sequence[Any]) -> None:
+    reasons = list(dict.fromkeys(reason for row in rows for reason in row.reasons))
     print()
-    for reason in list(reasons)[:_MOST_REASONS]:
+    for reason in reasons[:_MOST_REASONS]:
         print(f"  {reason}")
     if len(reasons) > _MOST_REASONS:
         print(f"  and {len(reasons) - _MOST_REASONS} more reasons; --json has all")
 
 
-def _told(results: Results) -> str:
+def _title(results: Results) -> str:
     return f"{results.protocol} at scale {results.scale} on {results.dataset}"
-
-
-def _results(named: str, store_root: Path) -> Results:
-    """STORE, STORE@RUN, or a run of --store."""
-    if Path(named).is_dir():
-        store = open_store(Path(named))
-        return collect(last_run(store)[1], store)
-    root, at, run = named.rpartition("@")
-    if not at and not store_root.is_dir():
-        raise BenchError(
-            f"'{named}' is no folder of a store, and there is no store {store_root} that it could be a run "
-            "of; name a store, STORE@RUN, or a run of --store DIR"
-        )
-    store = open_store(Path(root) if at else store_root)
-    return collect(plan_of_run(store, run), store)

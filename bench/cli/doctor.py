@@ -21,13 +21,13 @@ from bench.store.store import check_writable
 
 def doctor_command(weights: Path | None, store_root: Path) -> int:
     """Print what was found; 0 if the default run can work here, 1 otherwise."""
-    found = environment()
-    print(f"python {found['python']} on {found['os']}, {found['cpu']}, {found['cores']} cores")
-    print(f"GPUs: {', '.join(found['gpus']) or 'none; everything runs on the CPU'}")
+    facts = environment()
+    print(f"python {facts['python']} on {facts['os']}, {facts['cpu']}, {facts['cores']} cores")
+    print(f"GPUs: {', '.join(facts['gpus']) or 'none; everything runs on the CPU'}")
     print(f"tasks at once: {default_workers()}")
-    for package, version in found["packages"].items():
+    for package, version in facts["packages"].items():
         print(f"  {package} {version}")
-    faults = [f"{name} is not installed" for name in _absent(found["packages"])]
+    faults = [f"{name} is not installed" for name in _absent(facts["packages"])]
     faults += _adapter_faults()
     try:
         print(f"embedded features: {embedded_weights().name}")

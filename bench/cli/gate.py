@@ -5,18 +5,18 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bench.cli.inspect import last_run
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline
 from bench.gate.baseline_file import parse, render
+from bench.gate.json_junit import as_json, as_junit
 from bench.gate.judge import judge
-from bench.gate.machine import as_json, as_junit
 from bench.gate.measured import Run, run_of
 from bench.gate.speed import judge_speed, ratios
 from bench.gate.summary import as_markdown, as_text, headline
 from bench.gate.update import updated
 from bench.gate.verdict import Judgment
 from bench.results.collect import collect
+from bench.runner.find_run import last_run
 from bench.store import open_store
 from bench.store.store import write_atomically
 
@@ -46,45 +46,45 @@ class Outputs:
 def gate_command(
     baseline: Path, store_root: Path, *, update: bool, reason: str, speed: Path | None, outputs: Outputs
 ) -> int:
-    """Exit code 0: nothing moved; 1: something is worse, better or failed; 2: it cannot be told."""
+    """Exit code 0: nothing moved; 1: something is worse, better or failed; 2: undecided."""
     outputs.check()
     if update and not reason.strip():
         raise BenchError('--update needs a reason: --reason "why the numbers may change"')
     if reason and not update:
         raise BenchError("--reason goes with --update; nothing is written without it")
-    held = _read(baseline, needed=not update)
-    found = None if speed is None else ratios(_text(speed), str(speed))
-    run = _run(held, store_root, only_speed=found is not None)
-    before = held or Baseline()
-    judgment = _judged(before if held or not update else None, run, found)
+    old = _read(baseline, needed=not update)
+    speeds = None if speed is None else ratios(_text(speed), str(speed))
+    run = _run(old, store_root, only_speed=speeds is not None)
+    before = old or Baseline()
+    judgment = _judged(before if old or not update else None, run, speeds)
     accept = f"bench gate --baseline {shlex.quote(str(baseline))} --update --reason '...'"
     if not update:
         print(as_text(judgment, accept), end="")
         outputs.write(judgment, accept)
         return int(judgment.exit)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    after = updated(held, run, found or {}, reason=reason, date=today)
+    after = updated(old, run, speeds or {}, reason=reason, date=today)
     _write(baseline, render(after))
     outputs.write(judgment, accept)
-    told = "" if held is None else f"; before it, {headline(judgment)}"
+    change = "" if old is None else f"; before it, {headline(judgment)}"
     print(
         f"{baseline}: update {after.updates[0].number}, {len(after.entries)} metrics, "
-        f"{len(after.speeds)} speeds{told}"
+        f"{len(after.speeds)} speeds{change}"
     )
     return 0
 
 
-def _judged(baseline: Baseline | None, run: Run | None, found: dict[str, float] | None) -> Judgment:
+def _judged(baseline: Baseline | None, run: Run | None, speeds: dict[str, float] | None) -> Judgment:
     """Nothing is judged where there was no baseline yet."""
     if baseline is None:
         return Judgment(())
     metrics = judge(baseline, run).verdicts if run is not None else ()
-    return Judgment(metrics + (judge_speed(baseline, found) if found is not None else ()))
+    return Judgment(metrics + (judge_speed(baseline, speeds) if speeds is not None else ()))
 
 
-def _run(held: Baseline | None, store_root: Path, *, only_speed: bool) -> Run | None:
+def _run(old: Baseline | None, store_root: Path, *, only_speed: bool) -> Run | None:
     """The last run of the store; none where speed alone is asked for and no store is there."""
-    if only_speed and not (held and held.entries) and not (store_root / "store.json").exists():
+    if only_speed and not (old and old.entries) and not (store_root / "store.json").exists():
         return None
     store = open_store(store_root)
     plan = last_run(store)[1]

@@ -10,22 +10,19 @@ from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import registry
-from bench.planning.plan import Plan, load_plan
 from bench.planning.protocol_file import load_protocol
-from bench.runner.journal import newest_journal
+from bench.runner.find_run import last_run
 from bench.store import Store, open_store
 
 _KINDS = ("generator", "detector", "protocol")
 
 
-def list_command(kind: str, plugins: Sequence[Path]) -> None:
+def list_command(kinds: str, plugins: Sequence[Path]) -> None:
     registry.load_plugins([str(path) for path in plugins])
-    for each in _KINDS:
-        if kind not in ("all", f"{each}s"):
-            continue
-        print(f"{each}s")
-        for name in registry.names(each):
-            text = load_protocol(name).question if each == "protocol" else registry.load(each, name).__doc__
+    for kind in _KINDS if kinds == "all" else (kinds.removesuffix("s"),):
+        print(f"{kind}s")
+        for name in registry.names(kind):
+            text = load_protocol(name).question if kind == "protocol" else registry.load(kind, name).__doc__
             print(f"  {name:<18} {_first_line(text)}")
 
 
@@ -41,7 +38,7 @@ def show_command(name: str, store_root: Path, plugins: Sequence[Path]) -> None:
     if len(name) >= 6 and set(name) <= set("0123456789abcdef"):
         _show_task(open_store(store_root), name)
         return
-    names = [name for kind in _KINDS for name in registry.names(kind)]
+    names = [known_name for kind in _KINDS for known_name in registry.names(kind)]
     raise BenchError(
         registry.not_installed(name, *registry.GROUPS)
         or did_you_mean("generator, detector or protocol", name, names)
@@ -72,27 +69,19 @@ def status_command(store_root: Path) -> None:
 
 def log_command(key: str, store_root: Path) -> None:
     store = open_store(store_root)
-    found = find_key(store, key)
-    log = store.folder(found) / "log.txt"
+    whole_key = find_key(store, key)
+    log = store.folder(whole_key) / "log.txt"
     if log.exists():
         print(log.read_text(errors="replace"), end="")
         return
-    failure = store.failure(found)
+    failure = store.failure(whole_key)
     print(failure["log"] or failure["error"] if failure else "", end="\n")
-
-
-def last_run(store: Store) -> tuple[dict[str, Any], Plan]:
-    """The journal and plan of the newest run; BenchError where nothing was run in the store yet."""
-    journal = newest_journal(store.root / "runs")
-    if journal is None:
-        raise BenchError(f"nothing was run in the store {store.root} yet; `bench run` does that")
-    return journal, load_plan(store.root / "runs" / journal["plan"])
 
 
 def find_key(store: Store, start: str) -> str:
     """The one key, of a done or failed task, that begins like this."""
     if not start or not set(start) <= set("0123456789abcdef"):
-        raise BenchError(f"'{start}' is no key of a task; `bench status` and the page show keys")
+        raise BenchError(f"'{start}' is not a key of a task; `bench status` and the page show keys")
     keys = {path.name for path in (store.root / "tasks").glob(f"{start[:2]}*/{start}*")}
     keys |= {path.stem for path in (store.root / "failures").glob(f"{start}*.json")}
     if len(keys) != 1:
@@ -117,8 +106,8 @@ def _show_adapter(kind: str, name: str) -> None:
         print(f"preset {name}[{preset}]: {', '.join(f'{key}={value}' for key, value in values.items())}")
 
 
-def _show_protocol(named: str) -> None:
-    spec = load_protocol(named)
+def _show_protocol(name_or_file: str) -> None:
+    spec = load_protocol(name_or_file)
     print(f"protocol {spec.name}@{spec.version}: {spec.title}")
     print(f"  split: {spec.split}")
     for name, mix in spec.mixes.items():
@@ -131,7 +120,7 @@ def _show_protocol(named: str) -> None:
     for label, scale in spec.scales.items():
         print(
             f"scale {label}: {scale.resolution} x {scale.resolution} pixels, "
-            f"{scale.generated_per_type} images a type, seeds {scale.seeds}\n"
+            f"{scale.generated_per_type} images per type, seeds {scale.seeds}\n"
             f"  generators: {', '.join(scale.generators)}\n  detectors: {', '.join(scale.detectors)}"
         )
 

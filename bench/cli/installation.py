@@ -15,9 +15,9 @@ def check_packages() -> None:
         spec = find_spec(name)
         if spec is None or spec.origin is None:
             raise BenchError(f"the package '{name}' of defectbench is not installed; reinstall defectbench")
-        found = Path(spec.origin).resolve().parent
-        if found.parent != home:
+        folder = Path(spec.origin).resolve().parent
+        if folder.parent != home:
             raise BenchError(
-                f"the package '{name}' is taken from {found}, not from {home / name}: another package of "
+                f"the package '{name}' is taken from {folder}, not from {home / name}: another package of "
                 "that name comes first; run bench from another folder or in an environment of its own"
             )

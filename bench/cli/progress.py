@@ -1,4 +1,4 @@
-"""Shows a run: one line a running task in a terminal, plain lines elsewhere."""
+"""Shows a run: one line per running task in a terminal, plain lines elsewhere."""
 
 import sys
 import time
@@ -19,21 +19,27 @@ class PlainView:
 
     def __init__(self) -> None:
         self._since: dict[str, float] = {}
-        self._told: dict[str, float] = {}
+        self._shown: dict[str, float] = {}
+        """When a line was last printed for a task, by key."""
         self._ended = 0
         self._todo = 0
+        self.has_begun = False
+
+    def step(self, title: str) -> Callable[..., None]:
+        return step_progress(title)
 
     def begin(self, todo: int, done: int) -> None:
+        self.has_begun = True
         self._todo = todo
         self.say(f"{todo} tasks to run, {done} results are there")
 
     def started(self, task: Task) -> None:
-        self._since[task.key] = self._told[task.key] = time.monotonic()
+        self._since[task.key] = self._shown[task.key] = time.monotonic()
 
     def progress(self, task: Task, event: Event) -> None:
         now = time.monotonic()
-        if now - self._told[task.key] >= _PLAIN_EVERY:
-            self._told[task.key] = now
+        if now - self._shown[task.key] >= _PLAIN_EVERY:
+            self._shown[task.key] = now
             self.say(f"  {task.title}: {rate_and_rest(event, now - self._since[task.key])}")
 
     def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
@@ -60,24 +66,29 @@ class LiveView:
         self._bars: Progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[state]}"),
             TimeElapsedColumn(),
             transient=True,
         )
         self._rows: dict[str, tuple[TaskID, float]] = {}
         self._all: TaskID | None = None
+        self.has_begun = False
+
+    def step(self, title: str) -> Callable[..., None]:
+        return step_progress(title)
 
     def begin(self, todo: int, done: int) -> None:
+        self.has_begun = True
         self._bars.start()
-        self._all = self._bars.add_task("all tasks", total=todo, told=f"{done} results are there")
+        self._all = self._bars.add_task("all tasks", total=todo, state=f"{done} results are there")
 
     def started(self, task: Task) -> None:
-        self._rows[task.key] = (self._bars.add_task(task.title, total=None, told=""), time.monotonic())
+        self._rows[task.key] = (self._bars.add_task(task.title, total=None, state=""), time.monotonic())
 
     def progress(self, task: Task, event: Event) -> None:
         row, since = self._rows[task.key]
-        told = rate_and_rest(event, time.monotonic() - since)
-        self._bars.update(row, completed=event.done, total=event.total, told=told)
+        state = rate_and_rest(event, time.monotonic() - since)
+        self._bars.update(row, completed=event.done, total=event.total, state=state)
 
     def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
         row, _ = self._rows.pop(task.key)
@@ -88,13 +99,16 @@ class LiveView:
             self.say(f"FAILED {task.title}: {error}")
 
     def say(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False)
+        if self.has_begun:
+            self._bars.console.print(text, markup=False, highlight=False)
+        else:
+            print(text, flush=True)
 
     def close(self) -> None:
         self._bars.stop()
 
 
-def view() -> "PlainView | LiveView":
+def terminal_view() -> "PlainView | LiveView":
     """The view that fits standard output."""
     return LiveView() if sys.stdout.isatty() else PlainView()
 
@@ -109,15 +123,15 @@ def rate_and_rest(event: Event, seconds: float) -> str:
     return f"{event.done}/{event.total}, {rate:.1f}/s{rest}{note}"
 
 
-def step_progress(what: str) -> Callable[..., None]:
+def step_progress(title: str) -> Callable[..., None]:
     """The progress of one long step before the tasks: a line when it takes long enough to be noticed."""
-    begun = told = time.monotonic()
+    begun = last_line = time.monotonic()
 
     def progress(done: int, total: int, note: Any = "") -> None:
-        nonlocal told
+        nonlocal last_line
         now = time.monotonic()
-        if now - told > 3 or (done == total and told > begun):
-            told = now
-            print(f"{what}: {done}/{total}", flush=True)
+        if now - last_line > 3 or (done == total and last_line > begun):
+            last_line = now
+            print(f"{title}: {done}/{total}", flush=True)
 
     return progress

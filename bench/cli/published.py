@@ -3,11 +3,12 @@
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from operator import attrgetter
 from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.published import Paper, Value, papers
-from bench.published.audit import Outcome, audit
+from bench.published.audit import RuleOutcome, audit
 from bench.published.disagreements import disagreements, footnotes
 from bench.published.facts import REQUIRED
 from bench.published.load import AVERAGE
@@ -28,22 +29,22 @@ def list_command(as_json: bool) -> None:
         print(f"{paper.name}: {paper.title}; {len(paper.values):,} values")
         for number, title in paper.tables.items():
             extent = _extent(_of_table(paper, number))
-            data, asked = ", ".join(extent["datasets"]), ", ".join(extent["protocols"])
-            print(f"  table {number:>2}  {title}: {extent['values']} values; {data}; beside {asked}")
+            data, protocols = ", ".join(extent["datasets"]), ", ".join(extent["protocols"])
+            print(f"  table {number:>2}  {title}: {extent['values']} values; {data}; beside {protocols}")
 
 
 def show_command(paper: str, table: str | None, as_json: bool) -> None:
     """A table as printed, or all, with what is known of its protocol."""
-    found = _paper(paper)
-    if table is not None and table not in found.tables:
-        raise BenchError(did_you_mean("table", table, found.tables, of=paper))
-    numbers = list(found.tables) if table is None else [table]
+    chosen = _paper(paper)
+    if table is not None and table not in chosen.tables:
+        raise BenchError(did_you_mean("table", table, chosen.tables, of=paper))
+    numbers = list(chosen.tables) if table is None else [table]
     if as_json:
-        _dump([_plain(value) for number in numbers for value in _of_table(found, number)])
+        _dump([_plain(value) for number in numbers for value in _of_table(chosen, number)])
         return
     for number in numbers:
-        values = _of_table(found, number)
-        print(f"{found.short}, Table {number}: {found.tables[number]}")
+        values = _of_table(chosen, number)
+        print(f"{chosen.short}, Table {number}: {chosen.tables[number]}")
         for dataset, block in _grouped(values, lambda value: value.row["dataset"]).items():
             _show_block(dataset, block)
         _show_facts(values)
@@ -61,7 +62,7 @@ def audit_command(paper: str | None, everything: bool, as_json: bool) -> None:
     for outcome in outcomes:
         _show_outcome(outcome, everything)
     total = sum(len(outcome.findings) for outcome in outcomes)
-    print(f"{total} contradictions in {sum(len(each.values) for each in papers()):,} printed values")
+    print(f"{total} contradictions in {sum(len(paper.values) for paper in papers()):,} printed values")
 
 
 def disagreements_command(name: str | None, as_json: bool) -> None:
@@ -87,20 +88,18 @@ def _print_footnotes(indent: str, *texts: str) -> None:
         print(f"{indent}{line}")
 
 
-def _show_outcome(outcome: Outcome, everything: bool) -> None:
+def _show_outcome(outcome: RuleOutcome, everything: bool) -> None:
     print(f"{len(outcome.findings)} {outcome.title} ({outcome.tested:,} tested)")
-    groups = _grouped(
-        outcome.findings, lambda each: (each.tables, each.generator, each.detector, each.dataset)
-    )
+    groups = _grouped(outcome.findings, attrgetter("tables", "generator", "detector", "dataset"))
     for (tables, generator, detector, dataset), members in groups.items():
         method = f"{generator} with {detector}" if detector else generator
         print(f"  {', '.join(tables)}: {method}, {dataset}")
-        shown = members if everything else members[:_EXAMPLES]
-        for each in shown:
-            print(f"    {each.category}: {each.sentence}")
-        if len(members) > len(shown):
-            print(f"    and {len(members) - len(shown)} more; --all shows them")
-        for explanation in dict.fromkeys(each.explanation for each in members if each.explanation):
+        rows = members if everything else members[:_EXAMPLES]
+        for finding in rows:
+            print(f"    {finding.category}: {finding.sentence}")
+        if len(members) > len(rows):
+            print(f"    and {len(members) - len(rows)} more; --all shows them")
+        for explanation in dict.fromkeys(finding.explanation for finding in members if finding.explanation):
             print(f"    perhaps: {explanation}")
             _print_footnotes("      ", explanation)
     if outcome.clean:
@@ -108,21 +107,21 @@ def _show_outcome(outcome: Outcome, everything: bool) -> None:
     print()
 
 
-def _of_paper(outcome: Outcome, short: str) -> Outcome:
+def _of_paper(outcome: RuleOutcome, short: str) -> RuleOutcome:
     """What an outcome says of one paper."""
 
     def takes_part(table: str) -> bool:
         return table.startswith(f"{short}, ")
 
-    findings = tuple(each for each in outcome.findings if any(map(takes_part, each.tables)))
+    findings = tuple(finding for finding in outcome.findings if any(map(takes_part, finding.tables)))
     return replace(outcome, findings=findings, clean=tuple(filter(takes_part, outcome.clean)))
 
 
 def _paper(name: str) -> Paper:
-    known = {paper.name: paper for paper in papers()}
-    if name not in known:
-        raise BenchError(did_you_mean("paper", name, known))
-    return known[name]
+    by_name = {paper.name: paper for paper in papers()}
+    if name not in by_name:
+        raise BenchError(did_you_mean("paper", name, by_name))
+    return by_name[name]
 
 
 def _of_table(paper: Paper, number: str) -> list[Value]:
@@ -148,14 +147,14 @@ def _extent(values: Sequence[Value]) -> dict[str, Any]:
 def _plain(value: Value) -> dict[str, Any]:
     """A printed value with its facts, as JSON takes it."""
     facts = {
-        name: UNKNOWN if name in _COUNTS and told == UNKNOWN_COUNT else told
-        for name, told in value.facts.items()
+        name: UNKNOWN if name in _COUNTS and fact == UNKNOWN_COUNT else fact
+        for name, fact in value.facts.items()
     }
     return {**value.row, "value": value.printed, "facts": facts, "caveats": list(value.caveats)}
 
 
 def _show_block(dataset: str, values: Sequence[Value]) -> None:
-    """A table of one data set: categories by metrics, a method at a time, or methods by metrics."""
+    """A table of one data set: a grid of categories and metrics per method, or of methods and metrics."""
     print(f"\n  {dataset}")
     if len({value.row["category"] for value in values}) == 1:
         _print_grid(values, _method, "")
@@ -170,11 +169,11 @@ def _print_grid(values: Sequence[Value], row: Callable[[Value], str], corner: st
     columns = list(dict.fromkeys(map(_metric, values)))
     names = sorted(dict.fromkeys(map(row, values)), key=lambda name: name == AVERAGE)
     first = max(map(len, (*names, corner)))
-    widths = [max(len(each), *(len(cells.get((name, each), "")) for name in names)) for each in columns]
+    widths = [max(len(column), *(len(cells.get((name, column), "")) for name in names)) for column in columns]
     for name, line in ((corner, columns), *((name, None) for name in names)):
-        shown = line or [cells.get((name, each), "–") for each in columns]
+        texts = line or [cells.get((name, column), "–") for column in columns]
         print(
-            f"    {name:<{first}}" + "".join(f"  {text:>{w}}" for text, w in zip(shown, widths, strict=True))
+            f"    {name:<{first}}" + "".join(f"  {text:>{w}}" for text, w in zip(texts, widths, strict=True))
         )
 
 
@@ -191,15 +190,16 @@ def _metric(value: Value) -> str:
 
 
 def _show_facts(values: Sequence[Value]) -> None:
-    """What is known of the protocol: one line a fact where all agree, else what holds for what."""
+    """What is known of the protocol: one line per fact, or per group of values with one."""
     print("\n  protocol")
     for name in (*REQUIRED, "quoted"):
-        told = dict.fromkeys(_fact(value, name) for value in values)
-        if len(told) == 1:
-            print(f"    {name}: {next(iter(told))}")
+        facts = dict.fromkeys(_fact(value, name) for value in values)
+        if len(facts) == 1:
+            print(f"    {name}: {next(iter(facts))}")
             continue
-        columns = next((each for each in _PARTING if _decides(each, name, values)), _PARTING[-1])
-        for fact in told:
+        deciding = (columns for columns in _PARTING if _decides(columns, name, values))
+        columns = next(deciding, _PARTING[-1])
+        for fact in facts:
             where = dict.fromkeys(_entry(value, columns) for value in values if _fact(value, name) == fact)
             print(f"    {name}: {fact} for {', '.join(where)}")
     for caveat in dict.fromkeys(caveat for value in values for caveat in value.caveats):
@@ -219,9 +219,9 @@ _PARTING = (
 
 def _decides(columns: Sequence[str], name: str, values: Sequence[Value]) -> bool:
     """Whether values that agree in these columns agree in the fact."""
-    told: dict[str, str] = {}
+    facts: dict[str, str] = {}
     return all(
-        told.setdefault(_entry(value, columns), _fact(value, name)) == _fact(value, name) for value in values
+        facts.setdefault(_entry(value, columns), _fact(value, name)) == _fact(value, name) for value in values
     )
 
 
@@ -230,12 +230,12 @@ def _entry(value: Value, columns: Sequence[str]) -> str:
 
 
 def _fact(value: Value, name: str) -> str:
-    told = value.facts.get(name)
-    if isinstance(told, bool):
-        return "yes" if told else "no"
-    if name in _COUNTS and told == UNKNOWN_COUNT:
+    fact = value.facts.get(name)
+    if isinstance(fact, bool):
+        return "yes" if fact else "no"
+    if name in _COUNTS and fact == UNKNOWN_COUNT:
         return UNKNOWN
-    return "none" if told == "" else str(told)
+    return "none" if fact == "" else str(fact)
 
 
 def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> Mapping[Any, list[Any]]:
@@ -245,5 +245,5 @@ def _grouped(items: Iterable[Any], key: Callable[[Any], Any]) -> Mapping[Any, li
     return groups
 
 
-def _dump(held: Any) -> None:
-    print(json.dumps(held, indent=1, ensure_ascii=False))
+def _dump(content: Any) -> None:
+    print(json.dumps(content, indent=1, ensure_ascii=False))

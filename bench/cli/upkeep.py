@@ -11,7 +11,7 @@ from bench.upkeep.merge import merge
 
 
 def gc_command(store_root: Path, kinds: tuple[str, ...], dry_run: bool) -> None:
-    """Drop the payloads of these kinds that no goal needs; tell how much by stage."""
+    """Drop the payloads of these kinds that no goal needs; print how much by stage."""
     for kind in kinds:
         if kind not in KINDS:
             raise BenchError(did_you_mean("kind of payload", kind, KINDS))
@@ -19,16 +19,16 @@ def gc_command(store_root: Path, kinds: tuple[str, ...], dry_run: bool) -> None:
     check_writable(store)
     sizes: dict[str, list[int]] = {}
     with store.planning(alone=True):
-        found = garbage(store, every_plan(store), kinds)
-        for item in found:
+        payloads = garbage(store, every_plan(store), kinds)
+        for item in payloads:
             sizes.setdefault(item.stage, []).append(item.bytes if dry_run else store.drop(item.key))
     for stage, freed in sorted(sizes.items()):
         print(f"{stage:<22}{len(freed):>7} tasks {sum(freed) / 1e9:>9.2f} GB")
     total = sum(sum(freed) for freed in sizes.values()) / 1e9
     if dry_run:
-        print(f"{len(found)} payloads, {total:.2f} GB, would be dropped; records and costs would stay")
+        print(f"{len(payloads)} payloads, {total:.2f} GB, would be dropped; records and costs would stay")
     else:
-        print(f"{len(found)} payloads, {total:.2f} GB, dropped; records and costs stay")
+        print(f"{len(payloads)} payloads, {total:.2f} GB, dropped; records and costs stay")
 
 
 def merge_command(other_root: Path, store_root: Path) -> int:
@@ -36,15 +36,15 @@ def merge_command(other_root: Path, store_root: Path) -> int:
     store = open_store(store_root, create=True)
     check_writable(store)
     other = open_store(other_root)
-    found = merge(store, other)
-    for key in found.differ:
+    merged = merge(store, other)
+    for key in merged.differ:
         print(f"{key}: made here and there, with different bytes; what is here stays")
-    for key in found.apart:
+    for key in merged.unmatched:
         print(f"{key}: made from what is not here, so it stays apart")
-    for key, fault in found.damaged.items():
+    for key, fault in merged.damaged.items():
         print(f"{key}: damaged there ({fault}), so it is not taken")
     print(
-        f"{len(found.taken)} tasks taken, {len(found.equal)} were here, {len(found.differ)} differ, "
-        f"{len(found.apart) + len(found.damaged)} stay apart in {other_root}"
+        f"{len(merged.copied)} tasks taken, {len(merged.equal)} were here, {len(merged.differ)} differ, "
+        f"{len(merged.unmatched) + len(merged.damaged)} stay apart in {other_root}"
     )
-    return 1 if found.differ or found.apart or found.damaged else 0
+    return 1 if merged.differ or merged.unmatched or merged.damaged else 0

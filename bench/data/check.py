@@ -120,8 +120,8 @@ def check_dataset(
     problems = [check.problem("stray-file", "", p, "is no category of the layout") for p in dataset.strays]
     for category in dataset.categories:
         problems += check.structure(category)
-    for done, found in enumerate(in_order(lambda part: check.item(*part), parts, workers), 1):
-        problems += found
+    for done, item_problems in enumerate(in_order(lambda part: check.item(*part), parts, workers), 1):
+        problems += item_problems
         if progress is not None:
             progress(done, len(parts))
     problems += check.duplicates(parts)
@@ -214,7 +214,7 @@ class _Check:
     def item(self, category: Category, part: str, item: Item) -> list[Problem]:
         """What reading an image, its mask and its depth map shows."""
         name = category.name
-        found: list[Problem] = []
+        problems: list[Problem] = []
 
         def read(path: Path | None, decode: Callable[[bytes, Path], np.ndarray]) -> np.ndarray | None:
             if path is None:
@@ -225,11 +225,11 @@ class _Check:
                 values = decode(data, Path(self.relative(path)))
             except BenchError as error:
                 message = str(error)
-                found.append(Problem("error", "unreadable", name, self.relative(path), message))
+                problems.append(Problem("error", "unreadable", name, self.relative(path), message))
                 return None
             if path is item.path and is_turned(data):
                 what = "has an EXIF orientation, which is not applied; save it upright"
-                found.append(self.problem("exif-orientation", name, path, what))
+                problems.append(self.problem("exif-orientation", name, path, what))
             return values
 
         image = read(item.path, decode_image)
@@ -241,13 +241,13 @@ class _Check:
             if path and values is not None and image is not None and values.shape != image.shape[:2]:
                 ours, theirs = (f"{shape[1]}x{shape[0]}" for shape in (values.shape, image.shape))
                 what = f"is {ours}, but its image {theirs}; make them equal"
-                found.append(self.problem("mask-size", name, path, what))
+                problems.append(self.problem("mask-size", name, path, what))
         if item.mask_path is not None and mask is not None:
-            found += (
+            problems += (
                 self.problem(kind, name, item.mask_path, what)
                 for kind, what in _mask_faults(mask, self.resolution)
             )
-        return found
+        return problems
 
     def duplicates(self, parts: list[tuple[Category, str, Item]]) -> Iterator[Problem]:
         """Images with the same bytes, one problem a group, named at its second image."""

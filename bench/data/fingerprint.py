@@ -62,10 +62,10 @@ def _identity(path: Path) -> tuple[str, bool]:
 
 def _load(cache: Path | None) -> dict[str, str]:
     try:
-        known = json.loads(cache.read_text()) if cache is not None else {}
+        digests = json.loads(cache.read_text()) if cache is not None else {}
     except (OSError, ValueError):
         return {}
-    return known if isinstance(known, dict) else {}
+    return digests if isinstance(digests, dict) else {}
 
 
 def item_digest(item: Item, digests: Digests) -> str:

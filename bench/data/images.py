@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.errors import BenchError
-from bench.metrics.masks import binarise_mask
+from bench.metrics.masks import binarise_mask, prepare_masks
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,11 +60,11 @@ def file_bytes(path: Path) -> bytes:
     try:
         # to open a pipe would wait for who writes to it
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            told = os.fstat(file.fileno())
-            if not stat.S_ISREG(told.st_mode):
-                raise BenchError(f"cannot read {path}: it is no regular file")
-            if told.st_size > MAX_BYTES:
-                raise BenchError(f"cannot read {path}: it has {told.st_size / 1e9:.1f} GB, 2.1 are allowed")
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise BenchError(f"cannot read {path}: it is not a regular file")
+            if status.st_size > MAX_BYTES:
+                raise BenchError(f"cannot read {path}: it has {status.st_size / 1e9:.1f} GB, 2.1 are allowed")
             return file.read()
     except OSError as error:
         raise BenchError(f"cannot read {path}: {error.strerror}") from None
@@ -148,14 +148,9 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     """bool [H, W] to bool [size, size]: true where more than half of the area of a pixel is covered.
 
-    Exact: areas are sums of integers, so a pixel covered by half is false on every machine.
+    The default rule of `prepare_masks`, of a mask that is binary already.
     """
-    if mask.shape == (size, size):
-        return mask
-    height, width = mask.shape
-    rows = cell_sums(mask, size)  # (size, W)
-    cells = cell_sums(rows.T, size).T  # (size, size), in units of 1 / (height * width) of a pixel's area
-    return 2 * cells > height * width
+    return mask if mask.shape == (size, size) else prepare_masks(mask, size)
 
 
 def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
@@ -165,10 +160,10 @@ def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
     """
     if depth.shape == (size, size):
         return depth
-    known = np.isfinite(depth) & (depth != 0)
-    values = np.where(known, depth, 0).astype(np.float64)
+    valid = np.isfinite(depth) & (depth != 0)
+    values = np.where(valid, depth, 0).astype(np.float64)
     total = cell_sums(cell_sums(values, size).T, size).T
-    area = cell_sums(cell_sums(known, size).T, size).T
+    area = cell_sums(cell_sums(valid, size).T, size).T
     return np.where(area > 0, total / np.maximum(area, 1), 0).astype(np.float32)
 
 

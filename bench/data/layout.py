@@ -83,8 +83,8 @@ class Dataset:
 
     def select(self, names: Sequence[str]) -> "Dataset":
         """The data set with these categories alone, in its own order."""
-        wanted = {self.category(name).name for name in names}
-        return replace(self, categories=tuple(c for c in self.categories if c.name in wanted))
+        selected = {self.category(name).name for name in names}
+        return replace(self, categories=tuple(c for c in self.categories if c.name in selected))
 
 
 def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
@@ -105,19 +105,19 @@ def find_dataset(root: Path) -> Dataset:
         raise BenchError(f"the data folder {root} {what}; give a folder in MVTec AD layout")
     root = root.resolve()
     try:
-        found = _datasets_within(root, depth=2)
+        datasets = _datasets_within(root, depth=2)
     except OSError as error:
         raise BenchError(f"cannot list {error.filename}: {error.strerror}; check its permissions") from None
-    if len(found) == 1:
-        return found[0]
-    if found:
-        names = ", ".join(repr(d.name) for d in found[:5])
-        raise BenchError(f"{root} holds {len(found)} data sets ({names}); give the folder of one of them")
+    if len(datasets) == 1:
+        return datasets[0]
+    if datasets:
+        names = ", ".join(repr(d.name) for d in datasets[:5])
+        raise BenchError(f"{root} holds {len(datasets)} data sets ({names}); give the folder of one of them")
     entries = [p.name + "/" * p.is_dir() for p in _listing(root)]
-    shown = ", ".join(entries[:6]) + ", …" * (len(entries) > 6) if entries else "nothing"
+    listing = ", ".join(entries[:6]) + ", …" * (len(entries) > 6) if entries else "nothing"
     raise BenchError(
         f"no data set in {root}: expected <category>/train/good, <category>/test/<defect> and "
-        f"<category>/ground_truth/<defect> (MVTec AD layout), found {shown}"
+        f"<category>/ground_truth/<defect> (MVTec AD layout), found {listing}"
     )
 
 
@@ -175,8 +175,8 @@ def _stem(path: Path) -> str:
     return unicodedata.normalize("NFC", path.stem)
 
 
-class _Found:
-    """What the listing of one category came across beside its images."""
+class _Leftovers:
+    """Files and folders of one category that are neither an image nor its mask."""
 
     def __init__(self) -> None:
         self.lone_masks: list[Path] = []
@@ -191,22 +191,22 @@ class _Found:
 
 
 def _category(folder: Path, layout: Layout) -> Category:
-    found = _Found()
+    leftovers = _Leftovers()
     read = _part_3d if layout == "mvtec_3d" else _part
     parts: dict[tuple[str, str], tuple[Item, ...]] = {}
     for side, names in (("train", (GOOD,)), ("test", None)):
         for entry in _listing(folder / side):
             if not entry.is_dir() or (names and entry.name not in names):
-                found.strays.append(entry)
+                leftovers.strays.append(entry)
                 continue
-            items = read(folder, side, entry.name, found)
+            items = read(folder, side, entry.name, leftovers)
             if not items:
-                found.empty.append(entry)
+                leftovers.empty.append(entry)
             parts[side, unicodedata.normalize("NFC", entry.name)] = items
     for entry in _listing(folder / "ground_truth"):
         if ("test", unicodedata.normalize("NFC", entry.name)) not in parts and entry.is_dir():
-            found.lone_masks += [p for p in _listing(entry) if _is_image(p)]
-    found.strays += [
+            leftovers.lone_masks += [p for p in _listing(entry) if _is_image(p)]
+    leftovers.strays += [
         p for p in _listing(folder) if p.name not in _PARTS and not (p.is_file() and _DOCUMENT.match(p.name))
     ]
     return Category(
@@ -215,32 +215,32 @@ def _category(folder: Path, layout: Layout) -> Category:
         parts.get(("train", GOOD), ()),
         parts.get(("test", GOOD), ()),
         {name: items for (side, name), items in parts.items() if side == "test" and name != GOOD and items},
-        tuple(found.lone_masks),
-        tuple(found.strays),
-        tuple(found.empty),
+        tuple(leftovers.lone_masks),
+        tuple(leftovers.strays),
+        tuple(leftovers.empty),
     )
 
 
-def _part(folder: Path, side: str, name: str, found: _Found) -> tuple[Item, ...]:
-    images = found.images(folder / side / name)
+def _part(folder: Path, side: str, name: str, leftovers: _Leftovers) -> tuple[Item, ...]:
+    images = leftovers.images(folder / side / name)
     if name == GOOD:
         return tuple(Item(path, None, None, _stem(path)) for path in images)
-    masks = {_stem(p): p for p in found.images(folder / "ground_truth" / name)}
+    masks = {_stem(p): p for p in leftovers.images(folder / "ground_truth" / name)}
     items = tuple(
         Item(path, masks.get(f"{_stem(path)}_mask") or masks.get(_stem(path)), None, _stem(path))
         for path in images
     )
     used = {item.mask_path for item in items}
-    found.lone_masks += [p for p in masks.values() if p not in used]
+    leftovers.lone_masks += [p for p in masks.values() if p not in used]
     return items
 
 
-def _part_3d(folder: Path, side: str, name: str, found: _Found) -> tuple[Item, ...]:
+def _part_3d(folder: Path, side: str, name: str, leftovers: _Leftovers) -> tuple[Item, ...]:
     part = folder / side / name
-    found.strays += [p for p in _listing(part) if p.name not in ("rgb", "xyz", "gt")]
-    depth = {_stem(p): p for p in found.images(part / "xyz")}
+    leftovers.strays += [p for p in _listing(part) if p.name not in ("rgb", "xyz", "gt")]
+    depth = {_stem(p): p for p in leftovers.images(part / "xyz")}
     # MVTec 3D ships all-black masks with its normal images too; they say nothing that the folder does not.
-    masks = {} if name == GOOD else {_stem(p): p for p in found.images(part / "gt")}
+    masks = {} if name == GOOD else {_stem(p): p for p in leftovers.images(part / "gt")}
     items = tuple(
         Item(
             path,
@@ -248,8 +248,8 @@ def _part_3d(folder: Path, side: str, name: str, found: _Found) -> tuple[Item, .
             depth.get(_stem(path)),
             _stem(path),
         )
-        for path in found.images(part / "rgb")
+        for path in leftovers.images(part / "rgb")
     )
     used = {item.mask_path for item in items}
-    found.lone_masks += [p for p in masks.values() if p not in used]
+    leftovers.lone_masks += [p for p in masks.values() if p not in used]
     return items

@@ -69,8 +69,8 @@ def claims(dataset: Dataset, counts: PublishedCounts) -> bool:
     pairs = [(c.name, defect) for c in dataset.categories for defect in c.defects]
     if any(c.name not in counts for c in dataset.categories):
         return False
-    known = sum(defect in counts[name].defects for name, defect in pairs)
-    return 2 * known > len(pairs)
+    published = sum(defect in counts[name].defects for name, defect in pairs)
+    return 2 * published > len(pairs)
 
 
 def difference(dataset: Dataset, counts: PublishedCounts) -> list[str]:
@@ -78,19 +78,19 @@ def difference(dataset: Dataset, counts: PublishedCounts) -> list[str]:
 
     Categories that the data set lacks are no difference; one that is not published is.
     """
-    found = []
+    differences = []
     for category in dataset.categories:
         if category.name not in counts:
-            found.append(f"{category.name}: not a published category")
+            differences.append(f"{category.name}: not a published category")
             continue
         published = counts[category.name]
         parts = {"train/good": published.train_good, "test/good": published.test_good}
         parts |= {f"test/{defect}": n for defect, n in published.defects.items()}
-        there = {"train/good": len(category.train_good), "test/good": len(category.test_good)}
-        there |= {f"test/{defect}": len(items) for defect, items in category.defects.items()}
-        for part in {**parts, **there}:
-            if parts.get(part, 0) != there.get(part, 0):
-                found.append(
-                    f"{category.name}/{part}: {there.get(part, 0)} images, published {parts.get(part, 0)}"
+        present = {"train/good": len(category.train_good), "test/good": len(category.test_good)}
+        present |= {f"test/{defect}": len(items) for defect, items in category.defects.items()}
+        for part in {**parts, **present}:
+            if parts.get(part, 0) != present.get(part, 0):
+                differences.append(
+                    f"{category.name}/{part}: {present.get(part, 0)} images, published {parts.get(part, 0)}"
                 )
-    return found
+    return differences

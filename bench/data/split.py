@@ -75,8 +75,8 @@ class Split:
 
     def select(self, names: Sequence[str]) -> "Split":
         """The split with these categories alone, in its own order."""
-        wanted = {self.category(name).name for name in names}
-        return replace(self, categories=tuple(c for c in self.categories if c.name in wanted))
+        selected = {self.category(name).name for name in names}
+        return replace(self, categories=tuple(c for c in self.categories if c.name in selected))
 
     def counts(self) -> Counts:
         def total(parts: Iterable[Mapping[str, Items]]) -> int:
@@ -124,7 +124,7 @@ def _split_category(category: Category, rule: str, seed: int | None) -> Category
             rng = stream(seed, "split", rule, category.name, defect, None)
             chosen = sorted(rng.permutation(len(items))[: third(len(items))].tolist())
         shots = re.fullmatch(r"shots-(\d)@1", rule)
-        kept = chosen[: int(shots[1])] if shots else chosen
-        base[defect] = tuple(items[i] for i in kept)
+        base_rows = chosen[: int(shots[1])] if shots else chosen
+        base[defect] = tuple(items[i] for i in base_rows)
         test[defect] = tuple(item for i, item in enumerate(items) if i not in set(chosen))
     return CategorySplit(category.name, category.train_good, base, test, category.test_good)

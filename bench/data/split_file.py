@@ -35,14 +35,14 @@ def load_split(dataset: Dataset, path: Path) -> Split:
             raise BenchError(f"{did_you_mean('key', key, ('name', 'base', 'test'))} in {where}")
     name = content.get("name", path.stem)
     if not isinstance(name, str):
-        raise BenchError(f'{where} has a name that is no text; write name = "…"')
+        raise BenchError(f'{where} has a name that is not text; write name = "…"')
     base, test = (_table(content.get(side, {}), f"[{side}]", where) for side in ("base", "test"))
-    known = {c.name: c for c in dataset.categories}
+    by_name = {c.name: c for c in dataset.categories}
     for side in (base, test):
         for category in side:
-            if category not in known:
-                raise BenchError(f"{did_you_mean('category', category, known, of=dataset.name)} in {where}")
-    for category in known:
+            if category not in by_name:
+                raise BenchError(f"{did_you_mean('category', category, by_name, of=dataset.name)} in {where}")
+    for category in by_name:
         if category not in base:
             raise BenchError(
                 f"{where} lists nothing for category '{category}'; add [base.{json.dumps(category)}]"
@@ -95,7 +95,7 @@ def read_split_file(path: Path) -> dict[str, Any]:
 def _table(value: Any, name: str, where: str) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise BenchError(
-            f"{where} has a value at '{name}' that is no table; write [base.<category>] above its lists"
+            f"{where} has a value at '{name}' that is not a table; write [base.<category>] above its lists"
         )
     return {unicodedata.normalize("NFC", key): entry for key, entry in value.items()}
 
@@ -133,15 +133,15 @@ def _picked(items: tuple[Item, ...], stems: Any, what: str) -> tuple[Item, ...]:
         raise BenchError(f'the images of {what} must be a list of file stems, such as ["000", "001"]')
     if not stems:
         raise BenchError(f"the list of images of {what} is empty; name at least one")
-    wanted = [unicodedata.normalize("NFC", stem) for stem in stems]
+    names = [unicodedata.normalize("NFC", stem) for stem in stems]
     by_stem: dict[str, list[Item]] = {}
     for item in items:
         by_stem.setdefault(item.stem, []).append(item)
-    for stem in wanted:
+    for stem in names:
         if stem not in by_stem:
             raise BenchError(f"{did_you_mean('image', stem, by_stem)}, at {what}")
-        if wanted.count(stem) > 1:
+        if names.count(stem) > 1:
             raise BenchError(f"image '{stem}' of {what} is listed twice; delete one")
         if len(by_stem[stem]) > 1:
             raise BenchError(f"image '{stem}' of {what} is the stem of two files; rename one of them")
-    return tuple(item for item in items if item.stem in set(wanted))
+    return tuple(item for item in items if item.stem in set(names))

@@ -53,17 +53,17 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
     of the same shape, told apart in records by their sha256. Raises WeightsMissingError.
     """
     if weights_dir is not None:
-        own = weights_dir / published.own_file
-        if own.is_file():
-            return own
+        path = weights_dir / published.own_file
+        if path.is_file():
+            return path
     cache = hub_checkpoints()
     for folder in (weights_dir, cache):
         if folder is not None and (folder / published.file).is_file():
             path = folder / published.file
-            found = file_sha256(path)
-            if found != published.sha256:
+            sha256 = file_sha256(path)
+            if sha256 != published.sha256:
                 raise WeightsMissingError(
-                    f"{path} is not the published file: its sha256 is {found[:16]}..., not "
+                    f"{path} is not the published file: its sha256 is {sha256[:16]}..., not "
                     f"{published.sha256[:16]}...; replace it, or name your own weights {published.own_file}"
                 )
             return path
@@ -72,10 +72,10 @@ def find_weights(published: Published, weights_dir: Path | None) -> Path:
     try:
         download(url, target, published.sha256)
     except OSError as error:
-        place = weights_dir if weights_dir is not None else cache
+        folder = weights_dir if weights_dir is not None else cache
         raise WeightsMissingError(
             f"the weights {published.file} (sha256 {published.sha256[:16]}...) are not there and could not "
-            f"be downloaded from {url} ({error}): put the file into {place}; --features embedded works "
+            f"be downloaded from {url} ({error}): put the file into {folder}; --features embedded works "
             "without it"
         ) from error
     return target
@@ -88,7 +88,7 @@ def load_state(path: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged file may raise nearly anything inside the reader
-        raise WeightsMissingError(f"{path} is no readable weight file; download it again") from error
+        raise WeightsMissingError(f"{path} is not a readable weight file; download it again") from error
     if not isinstance(state, dict):
         raise WeightsMissingError(f"{path} holds no table of tensors; download it again")
     return state

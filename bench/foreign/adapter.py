@@ -46,7 +46,7 @@ def foreign_adapter(path: Path) -> type[Adapter]:
         "Params": create_model("ForeignParams", __base__=Params, **fields),
         "presets": {"tiny": {}},
         "spec": spec,
-        "here": path.resolve().parent,
+        "folder": path.resolve().parent,
         "__doc__": spec.about,
     }
     if spec.kind == "generator":
@@ -58,7 +58,7 @@ def foreign_adapter(path: Path) -> type[Adapter]:
 
 class _Foreign(Adapter):
     spec: ClassVar[ForeignSpec]
-    here: ClassVar[Path]
+    folder: ClassVar[Path]
 
     def missing(self, weights: Path | None = None) -> list[str]:
         places = self._places()
@@ -71,15 +71,15 @@ class _Foreign(Adapter):
 
     def _places(self, **more: Any) -> dict[str, Any]:
         params = {f"params.{key}": value for key, value in self.params.model_dump().items()}
-        return {"here": self.here, **params, **more}
+        return {"here": self.folder, **params, **more}
 
     def _run(self, command: list[str], ctx: Context, folders: list[Path], **places: Any) -> None:
-        known = self._places(seed=ctx.seed, device=ctx.device, **places)
+        values = self._places(seed=ctx.seed, device=ctx.device, **places)
         run(
-            filled(command, known),
+            filled(command, values),
             name=self.name,
-            cwd=self.here,
-            env={key: filled([value], known)[0] for key, value in self.spec.env.items()},
+            cwd=self.folder,
+            env={key: filled([value], values)[0] for key, value in self.spec.env.items()},
             limits=self.spec.limits,
             folders=folders,
             seconds_left=ctx.seconds_left,
@@ -93,7 +93,7 @@ class _ForeignGenerator(_Foreign, Generator):
         folder = ctx.scratch / "data"
         write_train_split(folder, data)
         category, *others = data.categories
-        defects = [defect for held in data.categories.values() for defect in held.anomalies]
+        defects = [defect for category_data in data.categories.values() for defect in category_data.anomalies]
         self._run(
             self.spec.fit,
             ctx,
@@ -181,9 +181,9 @@ class _ForeignDetector(_Foreign, Detector):
         listed.refuse("the command must leave plain files")
         scores = _scores(out / "scores.csv")
         stems = [f"{row:04d}" for row in range(count)]
-        for what, given in (("map", maps), ("score", scores)):
-            lacking = [stem for stem in stems if stem not in given]
-            if given and lacking:
+        for what, by_stem in (("map", maps), ("score", scores)):
+            lacking = [stem for stem in stems if stem not in by_stem]
+            if by_stem and lacking:
                 raise BenchError(
                     f"'{self.name}' gave no {what} for {len(lacking)} images, {lacking[0]} first"
                 )
@@ -204,4 +204,4 @@ def _scores(path: Path) -> dict[str, float]:
         with path.open(newline="", encoding="utf-8") as rows:
             return {row["stem"]: float(row["score"]) for row in csv.DictReader(rows)}
     except (ValueError, KeyError, TypeError) as error:
-        raise BenchError(f"{path} is no table of stem and score ({error})") from None
+        raise BenchError(f"{path} is not a table of stem and score ({error})") from None

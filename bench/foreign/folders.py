@@ -18,7 +18,7 @@ def write_train_split(folder: Path, data: TrainSplit) -> None:
     """The training side of some categories; a folder that is whole is left as it is."""
     if (folder / _WRITTEN).exists():
         return
-    told: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for name, category in data.categories.items():
         for row, image in enumerate(category.normal):
             _image(folder / name / "train" / "good" / f"{row:04d}.png", image)
@@ -27,24 +27,24 @@ def write_train_split(folder: Path, data: TrainSplit) -> None:
                 _pair(folder / name / "real" / defect, row, anomaly.image, anomaly.mask)
                 if anomaly.depth is not None:
                     _depth(folder / name / "real" / defect / "depth" / f"{row:04d}.tiff", anomaly.depth)
-        told[name] = {defect: len(anomalies) for defect, anomalies in category.anomalies.items()}
-    _finish(folder, data.resolution, told)
+        counts[name] = {defect: len(anomalies) for defect, anomalies in category.anomalies.items()}
+    _finish(folder, data.resolution, counts)
 
 
 def write_detector_split(folder: Path, data: DetectorSplit) -> None:
     """What a detector is trained on: normal images, and real and generated pairs."""
     if (folder / _WRITTEN).exists():
         return
-    told: dict[str, dict[str, int]] = {}
+    counts: dict[str, dict[str, int]] = {}
     for name, pool in data.normal.items():
         for row, image in enumerate(pool.images):
             _image(folder / name / "train" / "good" / f"{row:04d}.png", np.asarray(image))
-        told[name] = {}
+        counts[name] = {}
     for part, pools in (("real", data.real), ("generated", data.generated)):
         for name, pool in pools.items():
             for defect, count in _write_pairs(folder / name / part, pool).items():
-                told[name][defect] = told[name].get(defect, 0) + count
-    _finish(folder, data.resolution, told)
+                counts[name][defect] = counts[name].get(defect, 0) + count
+    _finish(folder, data.resolution, counts)
 
 
 def write_images(folder: Path, images: Iterable[Batch]) -> int:
@@ -60,9 +60,9 @@ def write_images(folder: Path, images: Iterable[Batch]) -> int:
 def _write_pairs(folder: Path, pool: Pool) -> dict[str, int]:
     counts: dict[str, int] = {}
     for row, defect in enumerate(pool.defects):
-        place = counts.get(defect, 0)
-        _pair(folder / defect, place, np.asarray(pool.images[row]), np.asarray(pool.mask(row)))
-        counts[defect] = place + 1
+        index = counts.get(defect, 0)
+        _pair(folder / defect, index, np.asarray(pool.images[row]), np.asarray(pool.mask(row)))
+        counts[defect] = index + 1
     return counts
 
 
@@ -81,6 +81,6 @@ def _depth(path: Path, depth: np.ndarray) -> None:
     Image.fromarray(depth).save(path)
 
 
-def _finish(folder: Path, resolution: int, told: dict[str, dict[str, int]]) -> None:
+def _finish(folder: Path, resolution: int, counts: dict[str, dict[str, int]]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / _WRITTEN, json.dumps({"resolution": resolution, "categories": told}))
+    write_atomically(folder / _WRITTEN, json.dumps({"resolution": resolution, "categories": counts}))

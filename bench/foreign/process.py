@@ -35,10 +35,10 @@ def run(
     """
     sys.stdout.write(f"$ {' '.join(command)}\n")
     sys.stdout.flush()
-    given = {key: value for key, value in os.environ.items() if key not in _OURS}
+    variables = {key: value for key, value in os.environ.items() if key not in _OURS}
     try:
         process = subprocess.Popen(
-            command, cwd=cwd, env={**given, **env}, stdin=subprocess.DEVNULL, start_new_session=True
+            command, cwd=cwd, env={**variables, **env}, stdin=subprocess.DEVNULL, start_new_session=True
         )
     except OSError as error:
         raise BenchError(

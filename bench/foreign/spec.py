@@ -68,25 +68,27 @@ class ForeignSpec(_Part):
             raise ValueError("yields is empty; say what the generator makes")
         words = [*(self.fit or ()), *(self.sample or ()), *(self.predict or ()), *self.requires]
         for word in [*words, *self.env.values()]:
-            for place in _PLACE.findall(word):
-                if place not in PLACES and place.removeprefix("params.") not in self.params:
-                    raise ValueError(f"'{word}' names {{{place}}}, which is neither a place nor a parameter")
+            for placeholder in _PLACE.findall(word):
+                if placeholder not in PLACES and placeholder.removeprefix("params.") not in self.params:
+                    raise ValueError(
+                        f"'{word}' names {{{placeholder}}}, which is neither a place nor a parameter"
+                    )
         return self
 
 
 def load_foreign(path: Path) -> ForeignSpec:
-    """Read a TOML file. Raises BenchError, in one sentence, where it is no such file."""
+    """Read a TOML file. Raises BenchError, in one sentence, where it is not such a file."""
     try:
         return ForeignSpec(**parse_toml(path.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        told = first["msg"].removeprefix("Value error, ")
-        raise BenchError(f"plug-in file {path}: {f'{where}: ' if where else ''}{told}") from None
+        message = first["msg"].removeprefix("Value error, ")
+        raise BenchError(f"plug-in file {path}: {f'{where}: ' if where else ''}{message}") from None
     except (OSError, ValueError, TypeError) as error:
         raise BenchError(f"plug-in file {path} cannot be read: {error}") from None
 
 
 def filled(words: list[str], places: dict[str, Any]) -> list[str]:
     """The words with every {place} replaced by its value."""
-    return [_PLACE.sub(lambda found: str(places[found[1]]), word) for word in words]
+    return [_PLACE.sub(lambda match: str(places[match[1]]), word) for word in words]

@@ -1,11 +1,11 @@
-"""A baseline: the values that a run is held against, how they came about, and what they may do."""
+"""A baseline: the values that a run is checked against, how they came about, and what they may do."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from bench.gate.key import Key
 from bench.gate.measured import Value
+from bench.gate.metric_key import MetricKey
 from bench.gate.rules import Policy, Rule
 
 FORMAT = 1
@@ -57,16 +57,17 @@ class Baseline:
     """Newest first."""
     environments: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     methods: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    entries: Mapping[Key, Entry] = field(default_factory=dict)
+    entries: Mapping[MetricKey, Entry] = field(default_factory=dict)
     speeds: Mapping[str, Speed] = field(default_factory=dict)
 
     def environment(self, update: int) -> Mapping[str, Any]:
         """The environment of an update."""
         return self.environments[self.at(update).environment]
 
-    def at(self, update: int) -> Update:
-        return next(each for each in self.updates if each.number == update)
+    def at(self, number: int) -> Update:
+        """The update of this number."""
+        return next(update for update in self.updates if update.number == number)
 
-    def rule(self, key: Key) -> Rule | None:
+    def rule(self, key: MetricKey) -> Rule | None:
         """The first rule that covers a metric."""
         return next((rule for rule in self.rules if rule.covers(key)), None)

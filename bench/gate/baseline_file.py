@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.errors import BenchError
 from bench.gate.baseline import FORMAT, Baseline, Entry, Speed, Update
-from bench.gate.key import CELL, CONTEXT, Key, by_name
+from bench.gate.metric_key import CELL, CONTEXT, MetricKey, by_name
 from bench.gate.rules import Policy, Rule, written
 from bench.gate.toml_text import line, table
 from bench.record.record import Record
@@ -21,7 +21,7 @@ _HEAD = """\
 # A baseline of `bench gate`. Policy and rules are yours to edit. All else moves by
 # bench gate --baseline FILE --update --reason "why the numbers may change"
 """
-_DEFAULTS = {each.name: each.default for each in fields(Record)}
+_DEFAULTS = {field.name: field.default for field in fields(Record)}
 
 
 def render(baseline: Baseline) -> str:
@@ -29,9 +29,9 @@ def render(baseline: Baseline) -> str:
     parts = [_HEAD, line("format", FORMAT), table("[policy]", baseline.policy.model_dump())]
     parts += [table("[[rules]]", written(rule)) for rule in baseline.rules]
     parts += [table("[[updates]]", asdict(update)) for update in baseline.updates]
-    parts += [table(f"[environments.{name}]", told) for name, told in sorted(baseline.environments.items())]
+    parts += [table(f"[environments.{name}]", facts) for name, facts in sorted(baseline.environments.items())]
     parts += [
-        table(f"[methods.{line(name, 0)[:-5]}]", told) for name, told in sorted(baseline.methods.items())
+        table(f"[methods.{line(name, 0)[:-5]}]", facts) for name, facts in sorted(baseline.methods.items())
     ]
     if baseline.speeds:
         parts.append("\n[speeds]\n")
@@ -48,15 +48,15 @@ def render(baseline: Baseline) -> str:
 def parse(text: str, name: str) -> Baseline:
     """Read a baseline. Raises BenchError that names the file `name` and what is wrong in it."""
     try:
-        held = parse_toml(text)
+        content = parse_toml(text)
     except TOMLDecodeError as error:
         raise BenchError(f"the baseline {name} is not valid TOML: {error}") from None
-    if held.get("format") != FORMAT:
+    if content.get("format") != FORMAT:
         raise BenchError(
-            f"the baseline {name} has format {held.get('format')}, this version reads format {FORMAT}"
+            f"the baseline {name} has format {content.get('format')}, this version reads format {FORMAT}"
         )
     try:
-        baseline = _parsed(held)
+        baseline = _parsed(content)
         for entry in baseline.entries.values():
             baseline.environment(entry.update)
     except ValidationError as error:
@@ -70,22 +70,22 @@ def parse(text: str, name: str) -> Baseline:
     return baseline
 
 
-def _cell(rows: Mapping[Key, Mapping[str, Any]], shared: Mapping[str, Any]) -> str:
-    own = {name: value for name, value in _shared(rows.values()).items() if name not in shared}
+def _cell(rows: Mapping[MetricKey, Mapping[str, Any]], shared: Mapping[str, Any]) -> str:
+    in_cell = {name: value for name, value in _shared(rows.values()).items() if name not in shared}
     title = "".join(letter if letter.isprintable() else " " for letter in next(iter(rows)).cell)
     parts = [f"\n[[cells]]\n# {title}\n"]
-    parts += [line(name, value) for name, value in own.items()]
+    parts += [line(name, value) for name, value in in_cell.items()]
     parts.append("[cells.metrics]\n")
     for key, row in rows.items():
-        rest = {name: value for name, value in row.items() if name not in shared and name not in own}
-        values = {each: rest.pop(each) for each in ("update", "seeds", "values", "past") if each in rest}
+        rest = {name: value for name, value in row.items() if name not in shared and name not in in_cell}
+        values = {field: rest.pop(field) for field in ("update", "seeds", "values", "past") if field in rest}
         level, metric = rest.pop("level", key.level), rest.pop("metric", key.metric)
         name = ".".join((level, metric, rest.pop("dialect", key.dialect)))
         parts.append(line(name.removesuffix(".default"), {**values, **rest}))
     return "".join(parts)
 
 
-def _row(key: Key, entry: Entry) -> dict[str, Any]:
+def _row(key: MetricKey, entry: Entry) -> dict[str, Any]:
     row: dict[str, Any] = {**asdict(key), **entry.context, "n": entry.n, "unit": entry.unit}
     row.update(update=entry.update, seeds=list(entry.values), values=list(entry.values.values()))
     if entry.source:
@@ -108,25 +108,25 @@ def _shared(rows: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _parsed(held: Mapping[str, Any]) -> Baseline:
+def _parsed(content: Mapping[str, Any]) -> Baseline:
     entries = {}
-    for cell in held.get("cells", ()):
+    for cell in content.get("cells", ()):
         head = {name: value for name, value in cell.items() if name != "metrics"}
-        for measure, own in cell["metrics"].items():
+        for measure, entry in cell["metrics"].items():
             level, metric, *dialect = measure.split(".", 2)
-            row = {**held.get("shared", {}), **head, **own, "level": level, "metric": metric}
+            row = {**content.get("shared", {}), **head, **entry, "level": level, "metric": metric}
             row["dialect"] = dialect[0] if dialect else "default"
-            entries[Key(*(row[each.name] for each in fields(Key)))] = _entry(row)
+            entries[MetricKey(*(row[field.name] for field in fields(MetricKey)))] = _entry(row)
     return Baseline(
-        policy=Policy(**held.get("policy", {})),
-        rules=tuple(Rule(**rule) for rule in held.get("rules", ())),
-        updates=tuple(Update(**update) for update in held.get("updates", ())),
-        environments=held.get("environments", {}),
-        methods=held.get("methods", {}),
+        policy=Policy(**content.get("policy", {})),
+        rules=tuple(Rule(**rule) for rule in content.get("rules", ())),
+        updates=tuple(Update(**update) for update in content.get("updates", ())),
+        environments=content.get("environments", {}),
+        methods=content.get("methods", {}),
         entries=entries,
         speeds={
             name: Speed(tuple((int(number), float(ratio)) for number, ratio in ratios))
-            for name, ratios in held.get("speeds", {}).items()
+            for name, ratios in content.get("speeds", {}).items()
         },
     )
 

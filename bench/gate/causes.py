@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.gate.baseline import Baseline, Entry, Update
-from bench.gate.key import COMPARED, Key
 from bench.gate.measured import Measured, Run, numeric
+from bench.gate.metric_key import COMPARED, MetricKey
 from bench.gate.verdict import Cause, CauseKind
 
 _KINDS: Mapping[str, CauseKind] = {
@@ -24,18 +24,18 @@ _KINDS: Mapping[str, CauseKind] = {
 _ROLES = ("generator", "detector")
 
 
-def causes(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> tuple[Cause, ...]:
+def causes(key: MetricKey, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> tuple[Cause, ...]:
     """Everything that differs, what is most specific first; "unknown" where nothing recorded does."""
-    found = [
+    differences = [
         *_metric(key, entry, metric),
         *differing_fields(entry, metric),
         *_methods(key, entry, metric, baseline, run),
         *_seeds(entry, metric),
         *_environment(baseline.environment(entry.update), run),
     ]
-    if not any(cause.kind != "environment" for cause in found):
-        found += _code(baseline.at(entry.update).commit, run.commit)
-    return tuple(dict.fromkeys(found)) or (
+    if not any(cause.kind != "environment" for cause in differences):
+        differences += _code(baseline.at(entry.update).commit, run.commit)
+    return tuple(dict.fromkeys(differences)) or (
         Cause("unknown", "nothing that is recorded differs: the result is not reproducible"),
     )
 
@@ -52,17 +52,17 @@ def differing_fields(entry: Entry, metric: Measured) -> Iterator[Cause]:
     for name in COMPARED:
         before, after = entry.context[name], metric.context[name]
         if before != after:
-            told = f"{name.replace('_', ' ')} is {_short(after)}, was {_short(before)}"
-            yield Cause(_KINDS.get(name, "protocol"), told)
+            sentence = f"{name.replace('_', ' ')} is {_short(after)}, was {_short(before)}"
+            yield Cause(_KINDS.get(name, "protocol"), sentence)
 
 
-def _metric(key: Key, entry: Entry, metric: Measured) -> Iterator[Cause]:
+def _metric(key: MetricKey, entry: Entry, metric: Measured) -> Iterator[Cause]:
     """The metric itself, where what it was computed from is what it was."""
     if entry.source and entry.source == metric.source and entry.values != metric.values:
         yield Cause("metric", f"{key.level}.{key.metric} changed: the same bytes were scored")
 
 
-def _methods(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> Iterator[Cause]:
+def _methods(key: MetricKey, entry: Entry, metric: Measured, baseline: Baseline, run: Run) -> Iterator[Cause]:
     for role in _ROLES:
         name = getattr(key, role)
         before, after = entry.context[f"{role}_version"], metric.context[f"{role}_version"]
@@ -78,10 +78,10 @@ def _methods(key: Key, entry: Entry, metric: Measured, baseline: Baseline, run: 
 
 
 def _parameters(name: str, was: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[Cause]:
-    moved = [each for each in {**was, **now} if _as_text(was.get(each)) != _as_text(now.get(each))]
-    for each in moved:
+    moved = [field for field in {**was, **now} if _as_text(was.get(field)) != _as_text(now.get(field))]
+    for field in moved:
         yield Cause(
-            "parameters", f"{name}.{each} is {_as_text(now.get(each))}, was {_as_text(was.get(each))}"
+            "parameters", f"{name}.{field} is {_as_text(now.get(field))}, was {_as_text(was.get(field))}"
         )
     if not moved:
         yield Cause("parameters", f"the parameters of {name} differ")
@@ -123,16 +123,16 @@ def _source(method: Mapping[str, Any]) -> str:
 def _as_text(value: Any) -> str:
     """Equal for a value and for what became of it in a file."""
     if isinstance(value, (list, tuple)):
-        return f"[{', '.join(_as_text(each) for each in value)}]"
+        return f"[{', '.join(_as_text(part) for part in value)}]"
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_as_text(each)}" for name, each in value.items()) or "nothing"
+        return ", ".join(f"{name} {_as_text(part)}" for name, part in value.items()) or "nothing"
     return "none" if value is None else str(value)
 
 
 def _short(value: Any) -> str:
     """Digests by their first digits."""
-    told = str(value)
-    return f"{told[:12]}…" if len(told) >= 40 and " " not in told else told or "none"
+    text = str(value)
+    return f"{text[:12]}…" if len(text) >= 40 and " " not in text else text or "none"
 
 
 def _listed(seeds: set[int]) -> str:

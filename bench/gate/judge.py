@@ -6,8 +6,8 @@ from dataclasses import replace
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Entry
 from bench.gate.causes import causes, causes_of_absence, differing_fields
-from bench.gate.key import Key, by_name
 from bench.gate.measured import Measured, Run, numeric
+from bench.gate.metric_key import MetricKey, by_name
 from bench.gate.rules import Rule
 from bench.gate.statistics import Shift, shift
 from bench.gate.verdict import Judgment, Status, Verdict
@@ -20,8 +20,8 @@ HALF_AN_IMAGE = 0.5
 
 def judge(baseline: Baseline, run: Run) -> Judgment:
     """Hold a run against a baseline."""
-    verdicts: dict[Key, Verdict] = {}
-    family: dict[Key, Shift] = {}
+    verdicts: dict[MetricKey, Verdict] = {}
+    family: dict[MetricKey, Shift] = {}
     stochastic = _stochastic_family_size(baseline)
     for key in by_name({*baseline.entries, *run.metrics}):
         entry, metric = baseline.entries.get(key), run.metrics.get(key)
@@ -44,15 +44,15 @@ def judge(baseline: Baseline, run: Run) -> Judgment:
     return Judgment(tuple(_with_causes(key, verdicts[key], baseline, run) for key in verdicts))
 
 
-def _new(key: Key, metric: Measured | None, rule: Rule) -> Verdict:
+def _new(key: MetricKey, metric: Measured | None, rule: Rule) -> Verdict:
     after = tuple(metric.values.values()) if metric else ()
     if not after or rule.rule == "ignored":
-        told = _told(metric) if metric and metric.absent else "not gated"
-        return Verdict(key.cell, key.measure, "ignored", rule.rule, told, after=after)
+        reason = _absence(metric) if metric and metric.absent else "not gated"
+        return Verdict(key.cell, key.measure, "ignored", rule.rule, reason, after=after)
     return Verdict(key.cell, key.measure, "new", rule.rule, "not in the baseline yet", after=after)
 
 
-def _unable(key: Key, entry: Entry, metric: Measured | None, rule: Rule) -> Verdict | None:
+def _unable(key: MetricKey, entry: Entry, metric: Measured | None, rule: Rule) -> Verdict | None:
     """The verdict on a metric that has no values to compare, or none that may be compared."""
 
     def verdict(status: Status, reason: str) -> Verdict:
@@ -65,14 +65,16 @@ def _unable(key: Key, entry: Entry, metric: Measured | None, rule: Rule) -> Verd
     if metric is None:
         return verdict("missing", "the run has no such cell")
     if any(absent.status == "failed" for absent in metric.absent.values()):
-        return verdict("failed", _told(metric))
+        return verdict("failed", _absence(metric))
     if not metric.values:
-        return verdict("missing", _told(metric))
-    differing = "; ".join(cause.told for cause in differing_fields(entry, metric))
+        return verdict("missing", _absence(metric))
+    differing = "; ".join(cause.sentence for cause in differing_fields(entry, metric))
     return verdict("incomparable", differing) if differing else None
 
 
-def _exact(key: Key, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run) -> Verdict:
+def _exact(
+    key: MetricKey, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run
+) -> Verdict:
     def allowed(value: float) -> float:
         return ROUNDING * max(1.0, abs(value))
 
@@ -80,7 +82,7 @@ def _exact(key: Key, entry: Entry, metric: Measured, rule: Rule, baseline: Basel
 
 
 def _deterministic(
-    key: Key, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run
+    key: MetricKey, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run
 ) -> Verdict:
     if not run.mixed and numeric(run.environment) == numeric(baseline.environment(entry.update)):
         return _by_seed(key, entry, metric, rule, lambda value: 0.0, "one environment, equal bits")
@@ -88,7 +90,7 @@ def _deterministic(
 
 
 def _by_seed(
-    key: Key,
+    key: MetricKey,
     entry: Entry,
     metric: Measured,
     rule: Rule,
@@ -102,20 +104,20 @@ def _by_seed(
     )  # fmt: skip
     lacking = sorted(set(entry.values) - set(metric.values))
     if lacking:
-        why = f": {_told(metric)}" if metric.absent else ""
+        why = f": {_absence(metric)}" if metric.absent else ""
         return replace(plain, status="unclear", reason=f"seed {lacking[0]} of the baseline was not run{why}")
     changes = {seed: metric.sign * (metric.values[seed] - old) for seed, old in entry.values.items()}
     slack = {seed: allowed(old) for seed, old in entry.values.items()}
     worst = max(changes, key=lambda seed: (abs(changes[seed]) - slack[seed], changes[seed] < 0))
     change, room = changes[worst], slack[worst]
-    status: Status = "same" if all(each == 0.0 for each in changes.values()) else "within"
+    status: Status = "same" if all(moved == 0.0 for moved in changes.values()) else "within"
     if abs(change) > room:
         status = "loss" if change < 0 else "gain"
     return replace(plain, status=status, change=change, allowed=room)
 
 
 def _stochastic(
-    key: Key, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run
+    key: MetricKey, entry: Entry, metric: Measured, rule: Rule, baseline: Baseline, run: Run
 ) -> Verdict:
     """Whether the test can be made; it is made once the whole family is known."""
     plain = Verdict(
@@ -159,20 +161,22 @@ def _stochastic_family_size(baseline: Baseline) -> int:
     return max(1, sum(rule is not None and rule.rule == "stochastic" for rule in rules))
 
 
-def _tested(verdicts: Mapping[Key, Verdict], family: Mapping[Key, Shift], alpha: float) -> dict[Key, Verdict]:
+def _tested(
+    verdicts: Mapping[MetricKey, Verdict], family: Mapping[MetricKey, Shift], alpha: float
+) -> dict[MetricKey, Verdict]:
     """Verdicts of the stochastic family: losses and gains, each corrected by Holm's method."""
     if not family:
         return {}
     losses = holm([shifted.p_loss for shifted in family.values()])
     gains = holm([shifted.p_gain for shifted in family.values()])
-    found = {}
+    tested = {}
     for (key, shifted), loss, gain in zip(family.items(), losses, gains, strict=True):
         status: Status = "loss" if loss <= alpha else "gain" if gain <= alpha else "within"
         reason = verdicts[key].reason
         if status != "within":
             reason = f"beyond chance: {abs(shifted.change) / shifted.spread.sd:.1f} standard deviations" \
                 if shifted.spread.sd else "seeds never varied before"  # fmt: skip
-        found[key] = replace(
+        tested[key] = replace(
             verdicts[key],
             status=status,
             reason=reason,
@@ -180,10 +184,10 @@ def _tested(verdicts: Mapping[Key, Verdict], family: Mapping[Key, Shift], alpha:
             p=float(min(loss, gain)),
             visible=shifted.visible,
         )
-    return found
+    return tested
 
 
-def _with_causes(key: Key, verdict: Verdict, baseline: Baseline, run: Run) -> Verdict:
+def _with_causes(key: MetricKey, verdict: Verdict, baseline: Baseline, run: Run) -> Verdict:
     if verdict.status in ("same", "within", "new", "ignored"):
         return verdict
     metric = run.metrics.get(key)
@@ -192,6 +196,6 @@ def _with_causes(key: Key, verdict: Verdict, baseline: Baseline, run: Run) -> Ve
     return replace(verdict, causes=causes(key, baseline.entries[key], metric, baseline, run))
 
 
-def _told(metric: Measured) -> str:
+def _absence(metric: Measured) -> str:
     seed, absent = min(metric.absent.items(), key=lambda item: (item[1].status != "failed", item[0]))
     return f"{absent.status}, seed {seed}: {absent.note}"

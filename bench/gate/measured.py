@@ -1,10 +1,10 @@
-"""What a run measured, in the shape in which it is held against a baseline."""
+"""What a run measured, in the shape in which it is compared with a baseline."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.gate.key import CONTEXT, Key
+from bench.gate.metric_key import CONTEXT, MetricKey
 from bench.record.record import Record
 from bench.results.run import Results
 from bench.tasks import digest
@@ -25,7 +25,7 @@ class Measured:
     """One metric over the seeds of a run."""
 
     context: Mapping[str, Value]
-    """Record fields, `bench.gate.key.CONTEXT`: what decides comparability, and the method's version."""
+    """The record fields of `CONTEXT`: what decides comparability, and the method's version."""
     n: int
     unit: str
     values: Mapping[int, float]
@@ -43,7 +43,7 @@ class Measured:
 class Run:
     """All that a gate looks at of a run."""
 
-    metrics: Mapping[Key, Measured]
+    metrics: Mapping[MetricKey, Measured]
     methods: Mapping[str, Mapping[str, Any]]
     """Name to id, preset and parameters."""
     environment: Mapping[str, Any]
@@ -65,12 +65,12 @@ Contents = Callable[[str], Mapping[str, str]]
 """Scoring task to the digests of its inputs' bytes."""
 
 
-def measured(records: Iterable[Record], contents: Contents) -> dict[Key, Measured]:
+def measured(records: Iterable[Record], contents: Contents) -> dict[MetricKey, Measured]:
     """Values by metric and seed; costs are not metrics of quality and are left out."""
-    grouped: dict[Key, list[Record]] = {}
+    grouped: dict[MetricKey, list[Record]] = {}
     for record in records:
         if record.level != "cost" and record.kind == "measured":
-            grouped.setdefault(Key.of(record), []).append(record)
+            grouped.setdefault(MetricKey.of(record), []).append(record)
     return {key: _measured(sorted(rows, key=lambda row: row.seed), contents) for key, rows in grouped.items()}
 
 
@@ -87,13 +87,13 @@ def run_of(results: Results, contents: Contents) -> Run:
         commit=max(set(commits), key=lambda commit: (commits.count(commit), commit), default=""),
         command=results.provenance.get("command", ""),
         on_gpu=any(record.gpu_seconds for record in results.records),
-        ingested=frozenset(name for name, told in methods.items() if told["id"].endswith("@ingested")),
+        ingested=frozenset(name for name, method in methods.items() if method["id"].endswith("@ingested")),
     )
 
 
 def numeric(environment: Mapping[str, Any]) -> dict[str, Any]:
     """The part of an environment that may change a bit of a result: not the kernel, nor the core count."""
-    kept = {
+    facts = {
         name: environment.get(name) for name in ("python", "machine", "cpu", "instructions", "gpus", "torch")
     }
     packages = {
@@ -101,7 +101,7 @@ def numeric(environment: Mapping[str, Any]) -> dict[str, Any]:
         for name, version in environment.get("packages", {}).items()
         if name not in ("defectbench", "pandas")
     }
-    return {**kept, "packages": packages}
+    return {**facts, "packages": packages}
 
 
 def _measured(rows: list[Record], contents: Contents) -> Measured:
@@ -119,4 +119,4 @@ def _measured(rows: list[Record], contents: Contents) -> Measured:
 
 def _source(valued: Mapping[int, Record], contents: Contents) -> str:
     inputs = [[seed, sorted(contents(row.task).values())] for seed, row in sorted(valued.items())]
-    return digest(inputs)[:12] if inputs and all(held for _, held in inputs) else ""
+    return digest(inputs)[:12] if inputs and all(digests for _, digests in inputs) else ""

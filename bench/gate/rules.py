@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bench.gate.key import Key
+from bench.gate.metric_key import MetricKey
 from bench.record import catalogue
 
 Kind = Literal["exact", "deterministic", "stochastic", "ignored"]
@@ -41,7 +41,7 @@ class Rule(_Frozen):
     """As a part of the baseline's value; added to `tolerance`."""
     why: str = ""
 
-    def covers(self, key: Key) -> bool:
+    def covers(self, key: MetricKey) -> bool:
         """Whether every pattern matches."""
         return all(_matches(getattr(self, name), getattr(key, name)) for name in MATCHED)
 

@@ -20,41 +20,42 @@ RATIO = "times faster than the peer"
 def ratios(text: str, name: str) -> dict[str, float]:
     """Benchmark name to ratio, from the JSON of `pytest --benchmark-json`. Raises BenchError."""
     try:
-        found = {
-            _short(each["fullname"]): float(each["extra_info"][RATIO])
-            for each in json.loads(text)["benchmarks"]
-            if RATIO in each["extra_info"]
+        measured = {
+            _short(benchmark["fullname"]): float(benchmark["extra_info"][RATIO])
+            for benchmark in json.loads(text)["benchmarks"]
+            if RATIO in benchmark["extra_info"]
         }
     except (ValueError, LookupError, TypeError) as error:
         raise BenchError(
-            f"{name} is no result of `pytest --benchmark-json` ({type(error).__name__}: {error})"
+            f"{name} is not a result of `pytest --benchmark-json` ({type(error).__name__}: {error})"
         ) from None
-    wrong = [bench for bench, ratio in found.items() if not 0 < ratio < float("inf")]
-    if not found or wrong:
+    wrong = [bench for bench, ratio in measured.items() if not 0 < ratio < float("inf")]
+    if not measured or wrong:
         what = f"the ratio of {wrong[0]} is not positive" if wrong else f"no benchmark with '{RATIO}'"
         raise BenchError(f"{name}: {what}; each benchmark keeps it in its extra_info")
-    return found
+    return measured
 
 
-def judge_speed(baseline: Baseline, found: Mapping[str, float]) -> tuple[Verdict, ...]:
-    """Hold ratios against the median of their history."""
-    return tuple(_verdict(baseline, name, found.get(name)) for name in sorted({*baseline.speeds, *found}))
+def judge_speed(baseline: Baseline, measured: Mapping[str, float]) -> tuple[Verdict, ...]:
+    """Compare ratios with the median of their history."""
+    names = sorted({*baseline.speeds, *measured})
+    return tuple(_verdict(baseline, name, measured.get(name)) for name in names)
 
 
 def _verdict(baseline: Baseline, name: str, ratio: float | None) -> Verdict:
-    told: dict[str, Any] = {"cell": "speed", "measure": name, "rule": "speed"}
+    labels: dict[str, Any] = {"cell": "speed", "measure": name, "rule": "speed"}
     if name not in baseline.speeds:
         assert ratio is not None
-        return Verdict(**told, status="new", reason="not in the baseline yet", after=(ratio,))
+        return Verdict(**labels, status="new", reason="not in the baseline yet", after=(ratio,))
     history = tuple(value for _, value in baseline.speeds[name].ratios)
     usual = median(history)
     if ratio is None:
-        return Verdict(**told, status="missing", reason="this benchmark was not run", before=(usual,))
+        return Verdict(**labels, status="missing", reason="this benchmark was not run", before=(usual,))
     slack = baseline.policy.slowdown
     status: Status = "loss" if ratio < usual / slack else "gain" if ratio > usual * slack else "within"
     causes = (Cause("code", f"{name} takes another time than it did, beside the same peer"),)
     return Verdict(
-        **told,
+        **labels,
         status=status,
         reason=f"{ratio:.3g} times faster than the peer, usually {usual:.3g}",
         before=(usual,),

@@ -68,13 +68,13 @@ def shift(
     spread = pooled([*history, before, after], floor)
     change = sign * (float(np.mean(after)) - float(np.mean(before)))
     error = spread.sd * float(np.sqrt(1 / len(before) + 1 / len(after)))
-    seen = stdtrit(spread.df, 1 - level) + stdtrit(spread.df, 0.9) if spread.df else float("inf")
+    quantiles = stdtrit(spread.df, 1 - level) + stdtrit(spread.df, 0.9) if spread.df else float("inf")
     return Shift(
         change,
         spread,
         _tail(-change - margin, error, spread.df),
         _tail(change - margin, error, spread.df),
-        margin + float(seen) * error if error else margin,
+        margin + float(quantiles) * error if error else margin,
     )
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from bench.gate.verdict import MOVED, UNTOLD, Exit, Judgment, Status, Verdict
+from bench.gate.verdict import MOVED, UNDECIDED, Exit, Judgment, Status, Verdict
 
 MOST_ROWS = 40
-_SAID = {Exit.PASS: "pass", Exit.REGRESSION: "FAIL", Exit.CANNOT_TELL: "CANNOT TELL"}
-_COUNTED: tuple[tuple[Status, str], ...] = (
+_EXITS = {Exit.PASS: "pass", Exit.REGRESSION: "FAIL", Exit.CANNOT_TELL: "CANNOT TELL"}
+_STATUSES: tuple[tuple[Status, str], ...] = (
     ("loss", "worse"),
     ("gain", "better"),
     ("failed", "failed"),
@@ -23,9 +23,9 @@ _COUNTED: tuple[tuple[Status, str], ...] = (
 
 def headline(judgment: Judgment) -> str:
     """ "FAIL: of 12 metrics 2 worse, 1 better, 9 the same"."""
-    counts = [(len(judgment.of(status)), said) for status, said in _COUNTED]
-    told = ", ".join(f"{count} {said}" for count, said in counts if count)
-    return f"{_SAID[judgment.exit]}: of {len(judgment.verdicts)} metrics {told or 'none'}"
+    counts = [(len(judgment.of(status)), words) for status, words in _STATUSES]
+    text = ", ".join(f"{count} {words}" for count, words in counts if count)
+    return f"{_EXITS[judgment.exit]}: of {len(judgment.verdicts)} metrics {text or 'none'}"
 
 
 def as_text(judgment: Judgment, accept: str) -> str:
@@ -36,11 +36,11 @@ def as_text(judgment: Judgment, accept: str) -> str:
     for *cells, reason in rows:
         padded = "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True))
         lines.append(f"  {padded}  {reason}")
-    lines += [f"  {each}" for each in _hidden(judgment)]
+    lines += [f"  {line}" for line in _hidden(judgment)]
     if judgment.causes:
         lines.append("likely causes")
-        lines += [f"  {cause.kind}: {cause.told} ({_metrics(count)})" for cause, count in judgment.causes]
-    lines += [f"{each}" for each in _notes(judgment)]
+        lines += [f"  {cause.kind}: {cause.sentence} ({_metrics(count)})" for cause, count in judgment.causes]
+    lines += [f"{line}" for line in _notes(judgment)]
     if judgment.exit != Exit.PASS:
         lines.append(f"to accept what was measured: {accept}")
     return "\n".join(lines) + "\n"
@@ -57,9 +57,10 @@ def as_markdown(judgment: Judgment, accept: str) -> str:
     if judgment.causes:
         lines += ["", "**Likely causes**", ""]
         lines += [
-            f"- {cause.kind}: {_escaped(cause.told)} ({_metrics(count)})" for cause, count in judgment.causes
+            f"- {cause.kind}: {_escaped(cause.sentence)} ({_metrics(count)})"
+            for cause, count in judgment.causes
         ]
-    lines += ["", *(f"{each}" for each in _notes(judgment))]
+    lines += ["", *(f"{line}" for line in _notes(judgment))]
     if judgment.exit != Exit.PASS:
         lines += ["", f"To accept what was measured: `{accept}`"]
     return "\n".join(lines).rstrip() + "\n"
@@ -71,10 +72,10 @@ def shown(judgment: Judgment) -> list[tuple[str, ...]]:
 
 
 def _rows(judgment: Judgment) -> list[tuple[str, ...]]:
-    order = {status: rank for rank, (status, _) in enumerate(_COUNTED)}
-    found = sorted(judgment.of(*MOVED, *UNTOLD), key=lambda verdict: order[verdict.status])
+    order = {status: rank for rank, (status, _) in enumerate(_STATUSES)}
+    notable = sorted(judgment.of(*MOVED, *UNDECIDED), key=lambda verdict: order[verdict.status])
     rows = []
-    for _, members in groupby(found, key=_shared_fate):
+    for _, members in groupby(notable, key=_shared_fate):
         first, *more = members
         row = _row(first)
         rows.append((*row[:2], f"{_metrics(len(more) + 1)}", "–", "–", "", row[-1]) if more else row)
@@ -83,8 +84,8 @@ def _rows(judgment: Judgment) -> list[tuple[str, ...]]:
 
 def _shared_fate(verdict: Verdict) -> tuple[str, ...]:
     """Equal for metrics of a cell that have one reason and no change to show."""
-    own = "" if verdict.change is None and verdict.rule != "speed" else verdict.measure
-    return (verdict.status, verdict.cell, verdict.rule, verdict.reason, own)
+    measure = "" if verdict.change is None and verdict.rule != "speed" else verdict.measure
+    return (verdict.status, verdict.cell, verdict.rule, verdict.reason, measure)
 
 
 def _hidden(judgment: Judgment) -> Iterator[str]:
@@ -109,12 +110,12 @@ def _row(verdict: Verdict) -> tuple[str, ...]:
 
 
 def _reason(verdict: Verdict) -> str:
-    told = f"{verdict.rule}: {verdict.reason}"
+    reason = f"{verdict.rule}: {verdict.reason}"
     if verdict.p is not None:
-        told += f", p {verdict.p:.2g}"
+        reason += f", p {verdict.p:.2g}"
     elif verdict.allowed and verdict.rule != "speed":
-        told += f" of {verdict.allowed:.2g}"
-    return told
+        reason += f" of {verdict.allowed:.2g}"
+    return reason
 
 
 def number(values: Sequence[float]) -> str:
@@ -146,7 +147,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Text that stays in its cell, and is no markup."""
+    """Text that stays in its cell, and is not markup."""
     plain = " ".join(text.split())
     for mark in "\\|`*_<>[]":
         plain = plain.replace(mark, f"\\{mark}")

@@ -1,4 +1,4 @@
-"""TOML as a baseline is written: tables, one value a line, inline tables where a line is one metric."""
+"""TOML as a baseline is written: tables, one value per line, inline tables where a line is one metric."""
 
 import json
 import re
@@ -14,7 +14,7 @@ def line(name: str, value: Any) -> str:
 
 
 def table(header: str, content: Mapping[str, Any]) -> str:
-    """A table with one line a value; values that are tables follow as tables below it."""
+    """A table with one line per value; values that are tables follow as tables below it."""
     plain = {name: value for name, value in content.items() if not isinstance(value, Mapping)}
     nested = {name: value for name, value in content.items() if isinstance(value, Mapping)}
     bare = header.strip("[]")
@@ -34,11 +34,11 @@ def text(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, Mapping):
-        inner = ", ".join(f"{key(str(name))} = {text(each)}" for name, each in value.items())
+        inner = ", ".join(f"{key(str(name))} = {text(entry)}" for name, entry in value.items())
         return f"{{ {inner} }}" if inner else "{}"
     if isinstance(value, Sequence) and not isinstance(value, str):
-        return f"[{', '.join(text(each) for each in value)}]"
-    told = "none" if value is None else str(value)
+        return f"[{', '.join(text(entry) for entry in value)}]"
+    plain = "none" if value is None else str(value)
     # json leaves DEL as it is, TOML does not allow it; a name from a file system may not be valid Unicode
-    safe = told.encode("utf-8", "backslashreplace").decode()
+    safe = plain.encode("utf-8", "backslashreplace").decode()
     return json.dumps(safe, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline, Entry, Speed, Update
-from bench.gate.key import COMPARED, Key
 from bench.gate.measured import Measured, Run, numeric
+from bench.gate.metric_key import COMPARED, MetricKey
 from bench.gate.rules import default_rules
 from bench.tasks import digest
 
@@ -43,12 +43,12 @@ def updated(
         number, date, reason.strip(), run.commit if run else "", environment, run.command if run else ""
     )
     updates = (update, *before.updates)
-    named = {each.environment for each in updates}
+    used = {update.environment for update in updates}
     return replace(
         before,
         rules=rules,
         updates=updates,
-        environments={name: told for name, told in environments.items() if name in named},
+        environments={name: facts for name, facts in environments.items() if name in used},
         methods=methods,
         entries=entries,
         speeds=_speeds(before, speeds, number),
@@ -69,15 +69,15 @@ def _entry(before: Baseline, old: Entry | None, metric: Measured, run: Run, numb
 
 
 def _speeds(before: Baseline, speeds: Mapping[str, float], number: int) -> dict[str, Speed]:
-    held = dict(before.speeds)
+    histories = dict(before.speeds)
     for name, ratio in speeds.items():
-        known = held[name].ratios if name in held else ()
-        held[name] = Speed(((number, ratio), *known)[: before.policy.history + 1])
-    return held
+        history = histories[name].ratios if name in histories else ()
+        histories[name] = Speed(((number, ratio), *history)[: before.policy.history + 1])
+    return histories
 
 
 def _refuse_failures(run: Run) -> None:
-    failed: list[tuple[Key, str]] = [
+    failed: list[tuple[MetricKey, str]] = [
         (key, absent.note)
         for key, metric in run.metrics.items()
         for absent in metric.absent.values()

@@ -9,7 +9,7 @@ Status = Literal[
     "same", "within", "loss", "gain", "failed", "missing", "incomparable", "unclear", "new", "ignored"
 ]
 MOVED: tuple[Status, ...] = ("loss", "gain", "failed")
-UNTOLD: tuple[Status, ...] = ("missing", "incomparable", "unclear")
+UNDECIDED: tuple[Status, ...] = ("missing", "incomparable", "unclear")
 CauseKind = Literal[
     "metric",
     "version",
@@ -38,7 +38,7 @@ class Cause:
     """Something recorded that differs between a run and its baseline."""
 
     kind: CauseKind
-    told: str
+    sentence: str
 
 
 @dataclass(frozen=True)
@@ -86,13 +86,13 @@ class Judgment:
         """A loss, a gain or a failure is 1; a gate that could not look at something, or at nothing, is 2."""
         if self.of(*MOVED):
             return Exit.REGRESSION
-        return Exit.CANNOT_TELL if self.of(*UNTOLD) or not self.gated else Exit.PASS
+        return Exit.CANNOT_TELL if self.of(*UNDECIDED) or not self.gated else Exit.PASS
 
     @property
     def causes(self) -> Sequence[tuple[Cause, int]]:
         """Likely causes of all that is not as it was, with how many metrics each may explain, most first."""
         counted: dict[Cause, int] = {}
-        for verdict in self.of(*MOVED, *UNTOLD):
+        for verdict in self.of(*MOVED, *UNDECIDED):
             for cause in verdict.causes:
                 counted[cause] = counted.get(cause, 0) + 1
         return sorted(counted.items(), key=lambda item: -item[1])

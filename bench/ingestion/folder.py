@@ -1,4 +1,4 @@
-"""List folders from elsewhere: natural order, no file outside the folder, all problems told at once."""
+"""List folders from elsewhere: natural order, no file outside the folder, all problems reported at once."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -27,18 +27,18 @@ class Folder:
     def files(self, path: Path, suffixes: frozenset[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
         """Stem to file of the regular files with these suffixes, in natural order; stems in normal form C.
 
-        Two files with one stem are a problem: it cannot be told which is meant.
+        Two files with one stem are a problem: it is not clear which is meant.
         """
-        found: dict[str, Path] = {}
+        files: dict[str, Path] = {}
         for entry in self._entries(path):
             if entry.suffix.lower() not in suffixes or not entry.is_file():
                 continue
             stem = unicodedata.normalize("NFC", entry.stem)
-            if stem in found:
-                self.problems.append(f"{self.name(entry)} and {found[stem].name} have one stem")
+            if stem in files:
+                self.problems.append(f"{self.name(entry)} and {files[stem].name} have one stem")
             else:
-                found[stem] = entry
-        return found
+                files[stem] = entry
+        return files
 
     def name(self, path: Path) -> str:
         """The path as the user sees it in the folder."""
@@ -48,11 +48,11 @@ class Folder:
         """Raise one BenchError that lists the problems, if there are any."""
         if not self.problems:
             return
-        shown = "; ".join(self.problems[:SHOWN])
+        listing = "; ".join(self.problems[:SHOWN])
         more = len(self.problems) - SHOWN
         rest = f"; and {more} more" if more > 0 else ""
         count = f"{len(self.problems)} problem{'s' * (len(self.problems) > 1)}"
-        raise BenchError(f"{self.root} has {count}: {shown}{rest}. {advice}")
+        raise BenchError(f"{self.root} has {count}: {listing}{rest}. {advice}")
 
     def _entries(self, path: Path) -> list[Path]:
         if not path.is_dir():
@@ -87,8 +87,8 @@ def categories_of(
     entries = {unicodedata.normalize("NFC", entry.name): entry for entry in folder.folders(folder.root)}
     if len(categories) == 1 and categories[0] not in entries and parts_of_a_category & set(entries):
         return {categories[0]: folder.root}
-    known = ", ".join(categories[:6]) + ", ..." * (len(categories) > 6)
+    names = ", ".join(categories[:6]) + ", ..." * (len(categories) > 6)
     for name in entries:
         if name not in categories:
-            folder.problems.append(f"{name}/ is no category of the data set ({known})")
+            folder.problems.append(f"{name}/ is not a category of the data set ({names})")
     return {name: entries[name] for name in categories if name in entries}

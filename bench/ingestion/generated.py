@@ -1,6 +1,6 @@
 """Generated images and masks made elsewhere.
 
-Layouts, one a category: `<category>/<defect>/{image,mask}/<stem>.*` as AnomalyDiffusion and SeaS release
+Layouts, one per category: `<category>/<defect>/{image,mask}/<stem>.*` as AnomalyDiffusion and SeaS release
 them; `<category>/test/<defect>/<stem>.*` with `<category>/ground_truth/<defect>/<stem>_mask.*` (or
 `<stem>.*`) and `<category>/train/good`, as MVTec AD; either without `<category>/` where the data set has one
 category. The defect `good` holds generated normal images, `any` anomalies of no particular type.
@@ -109,20 +109,20 @@ def _category_items(
 def _known(folder: Folder, path: Path, category: str, defect: str, defects: tuple[str, ...]) -> bool:
     if defect in (*defects, GOOD, ANY):
         return True
-    known = ", ".join(defects[:6]) + ", ..." * (len(defects) > 6)
-    folder.problems.append(f"{folder.name(path)}/ is no defect of '{category}' ({known})")
+    names = ", ".join(defects[:6]) + ", ..." * (len(defects) > 6)
+    folder.problems.append(f"{folder.name(path)}/ is not a defect of '{category}' ({names})")
     return False
 
 
 def _pairs(
     folder: Folder, category: str, defect: str, images: Path, masks: Path | None
 ) -> Iterator[GeneratedItem]:
-    found = folder.files(masks) if masks else {}
+    masks_by_stem = folder.files(masks) if masks else {}
     for stem, image in folder.files(images).items():
         if masks is None:
             yield GeneratedItem(category, defect, image, None)
             continue
-        mask = found.get(stem, found.get(f"{stem}_mask"))
+        mask = masks_by_stem.get(stem, masks_by_stem.get(f"{stem}_mask"))
         if mask is None:
             folder.problems.append(f"{folder.name(image)} has no mask in {folder.name(masks)}/")
         else:

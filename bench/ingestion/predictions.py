@@ -63,10 +63,11 @@ def scan_predictions(
     scores = _column(folder, "scores.csv", "score", items)
     classes = _column(folder, "classes.csv", "predicted", [item for item in items if item.defect != GOOD])
     numbers = {item: _number(folder, item, text) for item, text in scores.items()} if scores else {}
-    for item, named in (classes or {}).items():
-        if named not in categories[item.category]:
+    for item, predicted in (classes or {}).items():
+        if predicted not in categories[item.category]:
             folder.problems.append(
-                f"classes.csv predicts '{named}' for {_name(item)}, which is no type of '{item.category}'"
+                f"classes.csv predicts '{predicted}' for {_name(item)}, "
+                f"which is not a type of '{item.category}'"
             )
     if maps is None and scores is None and classes is None and not folder.problems:
         folder.problems.append("no maps, no scores.csv and no classes.csv in it")
@@ -106,10 +107,10 @@ def _maps(
             if defect in (*categories[category], GOOD):
                 files[category, defect] = folder.files(entry, MAP_SUFFIXES)
             else:
-                folder.problems.append(f"{folder.name(entry)}/ is no defect of '{category}'")
-    found = [files.get(item[:2], {}).get(item.stem) for item in items]
-    _report_missing(folder, "map", [item for item, path in zip(items, found, strict=True) if path is None])
-    return tuple(path for path in found if path is not None)
+                folder.problems.append(f"{folder.name(entry)}/ is not a defect of '{category}'")
+    paths = [files.get(item[:2], {}).get(item.stem) for item in items]
+    _report_missing(folder, "map", [item for item, path in zip(items, paths, strict=True) if path is None])
+    return tuple(path for path in paths if path is not None)
 
 
 def _examine(path: Path) -> str | None:
@@ -162,7 +163,7 @@ def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> 
     if not path.exists() and not path.is_symlink():
         return None
     if name not in {entry.name for entry in folder.files(folder.root, frozenset({".csv"})).values()}:
-        folder.problems.append(f"{name} is no regular file")
+        folder.problems.append(f"{name} is not a regular file")
         return {}
     try:
         text = file_bytes(path).decode("utf-8-sig")
@@ -174,13 +175,13 @@ def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> 
     if missing := [needed for needed in columns if needed not in (reader.fieldnames or ())]:
         folder.problems.append(f"{name} has no column {', '.join(missing)}")
         return {}
-    wanted, values = set(items), dict[Target, str]()
+    targets, values = set(items), dict[Target, str]()
     try:
         for row in reader:
             item = Target(*(unicodedata.normalize("NFC", row[key] or "") for key in columns[:3]))
             if item in values:
                 folder.problems.append(f"{name} line {reader.line_num} names {_name(item)} a second time")
-            elif item in wanted:
+            elif item in targets:
                 values[item] = (row[column] or "").strip()
             elif not (column == "predicted" and item.defect == GOOD):
                 folder.problems.append(f"{name} line {reader.line_num} names {_name(item)}, no test image")
@@ -198,7 +199,7 @@ def _number(folder: Folder, item: Target, text: str) -> float:
         number = math.nan
     if not abs(number) <= np.finfo(np.float32).max:
         folder.problems.append(
-            f"scores.csv gives {_name(item)} the score '{text}', which is no finite number"
+            f"scores.csv gives {_name(item)} the score '{text}', which is not a finite number"
         )
         return 0.0
     return number
@@ -206,8 +207,8 @@ def _number(folder: Folder, item: Target, text: str) -> float:
 
 def _report_missing(folder: Folder, what: str, missing: Sequence[Target]) -> None:
     if missing:
-        shown = ", ".join(_name(item) for item in missing[:SHOWN]) + ", ..." * (len(missing) > SHOWN)
-        folder.problems.append(f"{len(missing)} test images have no {what}: {shown}")
+        names = ", ".join(_name(item) for item in missing[:SHOWN]) + ", ..." * (len(missing) > SHOWN)
+        folder.problems.append(f"{len(missing)} test images have no {what}: {names}")
 
 
 def _name(item: Target) -> str:

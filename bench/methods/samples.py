@@ -19,10 +19,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.data.images import MAX_PIXELS, cell_sums, resize_depth, resize_image, resize_mask
+from bench.data.images import MAX_PIXELS, resize_depth, resize_image
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
 from bench.methods import Request, Sample
+from bench.metrics.masks import prepare_masks
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the earliest that a zip can hold."""
@@ -283,13 +284,5 @@ def _resized(name: str, sample: Sample, resolution: int) -> np.ndarray:
     if value is None:  # normal images beside anomalies
         return np.zeros((resolution, resolution), dtype=bool)
     if name == "mask":
-        return _resized_mask(value, resolution)
+        return prepare_masks(value, resolution, rule="half-or-most")
     return resize_depth(value, resolution) if name == "depth" else resize_image(value, resolution)
-
-
-def _resized_mask(mask: np.ndarray, resolution: int) -> np.ndarray:
-    small = resize_mask(mask, resolution)
-    if small.any() or not mask.any():
-        return small
-    covered = cell_sums(cell_sums(mask.astype(np.int64), resolution).T, resolution).T
-    return covered == covered.max()

@@ -4,6 +4,13 @@ Importing this package loads numpy only; torch, scipy and numba load where a fun
 """
 
 from bench.metrics.aupro import AUPRO_DIALECTS, aupro
+from bench.metrics.auroc_ap_f1 import (
+    IMAGE_DIALECTS,
+    PIXEL_DIALECTS,
+    image_metrics,
+    image_scores,
+    pixel_metrics,
+)
 from bench.metrics.classification import classification_metrics, harmonic_mean, recall_at_tnr, recall_by_group
 from bench.metrics.estimate import Estimate
 from bench.metrics.fid import fid
@@ -14,12 +21,11 @@ from bench.metrics.ic_lpips import (
     ic_lpips,
     stream_order,
 )
-from bench.metrics.image import IMAGE_DIALECTS, image_metrics, image_scores
 from bench.metrics.inception_score import inception_score
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError
 from bench.metrics.kid import kid
+from bench.metrics.lpips import lpips_all_pairs
 from bench.metrics.masks import MASK_DIALECTS, binarise_mask, prepare_masks
-from bench.metrics.pixel import PIXEL_DIALECTS, pixel_metrics
 
 __all__ = [
     "AUPRO_DIALECTS",
@@ -42,6 +48,7 @@ __all__ = [
     "image_scores",
     "inception_score",
     "kid",
+    "lpips_all_pairs",
     "pixel_metrics",
     "prepare_masks",
     "recall_at_tnr",

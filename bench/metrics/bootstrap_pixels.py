@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.aupro import require_limit
+from bench.metrics.auroc_ap_f1 import exact_pixel_metrics
 from bench.metrics.bootstrap import bootstrap_mean, curve_metrics, require_counts
 from bench.metrics.inputs import MetricInputError
-from bench.metrics.pixel import pixel_metrics
+from bench.metrics.ranking import MapTally, tally_of
 from bench.metrics.ranking.map_chunks import MapChunks
 from bench.metrics.ranking.regions import region_weights
-from bench.metrics.ranking.tally_maps import largest_iou
 from bench.metrics.threshold_grids import integral_to
 
 QUANTILE_SAMPLE = 1 << 21
@@ -50,12 +50,19 @@ class _Histograms:
 
 
 def bootstrap_pixel_metrics(
-    maps: Any, masks: Any, counts: np.ndarray, *, bins: int = 4096, fpr_limit: float = 0.3
+    maps: Any,
+    masks: Any,
+    counts: np.ndarray,
+    *,
+    bins: int = 4096,
+    fpr_limit: float = 0.3,
+    counted: MapTally | None = None,
 ) -> PixelBootstrap:
     """Pixel metrics of every resample of the images.
 
     maps: real [N, H, W] (array, memory map, or list of chunks); masks: bool [N, H, W]; counts: int [R, N]
-    from `resample_counts`, stratified by whether the image has a defect. bins: 4,096 or more.
+    from `resample_counts`, stratified by whether the image has a defect. bins: 4,096 or more. counted: the
+    counts of these maps, where they were taken already.
     Raises MetricInputError.
 
     Precision: `bin_error`; at 4,096 bins about 1e-4 for AP and F1 and 1e-5 for areas on the maps tested.
@@ -68,13 +75,14 @@ def bootstrap_pixel_metrics(
         raise MetricInputError(
             "the bootstrap reads the maps more than once; give arrays, memory maps or lists"
         )
-    histograms = _histograms(source, _edges(source, bins))
+    counted = tally_of(source) if counted is None else counted
+    histograms = _histograms(source, _edges(source, bins), counted.best_iou)
     draws = require_counts(counts, len(histograms.regions))
     parts = [
         _resampled(histograms, draws[start : start + RESAMPLES_A_BLOCK], fpr_limit)
         for start in range(0, len(draws), RESAMPLES_A_BLOCK)
     ]
-    point = pixel_metrics(maps, masks, fpr_limit=fpr_limit)
+    point = exact_pixel_metrics(counted, fpr_limit)
     once = _resampled(histograms, np.ones((1, draws.shape[1]), np.int32), fpr_limit)
     return PixelBootstrap(
         point={name: point[name] for name in once},
@@ -97,8 +105,9 @@ def _edges(source: MapChunks, bins: int) -> np.ndarray:
     return np.unique(np.concatenate(quantiles))
 
 
-def _histograms(source: MapChunks, edges: np.ndarray) -> _Histograms:
+def _histograms(source: MapChunks, edges: np.ndarray, best_iou: np.ndarray) -> _Histograms:
     bins = edges.size + 1
+    best = iter(best_iou)
     rows: dict[str, list[Any]] = {name: [] for name in _Histograms.__dataclass_fields__}
     for maps, masks in source:
         for amap, mask in zip(maps, masks, strict=True):
@@ -109,7 +118,7 @@ def _histograms(source: MapChunks, edges: np.ndarray) -> _Histograms:
             rows["negative"].append(np.bincount(bin_of[~inside], minlength=bins))
             rows["overlap"].append(np.bincount(bin_of[inside], weights=weights, minlength=bins))
             rows["regions"].append(regions)
-            rows["best_iou"].append(largest_iou(amap, mask) if regions else 0.0)
+            rows["best_iou"].append(next(best) if regions else 0.0)
             rows["anomalous"].append(regions > 0)
     return _Histograms(**{name: np.array(value, np.float64) for name, value in rows.items()})
 

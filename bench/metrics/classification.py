@@ -76,9 +76,7 @@ def recall_at_tnr(scores: Any, labels: Any, tnr: float = 0.95) -> dict[str, floa
     negative = np.sort(score[~truth])
     positives = int(truth.sum())
     require_both_classes(positives, negative.size, "labels")
-    # a product like 0.95 * 20 can land above 19 by rounding; one part in 1e12 cannot be meant
-    kept = math.ceil(tnr * negative.size * (1 - 1e-12))
-    threshold = negative[kept - 1]
+    threshold = negative[negatives_to_keep(negative.size, tnr) - 1]
     return {
         "recall": float(np.count_nonzero(score[truth] > threshold) / positives),
         "threshold": float(threshold),
@@ -86,8 +84,16 @@ def recall_at_tnr(scores: Any, labels: Any, tnr: float = 0.95) -> dict[str, floa
     }
 
 
+def negatives_to_keep(negatives: int, tnr: float) -> int:
+    """How many negatives at least make up a share `tnr` of all."""
+    # a product like 0.95 * 20 can land above 19 by rounding; one part in 1e12 cannot be meant
+    return math.ceil(tnr * negatives * (1 - 1e-12))
+
+
 def recall_by_group(scores: Any, labels: Any, groups: Sequence[str], tnr: float = 0.95) -> dict[str, float]:
     """Recall of every group of anomalous images (its defect type) at one threshold, `recall_at_tnr`'s.
+
+    Library only: no record has it.
 
     groups: a name an image; those of normal images are not read. Returns recall by group, groups sorted.
     Raises MetricInputError, UndefinedMetricError (one class only).
@@ -106,6 +112,8 @@ def recall_by_group(scores: Any, labels: Any, groups: Sequence[str], tnr: float 
 
 def harmonic_mean(values: Any) -> float:
     """Harmonic mean of rates 0..1; 0 where one of them is 0. Raises MetricInputError below 0 or empty.
+
+    Library only: no record has it.
 
     Precision: float64, a rounding a rate.
     """

@@ -37,6 +37,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, require_choice, to_numpy, truth_array
+from bench.metrics.lpips import mean_over_pairs
 
 if TYPE_CHECKING:
     import torch
@@ -171,7 +172,7 @@ class IcLpipsAccumulator:
                 values.append(None)
                 continue
             drift = sum(float(total[cluster].dot(total[cluster])) for total in self.sums)
-            values.append(max(0.0, float(2.0 * (n * self.distances[cluster] - drift) / (n * (n - 1)))))
+            values.append(mean_over_pairs(int(n), float(self.distances[cluster]), drift))
         result = IcLpips(
             value=0.0,
             clusters=len(values),

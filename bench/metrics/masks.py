@@ -1,7 +1,8 @@
 """Ground-truth masks at the resolution where they are compared with maps.
 
-The rules of published repositories differ by several points of AP (docs/explanation/disagreements.md, D13),
-so the filter and the rule are named and part of every dialect:
+Every mask goes from its file to the score through `prepare_masks`: test masks, the truth of a dialect, the
+masks of generated images. The rules of published repositories differ by several points of AP
+(docs/explanation/disagreements.md, D13), so the filter and the rule are named and part of every dialect:
 
     default   area filter, share of the cell `> 0.5`          exact coverage: most of the pixel is defect
     truncate  bilinear without antialiasing, `== 1`           erodes: DRAEM, AnomalyDiffusion, GLASS
@@ -19,20 +20,23 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from bench.metrics.inputs import MetricInputError, require_choice, to_numpy
+from bench.record import catalogue
 
 FILTERS = ("area", "bilinear", "bilinear-antialias", "nearest")
-RULES = ("half", "truncate", "nonzero")
+RULES = ("half", "truncate", "nonzero", "half-or-most")
 MASK_DIALECTS = {
-    "default": ("area", "half"),
-    "truncate": ("bilinear", "truncate"),
-    "nonzero": ("bilinear", "nonzero"),
-    "ader": ("bilinear-antialias", "half"),
+    name: (dialect.scoring.mask_filter, dialect.scoring.mask_rule)
+    for name, dialect in catalogue.dialects().items()
+    if dialect.scoring
+    and replace(dialect.scoring, mask_filter="area", mask_rule="half") == catalogue.Scoring()
 }
+"""Each dialect that changes nothing but masks, with its filter and rule."""
 
 
 def binarise_mask(raw: Any) -> np.ndarray:
@@ -67,8 +71,9 @@ def prepare_masks(
     raw: one mask [H, W], a stack [N, H, W], or a sequence of masks of differing sizes; any type that
     `binarise_mask` takes (each mask is binarised on its own). size: (height, width), or one number for both.
     Returns bool [h, w] for one mask, else bool [N, h, w].
-    filter: area | bilinear | bilinear-antialias | nearest. rule: half (`> 0.5`) | truncate (`== 1`) |
-    nonzero (`!= 0`). `MASK_DIALECTS` names the pairs that repositories use.
+    filter: area | bilinear | bilinear-antialias | nearest (library only). rule: half (`> 0.5`) | truncate
+    (`== 1`) | nonzero (`!= 0`) | half-or-most (half; where that leaves nothing of a defect, the cells that it
+    covers most). `MASK_DIALECTS` names the pairs that repositories use.
     Raises MetricInputError.
 
     Precision: see the module.
@@ -131,8 +136,10 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
         hit = 2 * share > full + slack
     elif rule == "truncate":
         hit = share >= full - slack
-    else:
+    elif rule == "nonzero":
         hit = share > slack
+    else:
+        hit = 2 * share > full if (2 * share > full).any() else share == share.max()
     out[np.ix_(into_rows, into_columns)] = hit
     return out
 

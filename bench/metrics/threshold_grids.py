@@ -4,6 +4,7 @@
 `trapezoid_precision_recall`: area under the linearly interpolated precision-recall curve through every
 distinct score, from recall 0 at the first point's precision 1 (scikit-learn's curve with `auc`; anomalib's
 AUPR). It is not average precision: the interpolation is optimistic (Davis and Goadrich 2006).
+`trapezoid_of_tally`: the same area of counted maps, whose scores are not sorted.
 
 Precision: counts are exact; the sums are float64.
 """
@@ -14,8 +15,12 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bench.metrics.ranking.tally import Tally
+
 GRID21 = np.arange(21) * 0.05
 GRID101 = np.arange(101) * 0.01
+GRIDS = {"grid21": GRID21, "grid21-minmax": GRID21, "grid101": GRID101, "argmax": np.array([0.5])}
+"""Dialect to its thresholds; those of `grid21-minmax` are for maps scaled to 0..1."""
 
 
 def counts_on_grid(
@@ -55,6 +60,19 @@ def trapezoid_precision_recall(scores: np.ndarray, truth: np.ndarray) -> float:
     precision = np.concatenate([[1.0], tp / (last_of_tie + 1.0)])
     recall = np.concatenate([[0.0], tp / tp[-1]])
     return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2.0))
+
+
+def trapezoid_of_tally(tally: Tally) -> float:
+    """Area under the linearly interpolated precision-recall curve, 0..1, as `trapezoid_precision_recall`.
+
+    Recall moves only at scores of positives; the point before such a step has the positives and negatives
+    that lie strictly above its score, which the tally holds.
+    """
+    before = np.concatenate([[0], tally.tp[:-1]])
+    above = before + tally.fp_above
+    earlier = np.divide(before, above, out=np.ones(above.size), where=above > 0)
+    precision = tally.tp / (tally.tp + tally.fp)
+    return float(np.dot(tally.tp - before, precision + earlier) / (2.0 * tally.positives))
 
 
 def integral_to(x: np.ndarray, y: np.ndarray, limit: float) -> float:

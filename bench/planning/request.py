@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, did_you_mean
-from bench.features.identity import features_digest
+from bench.features.digest import features_digest
 from bench.methods import registry
 from bench.planning.config import Method, Mix, PlanConfig, Skipped
 from bench.planning.ingested import ingested_methods

@@ -1,4 +1,4 @@
-"""Numbers that papers printed: read with the facts of their protocols, and held against each other.
+"""Numbers that papers printed: read with the facts of their protocols, and compared with each other.
 
 The papers themselves stand in folders that entry points of the group `bench.published` name.
 """

@@ -29,7 +29,7 @@ REQUIRED = (
 Count = int | Literal["unknown"]
 
 
-class Rule(BaseModel):
+class FactRule(BaseModel):
     """Facts that hold where a row of the CSV has these entries; None leaves a fact as it was."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,24 +66,26 @@ class Rule(BaseModel):
 
     def holds(self, row: Mapping[str, str]) -> bool:
         """Whether a row of the CSV has all that `where` asks for."""
-        return all(row[column] in _listed(wanted) for column, wanted in self.where.items())
+        return all(row[column] in _listed(names) for column, names in self.where.items())
 
     @property
     def stated(self) -> dict[str, Any]:
         """The facts that this rule states, by name; unknown counts as records write them."""
-        told = self.model_dump(exclude_none=True, exclude={"where", "caveat"})
+        facts = self.model_dump(exclude_none=True, exclude={"where", "caveat"})
         counts = {"resolution", "generated_per_type"}
         return {
             name: UNKNOWN_COUNT if name in counts and value == UNKNOWN else value
-            for name, value in told.items()
+            for name, value in facts.items()
         }
 
 
-def resolver(rules: Sequence[Rule]) -> Callable[[Mapping[str, str]], tuple[dict[str, Any], tuple[str, ...]]]:
+def resolver(
+    rules: Sequence[FactRule],
+) -> Callable[[Mapping[str, str]], tuple[dict[str, Any], tuple[str, ...]]]:
     """A function from a row of the CSV to its facts and its caveats."""
     prepared = [
         (
-            [(column, frozenset(_listed(wanted))) for column, wanted in rule.where.items()],
+            [(column, frozenset(_listed(names))) for column, names in rule.where.items()],
             rule.stated,
             rule.caveat,
         )
@@ -94,7 +96,7 @@ def resolver(rules: Sequence[Rule]) -> Callable[[Mapping[str, str]], tuple[dict[
         facts: dict[str, Any] = {}
         caveats = []
         for where, stated, caveat in prepared:
-            if all(row[column] in wanted for column, wanted in where):
+            if all(row[column] in names for column, names in where):
                 facts.update(stated)
                 if caveat:
                     caveats.append(caveat)
@@ -103,20 +105,20 @@ def resolver(rules: Sequence[Rule]) -> Callable[[Mapping[str, str]], tuple[dict[
     return resolve
 
 
-def unmatched(rules: Iterable[Rule], rows: Sequence[Mapping[str, str]]) -> str:
+def unmatched(rules: Iterable[FactRule], rows: Sequence[Mapping[str, str]]) -> str:
     """The first entry of a `where` that no row of the CSV has, in words; "" where all have a meaning."""
     for rule in rules:
-        for column, wanted in rule.where.items():
+        for column, names in rule.where.items():
             if column not in COLUMNS:
-                return f"'{column}' is no column of the CSV; columns are {', '.join(COLUMNS)}"
-            held = {row[column] for row in rows}
-            for entry in _listed(wanted):
-                if entry not in held:
+                return f"'{column}' is not a column of the CSV; columns are {', '.join(COLUMNS)}"
+            values = {row[column] for row in rows}
+            for entry in _listed(names):
+                if entry not in values:
                     return f"no row of the CSV has the {column} '{entry}'"
         if not any(rule.holds(row) for row in rows):
             return f"no row of the CSV has all of {dict(rule.where)}"
     return ""
 
 
-def _listed(wanted: str | Sequence[str]) -> Sequence[str]:
-    return (wanted,) if isinstance(wanted, str) else wanted
+def _listed(names: str | Sequence[str]) -> Sequence[str]:
+    return (names,) if isinstance(names, str) else names

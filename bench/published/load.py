@@ -20,13 +20,13 @@ def papers() -> tuple[Paper, ...]:
 
     Raises BenchError where one cannot be read.
     """
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in registry.published_folders():
         for path in sorted(folder.glob("*.toml")):
-            if path.stem in found:
-                raise BenchError(f"{path} and {found[path.stem]} are one paper's name; rename one")
-            found[path.stem] = path
-    return tuple(load_paper(found[name]) for name in sorted(found))
+            if path.stem in files:
+                raise BenchError(f"{path} and {files[path.stem]} are one paper's name; rename one")
+            files[path.stem] = path
+    return tuple(load_paper(files[name]) for name in sorted(files))
 
 
 def published_records(
@@ -59,7 +59,7 @@ def record_of(value: Value, protocol: str, version: int) -> Record:
         "level": row["level"],
         "direction": "higher",
     }
-    fields |= {name: told for name, told in facts.items() if name not in _NOT_IN_RECORDS}
+    fields |= {name: fact for name, fact in facts.items() if name not in _NOT_IN_RECORDS}
     return Record(
         **fields,
         kind="published",

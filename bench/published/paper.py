@@ -1,4 +1,4 @@
-"""A paper's tables: a CSV with one printed value a row, a TOML with the facts of each table's protocol."""
+"""A paper's tables: a CSV with one printed value per row, a TOML with the facts of each table's protocol."""
 
 import csv
 import math
@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bench.data.published_counts import PublishedCounts, load_counts
 from bench.errors import BenchError
-from bench.published.facts import COLUMNS, REQUIRED, Rule, resolver, unmatched
+from bench.published.facts import COLUMNS, REQUIRED, FactRule, resolver, unmatched
 from bench.toml import parse_toml
 
 
@@ -36,7 +36,7 @@ class PaperFacts(BaseModel):
     counts: Mapping[str, str] = {}
     """Data set to the TOML of its published counts (`bench.data.published_counts`), beside this file."""
     tables: Mapping[str, TableFacts]
-    facts: tuple[Rule, ...]
+    facts: tuple[FactRule, ...]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Value:
     table: str
     """ "SeaS, Table 22"."""
     facts: Mapping[str, Any]
-    """Stated facts by name; see `bench.published.facts.Rule`."""
+    """Stated facts by name; see `bench.published.facts.FactRule`."""
     caveats: tuple[str, ...]
 
     @property
@@ -107,10 +107,10 @@ def load_paper(path: Path) -> Paper:
             )
         note = (row["note"],) if row["note"] else ()
         values.append(Value(row, number, f"{facts.short}, Table {row['table']}", stated, (*note, *caveats)))
-    named = {row["table"] for row in rows}
-    for missing in sorted(named - set(facts.tables)):
+    numbers = {row["table"] for row in rows}
+    for missing in sorted(numbers - set(facts.tables)):
         raise BenchError(f"{path} has no title for table {missing}; add [tables.{missing}] title = ...")
-    for extra in sorted(set(facts.tables) - named):
+    for extra in sorted(set(facts.tables) - numbers):
         raise BenchError(f"{path} names table {extra}, of which {table.name} has no row")
     titles = {number: facts.tables[number].title for number in facts.tables}
     counts = {dataset: _counts(path.parent / name) for dataset, name in facts.counts.items()}
@@ -123,7 +123,7 @@ def _counts(path: Path) -> PublishedCounts:
     except OSError as error:
         raise BenchError(f"the counts {path} cannot be read: {error.strerror}") from None
     except (ValueError, LookupError, TypeError) as error:
-        raise BenchError(f"{path} is no table of published counts: {error}") from None
+        raise BenchError(f"{path} is not a table of published counts: {error}") from None
 
 
 def _facts(path: Path) -> PaperFacts:
@@ -178,4 +178,4 @@ def _check(path: Path, number: int, row: Mapping[Any, Any], paper: str) -> None:
     except ValueError:
         finite = False
     if not finite:
-        raise BenchError(f"{path} line {number}: the value '{row['value']}' is no number")
+        raise BenchError(f"{path} line {number}: the value '{row['value']}' is not a number")

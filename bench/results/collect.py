@@ -16,8 +16,11 @@ from bench.results.pictures import galleries, maps, near_pairs
 from bench.results.replicates import Replicates
 from bench.results.run import DataNotes, Results
 from bench.stages.data import DataDuplicates
-from bench.stages.dialects import ScoreDialects
+from bench.stages.score_detection import ScoreDetection
 from bench.store import Store
+
+BEFORE_SCORE_DETECTION_3 = "score.dialects"
+"""The stage that scored in dialects before score.detection did; plans of older versions have it."""
 
 
 def collect(plan: Plan, store: Store) -> Results:
@@ -63,11 +66,13 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
     yield from costs(plan, store)
 
 
-def _read(store: Store, key: str) -> Iterator[Record]:
-    """The records of a scoring task, with what its manifest knows of the run."""
+def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Record]:
+    """The records of a scoring task, with what its manifest knows of the run; none without the file."""
+    if not (store.out(key) / file).exists():
+        return
     manifest = store.manifest(key)
     yield from read_records(
-        store.out(key) / "records.jsonl",
+        store.out(key) / file,
         task=key,
         run=manifest.run,
         env=manifest.env,
@@ -108,9 +113,11 @@ def _without_value(
 
 
 def _dialects(plan: Plan, store: Store) -> Iterator[Record]:
-    for key, _, _ in plan.scores(ScoreDialects[str]):
-        if store.done(key):
+    for key in plan.goals:
+        if plan.nodes[key].stage == BEFORE_SCORE_DETECTION_3 and store.done(key):
             yield from _read(store, key)
+        elif plan.nodes[key].stage == ScoreDetection.name and store.done(key):
+            yield from _read(store, key, "dialects.jsonl")
 
 
 def _near_duplicates(plan: Plan, store: Store) -> Iterator[Mapping[str, Any]]:

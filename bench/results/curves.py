@@ -13,7 +13,6 @@ from bench.record.record import detector_on
 from bench.results.method_tasks import DETECTOR_SCORES, detector_tasks
 from bench.results.run import Curves, Trace
 from bench.stages.detector import DetectorFit
-from bench.stages.dialects import ScoreDialects
 from bench.store import Store
 
 _T = TypeVar("_T")
@@ -71,16 +70,17 @@ def _columns(trace: Path) -> Mapping[str, np.ndarray]:
 
 
 def curves(plan: Plan, store: Store) -> Iterator[Curves]:
-    """ROC and precision-recall curves of each score that is done."""
-    for key, _, labels in plan.scores(ScoreDialects[str]):
-        if store.done(key):
+    """ROC and precision-recall curves of each score that is done and wrote them."""
+    for key in plan.goals:
+        labels, points = plan.nodes[key].labels, store.out(key) / "curves.json"
+        if labels is not None and store.done(key) and points.exists():
             yield Curves(
                 labels.category,
                 detector_on(labels.detector, labels.modality),
                 labels.generator,
                 labels.mix,
                 labels.seed,
-                _Lazy(functools.cache(functools.partial(_points, store.out(key) / "curves.json"))),
+                _Lazy(functools.cache(functools.partial(_points, points))),
             )
 
 

@@ -28,7 +28,7 @@ class Channel:
         return self._process is not None
 
     def send(self, message: Mapping[str, Any]) -> None:
-        """Send one message; where the process has just ended, `receive` will tell."""
+        """Send one message; where the process has just ended, `receive` returns None."""
         process = self._serving()
         assert process.stdin is not None
         try:
@@ -41,17 +41,17 @@ class Channel:
         """What has come after waiting at most `timeout` seconds; None where the process ended."""
         if self._process is None or self._lines is None:
             return []
-        told = self._lines.read(timeout)
-        if not told and self._process.poll() is not None:
+        lines = self._lines.read(timeout)
+        if not lines and self._process.poll() is not None:
             # what it wrote last; what it started may hold its end of the pipe open
-            told = self._lines.read(0)
-        elif not told and self._lines.open:
+            lines = self._lines.read(0)
+        elif not lines and self._lines.open:
             return []
-        if not told:
+        if not lines:
             self.status = self._process.wait()
             self._process = self._lines = None
             return None
-        return [json.loads(line) for line in told]
+        return [json.loads(line) for line in lines]
 
     def close(self, *, kill: bool = False) -> None:
         """End the process; with `kill` at once, with whatever it is doing."""
@@ -66,17 +66,17 @@ class Channel:
 
     def _serving(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
-            told = None if self.log is None else self.log.open("ab")
+            log = None if self.log is None else self.log.open("ab")
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "bench", self.command],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=told,
+                stderr=log,
                 start_new_session=True,  # Ctrl-C in the terminal reaches the driver alone
                 env={**os.environ, **_QUIET},
             )
-            if told is not None:
-                told.close()
+            if log is not None:
+                log.close()
             assert self._process.stdout is not None
             self._lines = Lines(self._process.stdout.fileno())
         return self._process

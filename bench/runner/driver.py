@@ -6,13 +6,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from bench.errors import BenchError
 from bench.runner.execute import DISK_FULL, failure_of
 from bench.runner.jobs import TIMED_OUT, Event, Executor, Job
 from bench.runner.journal import Journal
 from bench.runner.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
+from bench.runner.view import RunView
 from bench.store import Leases, Store
 from bench.store.store import is_full
 from bench.tasks import Task, closure
@@ -49,42 +50,29 @@ class Outcome:
     """Whether the run was asked to stop before its end."""
 
 
-class View(Protocol):
-    """Shows a run to a person."""
-
-    def begin(self, todo: int, done: int) -> None: ...
-    def started(self, task: Task) -> None: ...
-    def progress(self, task: Task, event: Event) -> None: ...
-    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
-        """The task runs no more; `again`: it was killed, and will be begun once more."""
-
-    def say(self, text: str) -> None: ...
-    def close(self) -> None: ...
-
-
 def missing(store: Store, goals: Sequence[Task]) -> dict[str, Task]:
     """The tasks to run for these goals, by key, inputs before what uses them."""
-    found: dict[str, Task] = {}
-    seen: set[str] = set()
+    tasks: dict[str, Task] = {}
+    visited: set[str] = set()
     stack = [(goal, False) for goal in reversed(goals)]
     if damaged := store.damaged():  # made again also where the results that were made from it are there
         stack[:0] = [(task, False) for key, task in closure(goals).items() if key in damaged]
     while stack:
         task, inputs_listed = stack.pop()
         if inputs_listed:
-            found[task.key] = task
-        elif task.key not in seen:
-            seen.add(task.key)
+            tasks[task.key] = task
+        elif task.key not in visited:
+            visited.add(task.key)
             if not store.done(task.key):
                 stack.append((task, True))
                 stack.extend((task_in, False) for _, task_in in reversed(task.inputs))
-    return found
+    return tasks
 
 
 class Driver:
     """Runs the missing tasks of some goals on an executor."""
 
-    def __init__(self, store: Store, executor: Executor, settings: RunSettings, view: View) -> None:
+    def __init__(self, store: Store, executor: Executor, settings: RunSettings, view: RunView) -> None:
         self.store = store
         self.executor = executor
         self.settings = settings
@@ -122,7 +110,7 @@ class Driver:
             self.executor.close(kill=kill)
             beating.set()
             heart.join()
-            for key in list(self.leases.held):
+            for key in list(self.leases.keys):
                 self.leases.release(key)
             self.journal.end(self.outcome.failed, self.outcome.blocked)
             self.view.close()
@@ -149,10 +137,10 @@ class Driver:
                     ready.append(user)
             ready.sort(key=rank.__getitem__)
 
-        told = False
+        has_said_so = False
         while ready or self._running or elsewhere or self._killed:
-            if self.outcome.drained and not told:
-                told = True
+            if self.outcome.drained and not has_said_so:
+                has_said_so = True
                 self.view.say("stopping: what runs is finished first; Ctrl-C again stops at once")
             if self.outcome.drained and not self._running:
                 return
@@ -320,7 +308,7 @@ class _draining:
 
     def __init__(self, drain: Callable[[], None]) -> None:
         self.drain = drain
-        self.asked = False
+        self.is_draining = False
         self.before: Any = None
 
     def __enter__(self) -> None:
@@ -328,9 +316,9 @@ class _draining:
             self.before = signal.signal(signal.SIGINT, self._interrupted)
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
-        if self.asked:
+        if self.is_draining:
             raise KeyboardInterrupt
-        self.asked = True
+        self.is_draining = True
         self.drain()
 
     def __exit__(self, *exc: object) -> None:

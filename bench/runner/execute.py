@@ -69,18 +69,18 @@ def _of_a_full_disk(error: BaseException) -> bool:
 
 
 def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any]:
-    """What is kept of a failed task."""
+    """What is stored about a failed task."""
     message = str(error) or type(error).__name__
-    reason = sentence_of(error, _code_of_plugin(definition))
+    error_line = sentence_of(error, _code_of_plugin(definition))
     if is_want_of_memory(error):
-        reason = f"it found no more memory ({message.splitlines()[0]})"
+        error_line = f"it found no more memory ({message.splitlines()[0]})"
     if "CUDA error" in message:
         # torch adds lines of advice for people who debug kernels
-        first = message.splitlines()[0]
-        reason = f"the GPU failed ({first}); see nvidia-smi, then run the same command again"
+        reason = message.splitlines()[0]
+        error_line = f"the GPU failed ({reason}); see nvidia-smi, then run the same command again"
     return {
         "definition": definition,
-        "error": reason,
+        "error": error_line,
         "host": socket.gethostname(),
         "time": time.time(),
         "log": log[-_LOG_TAIL:],
@@ -133,10 +133,10 @@ def _check_adapter(definition: Any) -> None:
     """Refuse to run other code than the key names: a plug-in file may have been edited since the plan."""
     name, _, _ = definition["adapter"].partition("@")
     if name:
-        found = adapter_id(definition["stage"].partition(".")[0], name)
-        if found != definition["adapter"]:
+        adapter = adapter_id(definition["stage"].partition(".")[0], name)
+        if adapter != definition["adapter"]:
             raise BenchError(
-                f"{definition['adapter']} was planned, but the code here is {found} now; "
+                f"{definition['adapter']} was planned, but the code here is {adapter} now; "
                 "run the same command again"
             )
 

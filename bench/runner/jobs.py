@@ -41,7 +41,7 @@ TIMED_OUT = 124
 
 @dataclass(frozen=True)
 class Event:
-    """What an executor tells: a task moved on, ended, or failed."""
+    """A message of an executor: a task moved on, ended, or failed."""
 
     kind: Literal["progress", "ended"]
     key: str

@@ -27,11 +27,12 @@ class Journal:
 
     def begin(self, about: Mapping[str, Any], goals: Sequence[str], todo: int) -> None:
         write_atomically(self.path.with_suffix(".goals"), "\n".join(goals))
+        numbers = [journal.get("number", 0) for journal in journals(self.path.parent)]
         self.state = {
             **about,
             "host": socket.gethostname(),
             "pid": os.getpid(),
-            "number": 1 + max((held.get("number", 0) for held in journals(self.path.parent)), default=0),
+            "number": 1 + max(numbers, default=0),
             "begun": time.time(),
             "ended": None,
             "todo": todo,
@@ -80,8 +81,8 @@ class Journal:
 def journals(folder: Path) -> list[dict[str, Any]]:
     """The journals of the runs that planned something, in the order in which they began: by their numbers,
     since the clock may have been set back between them."""
-    held = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    runs = [journal for journal in held if journal.get("plan")]
+    all_journals = [json.loads(path.read_text()) for path in folder.glob("*.json")]
+    runs = [journal for journal in all_journals if journal.get("plan")]
     return sorted(runs, key=lambda journal: (journal.get("number", 0), journal["begun"]))
 
 

@@ -55,9 +55,9 @@ class LocalExecutor:
 
 
 def event_of(message: dict[str, Any]) -> Event:
-    """What a worker tells, as the driver reads it."""
+    """The message of a worker, as the driver reads it."""
     if message["kind"] == "progress":
-        done, total, note = message["told"]
+        done, total, note = message["state"]
         return Event("progress", message["key"], done, total, note)
     peak, starved = message.get("peak", 0), message.get("starved", False)
     return Event("ended", message["key"], exit=message["exit"], peak=peak, starved=starved)

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from bench.errors import BenchError
 from bench.parallel import processors
-from bench.runner.driver import Driver, Outcome, RunSettings, View
+from bench.runner.driver import Driver, Outcome, RunSettings
 from bench.runner.jobs import Executor
 from bench.runner.local import LocalExecutor
+from bench.runner.view import RunView
 from bench.store import Store
 from bench.store.environment import code_commit, environment, store_environment
 from bench.tasks import Task
@@ -49,7 +50,7 @@ def run_tasks(
     store: Store,
     goals: Sequence[Task],
     machine: Machine,
-    view: View,
+    view: RunView,
     about: Mapping[str, Any],
     *,
     weights: Path | None = None,
@@ -77,7 +78,7 @@ def default_workers() -> int:
     return max(1, min(processors(), free // _MEMORY_A_WORKER))
 
 
-def _executor(store: Store, machine: Machine, view: View) -> Executor:
+def _executor(store: Store, machine: Machine, view: RunView) -> Executor:
     workers = machine.workers or default_workers()
     if machine.executor == "ray":
         from bench.runner.ray_executor import RayExecutor

@@ -15,8 +15,8 @@ _TOLD_BY_LIBRARIES = ("out of memory", "can't allocate memory", "std::bad_alloc"
 
 def is_want_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed."""
-    told = isinstance(error, RuntimeError) and any(words in str(error) for words in _TOLD_BY_LIBRARIES)
-    return told or isinstance(error, MemoryError)
+    is_reported = isinstance(error, RuntimeError) and any(words in str(error) for words in _TOLD_BY_LIBRARIES)
+    return is_reported or isinstance(error, MemoryError)
 
 
 def kills_for_memory() -> int:

@@ -1,4 +1,4 @@
-"""`python -m bench ray`: hands jobs to a Ray cluster and tells of them in JSON lines.
+"""`python -m bench ray`: hands jobs to a Ray cluster and reports on them in JSON lines.
 
 Ray is spoken to in a process of its own, so that a cluster whose head dies ends this process and not the
 driver, which starts another one and hands its jobs over again. The first line of standard input is the
@@ -35,7 +35,7 @@ _HEAD_SILENT = 10.0
 
 @dataclass(frozen=True)
 class Hello:
-    """What this process is told before any job."""
+    """The first message to this process, before any job."""
 
     address: str
     """Of the head, host:port; "" for a cluster of this machine alone."""
@@ -57,30 +57,30 @@ def node_facts(store: str) -> dict[str, Any]:
 
     Cores, GPUs, the CPU and the host's name may differ; versions and the store may not.
     """
-    found = environment()
+    facts = environment()
     identity = Path(store) / "store.json"
     try:
-        held = json.loads(identity.read_text())["uuid"]
+        uuid = json.loads(identity.read_text())["uuid"]
     except (OSError, ValueError, KeyError):
-        held = ""
+        uuid = ""
     return {
-        "python": found["python"],
-        **{f"package {name}": version for name, version in found["packages"].items()},
-        f"the store {store}": held,
+        "python": facts["python"],
+        **{f"package {name}": version for name, version in facts["packages"].items()},
+        f"the store {store}": uuid,
     }
 
 
 def difference(needs: Mapping[str, Any], facts: Mapping[str, Any]) -> str:
-    """What parts a node from the driver, in words; "" where nothing does."""
+    """How a node differs from the driver, in words; "" where it does not."""
     parts = []
     for name in [*needs, *(name for name in facts if name not in needs)]:
-        wanted, found = needs.get(name, ""), facts.get(name, "")
-        if wanted == found:
+        need, fact = needs.get(name, ""), facts.get(name, "")
+        if need == fact:
             continue
         if name.startswith("the store"):
-            parts.append(f"{name} is {'another one' if found else 'not there'} (share its file system)")
+            parts.append(f"{name} is {'another one' if fact else 'not there'} (share its file system)")
         else:
-            parts.append(f"{name} is {found or 'missing'}, the driver has {wanted or 'none'}")
+            parts.append(f"{name} is {fact or 'missing'}, the driver has {need or 'none'}")
     return "; ".join(parts)
 
 
@@ -89,12 +89,12 @@ def serve() -> None:
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
     lines = Lines(0)
-    told: list[bytes] = []
-    while lines.open and not told:
-        told = lines.read(1.0)
-    if not told:
+    first_lines: list[bytes] = []
+    while lines.open and not first_lines:
+        first_lines = lines.read(1.0)
+    if not first_lines:
         return
-    first, *jobs = told
+    first, *jobs = first_lines
     hello = Hello(**json.loads(first))
     cluster = _Cluster(hello, channel)
     cluster.check_nodes()
@@ -112,7 +112,7 @@ class _Cluster:
     def __init__(self, hello: Hello, channel: int) -> None:
         self.hello, self.channel = hello, channel
         self.running: dict[Any, dict[str, Any]] = {}
-        """The stream of what a job tells, to the job."""
+        """The stream of messages of a job, to the job."""
         self.tries: dict[str, int] = {}
         self.told_slots: tuple[int, int] | None = None
         self.next_look = 0.0
@@ -139,19 +139,19 @@ class _Cluster:
         return bool(self.running)
 
     def check_nodes(self) -> None:
-        """Ask every node for what must be equal; tells what each is. A node that dies meanwhile is none."""
+        """Ask every node for the facts that must be equal. A node that dies meanwhile is left out."""
         from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
         nodes = self._living()
         probe = self.ray.remote(num_cpus=0, max_retries=2)(_probe)
-        asked = [
+        probes = [
             probe.options(
                 scheduling_strategy=NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
             ).remote(self.hello.store)
             for node in nodes
         ]
         problems = []
-        for node, ref in zip(nodes, asked, strict=True):
+        for node, ref in zip(nodes, probes, strict=True):
             try:
                 facts = self.ray.get(ref, timeout=_PROBE_SECONDS)
                 problem = difference(self.hello.needs, facts)
@@ -181,7 +181,7 @@ class _Cluster:
         self.running[stream] = job
 
     def look(self, timeout: float) -> None:
-        """Pass on what the jobs tell; begin those again whose node or worker died."""
+        """Pass on the messages of the jobs; begin those again whose node or worker died."""
         self._tell_slots()
         if not self.running:
             return
@@ -294,8 +294,8 @@ def _perform(job: dict[str, Any], needs: dict[str, Any]) -> Iterator[dict[str, A
     while True:
         for event in executor.wait(1.0):
             if event.kind == "progress":
-                told = (event.done, event.total, event.note)
-                yield {"kind": "progress", "key": event.key, "told": told}
+                state = (event.done, event.total, event.note)
+                yield {"kind": "progress", "key": event.key, "state": state}
             elif event.key == job["key"]:
                 end = {"exit": event.exit, "peak": event.peak, "starved": event.starved}
                 yield {"kind": "ended", "key": event.key, **end}

@@ -2,7 +2,7 @@
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +13,14 @@ from bench.methods import registry
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
 from bench.results.of_store import collect_store, plan_files
-from bench.runner.driver import Outcome, View, missing
+from bench.runner.driver import Outcome, missing
 from bench.runner.machine import Machine, run_tasks
+from bench.runner.view import RunView
 from bench.store import Store, open_store
 from bench.store.environment import code_commit, environment
 from bench.store.locks import locked
 from bench.store.store import check_writable, write_atomically
-from bench.tasks import Task, digest
+from bench.tasks import Task, closure, digest
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def prepare_session(
 
 
 def run_session(
-    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
+    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: RunView
 ) -> Session:
     """Run what is missing, then render the page of the results."""
     with _telling_of_a_full_disk(store):
@@ -58,7 +59,7 @@ def run_session(
 
 
 def _run_session(
-    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: View
+    request: RunRequest, store: Store, plan: Plan, goals: list[Task], machine: Machine, view: RunView
 ) -> Session:
     with store.planning():
         plan_file = save_plan(plan, store.root / "runs")
@@ -111,10 +112,8 @@ def page_state(store: Store, plan: Plan) -> str:
     return digest([plan.digest, reasons, environment()["packages"].get("defectbench"), code_commit()])
 
 
-def summary(store: Store, goals: list[Task]) -> list[tuple[str, int, int]]:
+def summary(store: Store, goals: Sequence[Task]) -> list[tuple[str, int, int]]:
     """(stage, tasks done or not needed, tasks to run), for --dry-run."""
-    from bench.tasks import closure
-
     todo = Counter(task.stage for task in missing(store, goals).values())
-    every = Counter(task.stage for task in closure(goals).values())
-    return [(stage, every[stage] - todo[stage], todo[stage]) for stage in every]
+    total = Counter(task.stage for task in closure(goals).values())
+    return [(stage, total[stage] - todo[stage], todo[stage]) for stage in total]

@@ -79,12 +79,12 @@ def _warm(job: Job, warm: set[str]) -> None:
     """Import what jobs of this kind need, unless that was done; a child finds it in its memory."""
     stage = job.definition["stage"]
     name = job.definition["adapter"].partition("@")[0]
-    wanted = ["numpy", "torch", "PIL.Image", "bench.runner.execute"]
+    modules = ["numpy", "torch", "PIL.Image", "bench.runner.execute"]
     with suppress(Exception):  # a stage of another version; the child says so
-        wanted += stage_class(stage).imports
+        modules += stage_class(stage).imports
     with suppress(BenchError):  # plug-ins and ingested methods are the child's business
-        wanted += registry.load(stage.partition(".")[0], name).imports if name else ()
-    for module in wanted:
+        modules += registry.load(stage.partition(".")[0], name).imports if name else ()
+    for module in modules:
         if module not in warm:
             warm.add(module)
             with suppress(Exception):  # a child that needs it fails with the reason in its log
@@ -104,7 +104,10 @@ def _fork(job: Job, channel: int) -> int:
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         from bench.runner.execute import execute
 
-        status = execute(job, lambda *told: _say(channel, {"kind": "progress", "key": job.key, "told": told}))
+        def progress(*state: Any) -> None:
+            _say(channel, {"kind": "progress", "key": job.key, "state": state})
+
+        status = execute(job, progress)
     except BaseException as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
     finally:
@@ -131,8 +134,8 @@ def _reap(running: dict[int, _Child], channel: int) -> None:
         if child.late and ended == -signal.SIGKILL:
             ended = TIMED_OUT
         starved = ended == -signal.SIGKILL and kills_for_memory() > child.kills
-        told = {"kind": "ended", "key": child.job.key, "exit": ended}
-        _say(channel, {**told, "peak": usage.ru_maxrss * 1024, "starved": starved})
+        message = {"kind": "ended", "key": child.job.key, "exit": ended}
+        _say(channel, {**message, "peak": usage.ru_maxrss * 1024, "starved": starved})
 
 
 def _say(channel: int, message: dict[str, Any]) -> None:

@@ -5,7 +5,16 @@ defect type are exact and agree. No file but the code is needed.
 """
 
 from bench.sample.render import Rendered, render
-from bench.sample.spec import CATEGORIES, RENDERER_VERSION, Item, SampleSpec, items
+from bench.sample.spec import CATEGORIES, RENDERER_VERSION, SampleItem, SampleSpec, items
 from bench.sample.write import write
 
-__all__ = ["CATEGORIES", "RENDERER_VERSION", "Item", "Rendered", "SampleSpec", "items", "render", "write"]
+__all__ = [
+    "CATEGORIES",
+    "RENDERER_VERSION",
+    "Rendered",
+    "SampleItem",
+    "SampleSpec",
+    "items",
+    "render",
+    "write",
+]

@@ -61,7 +61,7 @@ def scratch(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) ->
     """One to four near-parallel grooves with a burr on each side; a light one only scuffs."""
     length = _log_uniform(rng, 0.1, 0.55)
     heading, bend = rng.uniform(0, 2 * np.pi), rng.normal(0, 0.05)
-    x, y = scene.place(rng, 0.02)
+    x, y = scene.position(rng, 0.02)
     start = np.array([x, y]) - 0.5 * length * np.array([math.cos(heading), math.sin(heading)])
     paths = []
     for _ in range(int(rng.choice([1, 1, 1, 2, 3, 4]))):
@@ -97,7 +97,7 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
     steps = int(np.clip(length / 0.012, 8, 36))
     halfwidth = _log_uniform(rng, 0.0022, 0.007)
     heading = rng.uniform(0, 2 * np.pi)
-    x, y = scene.place(rng, 0.02)
+    x, y = scene.position(rng, 0.02)
     start = (x - 0.4 * length * math.cos(heading), y - 0.4 * length * math.sin(heading))
     trunk = walk(rng, start, heading, length, halfwidth, 0.33, steps)
     paths = [trunk]
@@ -123,7 +123,7 @@ def crack(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> S
 def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A pressed-in hollow with a raised rim; the colour stays, only a hard one leaves a scuff."""
     radius = _log_uniform(rng, 0.028, 0.095)
-    centre = scene.place(rng, 0.6 * radius)
+    centre = scene.position(rng, 0.6 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.6, 1.7), 0.07)
     depth = np.float32(radius * rng.uniform(0.12, 0.36))
     bowl = np.maximum(1 - q * q, 0)
@@ -142,7 +142,7 @@ def dent(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Su
 def hole(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A puncture through to what lies below, with a torn, raised rim."""
     radius = _log_uniform(rng, 0.017, 0.075)
-    centre = scene.place(rng, radius)
+    centre = scene.position(rng, radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.2)
     return _open(scene, frame, rng, wear, (1 - q) * np.float32(radius), np.float32(0.35 * radius + 0.003))
 
@@ -151,7 +151,7 @@ def cut(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Sur
     """A slit with frayed lips, gaping in its middle."""
     length = _log_uniform(rng, 0.09, 0.45)
     heading = rng.uniform(0, 2 * np.pi)
-    x, y = scene.place(rng, 0.04)
+    x, y = scene.position(rng, 0.04)
     start = (x - 0.5 * length * math.cos(heading), y - 0.5 * length * math.sin(heading))
     path = walk(rng, start, heading, length, _log_uniform(rng, 0.0035, 0.011), 0.06, 16)
     q, _ = stroke_field(frame, [path], 4)
@@ -209,14 +209,14 @@ def _stain_seen_on(scene: Scene, rng: np.random.Generator) -> tuple[tuple[float,
     """One of the stains that are darker or lighter than the part; the others would not be seen."""
     weight = float(scene.body.sum())
     part = float((_brightest(scene.surface.albedo) * scene.body).sum()) / weight
-    seen = [s for s in _STAINS if abs(math.log(max(s[0]) / part)) > 0.45]
-    return seen[int(rng.integers(len(seen)))]
+    visible = [s for s in _STAINS if abs(math.log(max(s[0]) / part)) > 0.45]
+    return visible[int(rng.integers(len(visible)))]
 
 
 def stain(scene: Scene, frame: Frame, rng: np.random.Generator, wear: Wear) -> Surface:
     """A dried spill: soft or sharp, sometimes ringed, with splashes; nothing of the relief changes."""
     radius = _log_uniform(rng, 0.028, 0.14)
-    centre = scene.place(rng, 0.4 * radius)
+    centre = scene.position(rng, 0.4 * radius)
     q = blob_field(frame, rng, centre, radius, _log_uniform(rng, 0.5, 2), 0.22)
     for _ in range(int(rng.integers(0, 4))):
         away, angle = radius * rng.uniform(1.1, 2.0), rng.uniform(0, 2 * np.pi)

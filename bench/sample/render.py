@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.sample.spec import Item, SampleSpec, check
+from bench.sample.spec import SampleItem, SampleSpec, check
 
 FIELD_OF_VIEW = 0.06  # metres that the image shows, at the height 0
 DISTANCE = 0.35  # metres from the camera to the height 0
@@ -34,12 +34,12 @@ def render(spec: SampleSpec, category: str, split: str, defect: str, index: int)
     Depends on the seed, the size and these arguments alone, not on the counts of the spec; another size
     shows the same scene. Raises ValueError for an item that does not exist.
     """
-    item = Item(category, split, defect, index)
+    item = SampleItem(category, split, defect, index)
     check(item)
     return photograph(spec, item, damaged=defect != "good")
 
 
-def photograph(spec: SampleSpec, item: Item, damaged: bool) -> Rendered:
+def photograph(spec: SampleSpec, item: SampleItem, damaged: bool) -> Rendered:
     """The item, or with `damaged` False the very same part, lamp and shot before it was damaged."""
     from bench.sample.camera import draw_camera, expose
     from bench.sample.damage import KINDS, changed

@@ -74,8 +74,8 @@ def shadow(height: Array, rig: Rig) -> Array:
     for step in _SHADOW_STEPS:
         ox, oy = round(step * size * dx), round(step * size * dy)
         distance = np.float32(math.hypot(ox, oy) / size * rise)
-        seen = padded[pad + oy : pad + oy + size, pad + ox : pad + ox + size]
-        hidden = np.maximum(hidden, seen - height - distance)
+        shifted = padded[pad + oy : pad + oy + size, pad + ox : pad + ox + size]
+        hidden = np.maximum(hidden, shifted - height - distance)
     lit = 1 - np.clip(hidden * np.float32(1 / rig.softness), 0, 1)
     return box_blur(lit, 0.004)
 

@@ -25,8 +25,8 @@ class SampleSpec:
     """The whole description of a sample data set; equal specs give equal data.
 
     `size` is the side of the square images in pixels (32 to 2048); `train`, `test_good`, `validation` are
-    counts of good images a category (`validation` in the layout mvtec3d only) and `per_defect` the count of
-    test images a defect type. Raises ValueError for a value that cannot be rendered.
+    counts of good images per category (`validation` in the layout mvtec3d only) and `per_defect` the count of
+    test images per defect type. Raises ValueError for a value that cannot be rendered.
     """
 
     seed: int = 0
@@ -62,7 +62,7 @@ class SampleSpec:
 
 
 @dataclass(frozen=True)
-class Item:
+class SampleItem:
     """One image of the data set by its place in it; `defect` is "good" where there is none."""
 
     category: str
@@ -71,7 +71,7 @@ class Item:
     index: int
 
 
-def items(spec: SampleSpec) -> Iterator[Item]:
+def items(spec: SampleSpec) -> Iterator[SampleItem]:
     """Every item of the data set, category by category, in the order in which it is written."""
     for category in spec.categories:
         parts = [("train", "good", spec.train), ("test", "good", spec.test_good)]
@@ -80,10 +80,10 @@ def items(spec: SampleSpec) -> Iterator[Item]:
         parts += [("test", defect, spec.per_defect) for defect in CATEGORIES[category]]
         for split, defect, count in parts:
             for index in range(count):
-                yield Item(category, split, defect, index)
+                yield SampleItem(category, split, defect, index)
 
 
-def check(item: Item) -> None:
+def check(item: SampleItem) -> None:
     """Raise ValueError where no such item can be rendered."""
     if item.category not in CATEGORIES:
         raise ValueError(

@@ -80,7 +80,7 @@ class Scene:
 
     surface: Surface
     body: Array
-    place: Place
+    position: Place
     floor: float
     below: tuple[float, float, float]
 

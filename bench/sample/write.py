@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from bench.sample.render import DISTANCE, FIELD_OF_VIEW, Rendered, render
-from bench.sample.spec import RENDERER_VERSION, Item, SampleSpec, items
+from bench.sample.spec import RENDERER_VERSION, SampleItem, SampleSpec, items
 
 _CHUNK = 8  # items a worker takes at a time
 _PNG_EFFORT = 3  # of zlib; sensor noise packs no better at 9
@@ -51,12 +51,12 @@ def write(
     partial = root.parent / f".{root.name}.partial-{socket.gethostname()}-{os.getpid()}"
     shutil.rmtree(partial, ignore_errors=True)
     try:
-        wanted = list(items(spec))
+        all_items = list(items(spec))
         done = 0
-        for count in _write_all(spec, partial, wanted, workers):
+        for count in _write_all(spec, partial, all_items, workers):
             done += count
             if progress is not None:
-                progress(done, len(wanted))
+                progress(done, len(all_items))
         (partial / "sample.json").write_text(label, encoding="utf-8")
         try:
             partial.replace(root)
@@ -77,21 +77,21 @@ def _holds(root: Path, label: str) -> bool:
     """Whether `root` is this very data set; an error where it is another, or anything else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
-    there = root / "sample.json"
-    if not there.is_file():
-        raise FileExistsError(f"{root} exists and is no sample data set; name another folder or remove it")
-    found = there.read_text(encoding="utf-8")
-    if found != label:
+    label_file = root / "sample.json"
+    if not label_file.is_file():
+        raise FileExistsError(f"{root} exists and is not a sample data set; name another folder or remove it")
+    written = label_file.read_text(encoding="utf-8")
+    if written != label:
         raise FileExistsError(
-            f"{root} holds a sample data set of other parameters ({_difference(found, label)}); "
+            f"{root} holds a sample data set of other parameters ({_difference(written, label)}); "
             "name another folder or remove it"
         )
     return True
 
 
-def _difference(found: str, label: str) -> str:
+def _difference(written: str, label: str) -> str:
     try:
-        old, new = json.loads(found), json.loads(label)
+        old, new = json.loads(written), json.loads(label)
         return ", ".join(f"{k} {old.get(k)!r}, not {new[k]!r}" for k in new if old.get(k) != new[k])
     except (ValueError, AttributeError):
         return "its sample.json cannot be read"
@@ -100,10 +100,10 @@ def _difference(found: str, label: str) -> str:
 def _sweep(root: Path) -> None:
     """Remove what killed runs on this host left beside `root`."""
     prefix = f".{root.name}.partial-{socket.gethostname()}-"
-    for left in root.parent.glob(f"{prefix}*"):
-        process = left.name.removeprefix(prefix)
+    for partial in root.parent.glob(f"{prefix}*"):
+        process = partial.name.removeprefix(prefix)
         if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(left, ignore_errors=True)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _alive(process: int) -> bool:
@@ -116,15 +116,15 @@ def _alive(process: int) -> bool:
     return True
 
 
-def _write_all(spec: SampleSpec, folder: Path, wanted: list[Item], workers: int) -> Iterator[int]:
+def _write_all(spec: SampleSpec, folder: Path, all_items: list[SampleItem], workers: int) -> Iterator[int]:
     """Write every item; yields the count of each lot that is done."""
-    for item in wanted:
+    for item in all_items:
         for path in _paths(spec, item):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    lots = [wanted[k : k + _CHUNK] for k in range(0, len(wanted), _CHUNK)]
+    lots = [all_items[k : k + _CHUNK] for k in range(0, len(all_items), _CHUNK)]
     folder.mkdir(parents=True, exist_ok=True)
     if workers == 1:
-        for item in wanted:
+        for item in all_items:
             yield _write_lot(spec, folder, [item])
         return
     with ProcessPoolExecutor(workers, get_context("spawn"), _end_with_parent) as pool:
@@ -148,20 +148,20 @@ def _end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _paths(spec: SampleSpec, item: Item) -> list[Path]:
+def _paths(spec: SampleSpec, item: SampleItem) -> list[Path]:
     """Where the item's files go: image and mask (mvtec), or image, points and mask (mvtec3d)."""
     name = f"{item.index:03d}"
     category = Path(item.category)
     if spec.layout == "mvtec3d":
-        place = category / item.split / item.defect
-        return [place / "rgb" / f"{name}.png", place / "xyz" / f"{name}.tiff", place / "gt" / f"{name}.png"]
+        files = (("rgb", ".png"), ("xyz", ".tiff"), ("gt", ".png"))
+        return [category / item.split / item.defect / kind / f"{name}{suffix}" for kind, suffix in files]
     image = category / item.split / item.defect / f"{name}.png"
     if item.defect == "good":
         return [image]
     return [image, category / "ground_truth" / item.defect / f"{name}_mask.png"]
 
 
-def _write_lot(spec: SampleSpec, folder: Path, lot: Iterable[Item]) -> int:
+def _write_lot(spec: SampleSpec, folder: Path, lot: Iterable[SampleItem]) -> int:
     """Render and write some items; returns how many."""
     count = 0
     for item in lot:

@@ -17,7 +17,7 @@ from bench.stages.stage import Output, Stage, StageRun, T
 from bench.tasks import Task
 
 _PAIRS = 4
-"""Closest pairs that are kept a type, to be looked at."""
+"""Closest pairs of each type that are stored, to be looked at."""
 _UNTYPED = ("any",)
 
 
@@ -44,35 +44,40 @@ class NearestImages(Stage[T]):
         generated, base, test = (open_pool(pool.folder) for pool in (self.generated, self.base, self.test))
         networks = networks_of(run)
         types = [defect for defect in dict.fromkeys(generated.defects) if defect != "good"]
-        found: dict[str, dict[str, Any]] = {}
+        results: dict[str, dict[str, Any]] = {}
         for done, defect in enumerate(types):
-            made = generated.rows(defect)
+            images = generated.rows(defect)
             train_rows, test_rows = _rows(base, defect), _rows(test, defect)
             try:
                 result = nearest_real(
-                    np.asarray(generated.images[made]),
+                    np.asarray(generated.images[images]),
                     np.asarray(base.images[train_rows]),
                     np.asarray(test.images[test_rows]),
                     profile=networks,
                 )
             except UndefinedMetricError as error:
-                found[defect] = {"undefined": str(error)}
+                results[defect] = {"undefined": str(error)}
                 continue
             rows = {"train": train_rows, "test": test_rows}
-            found[defect] = {
+            results[defect] = {
                 "copies": result.copies,
                 "leaks": result.leaks,
                 "nearer_to_test": result.nearer_to_test,
                 "copy_distance": result.copy_distance,
-                "images": len(made),
+                "images": len(images),
                 "pairs": [
-                    {"generated": made[image], "side": side, "real": rows[side][index], "distance": distance}
+                    {
+                        "generated": images[image],
+                        "side": side,
+                        "real": rows[side][index],
+                        "distance": distance,
+                    }
                     for image, side, index, distance in result.closest(_PAIRS)
                 ],
             }
             run.context.progress(done + 1, len(types))
-        told = {"types": found, "weights_sha256": networks.weights_sha256}
-        (run.out / "nearest.json").write_text(json.dumps(told, sort_keys=True))
+        report = {"types": results, "weights_sha256": networks.weights_sha256}
+        (run.out / "nearest.json").write_text(json.dumps(report, sort_keys=True))
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class MaskFit(Stage[T]):
     """agreement.json: for each defect type, how well the masks lie on what was changed.
 
     What was changed is seen against the generator's own base image where it gives one, else against the
-    nearest normal image; the two are told apart, since they are not comparable.
+    nearest normal image; the reference says which, since the two are not comparable.
     """
 
     name, version = "generation.agreement", 2
@@ -90,11 +95,12 @@ class MaskFit(Stage[T]):
 
     @staticmethod
     def task(category: CategoryPlan, real: RealPools, generated: Task) -> Task:
-        return MaskFit(generated=generated, normal=real.normal).to_task({"category": category.name})
+        stage = MaskFit(generated=generated, normal=real.normal)
+        return stage.to_task({"category": category.name})
 
     def run(self: "MaskFit[Output]", run: StageRun) -> None:
         generated, normal = open_pool(self.generated.folder), open_pool(self.normal.folder)
-        found: dict[str, dict[str, Any]] = {}
+        results: dict[str, dict[str, Any]] = {}
         for defect in dict.fromkeys(generated.defects):
             if defect == "good":
                 continue
@@ -107,9 +113,9 @@ class MaskFit(Stage[T]):
             try:
                 result = mask_agreement(np.asarray(generated.images[rows]), masks, **against)
             except UndefinedMetricError as error:
-                found[defect] = {"undefined": str(error)}
+                results[defect] = {"undefined": str(error)}
                 continue
-            found[defect] = {
+            results[defect] = {
                 "score": result.score,
                 "spill": result.spill,
                 "boundary": result.boundary,
@@ -117,10 +123,10 @@ class MaskFit(Stage[T]):
                 "images": result.images,
                 "left_out": result.left_out,
             }
-        has_base = generated.base is not None
-        reference = "the generator's own base image" if has_base else "the nearest normal image"
-        told = {"types": found, "reference": reference}
-        (run.out / "agreement.json").write_text(json.dumps(told, sort_keys=True))
+        bases = generated.base is not None
+        reference = "the generator's own base image" if bases else "the nearest normal image"
+        report = {"types": results, "reference": reference}
+        (run.out / "agreement.json").write_text(json.dumps(report, sort_keys=True))
 
 
 def _rows(pool: Pool, defect: str) -> list[int]:

@@ -12,8 +12,8 @@ from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
 from bench.planning.config import Method, PlanConfig
 from bench.stages.data import RealPools
-from bench.stages.predicted import predicted
 from bench.stages.stage import BY_NAME, Output, Stage, StageRun, T
+from bench.stages.stored_prediction import read_prediction
 from bench.store.store import write_atomically
 from bench.tasks import Task
 
@@ -182,7 +182,7 @@ class _Validation:
             truth = [classes.index((category, defect)) for defect in test.defects if defect != "good"]
             predictions = np.load(self.folder / "logits.npy")[anomalous].argmax(axis=1)
             return float(np.mean(predictions == np.array(truth)))
-        maps, scores, _ = predicted(self.folder)
+        maps, scores, _ = read_prediction(self.folder)
         assert maps is not None
         image = image_metrics(scores, anomalous)
         pixel = pixel_metrics(maps, np.stack([test.mask(row) for row in range(len(test))]))

@@ -11,6 +11,7 @@ from bench.data.pool import Pool, open_pool
 from bench.features import Profile, profile
 from bench.metrics import IcLpipsAccumulator, UndefinedMetricError
 from bench.metrics.ic_lpips import IC_LPIPS_DIALECTS, multiplied, perceptual_features
+from bench.metrics.lpips import LpipsAccumulator
 from bench.planning.config import CategoryPlan, PlanConfig
 from bench.stages.data import RealPools
 from bench.stages.stage import Output, Stage, StageRun, T
@@ -107,6 +108,58 @@ class PerceptualFeatures(Stage[T]):
                 results[defect] |= {key: _result(cluster, networks) for key, cluster in clusters.items()}
         (run.out / "ic_lpips.json").write_text(json.dumps(results, sort_keys=True))
         _write_index(run, generated, networks)
+
+
+@dataclass(frozen=True)
+class LpipsFeatures(Stage[T]):
+    """lpips.json: for each defect type, the mean perceptual distance over all pairs of its images.
+
+    Images of no known type have none: their variety is that of their types.
+    """
+
+    name, version = "features.lpips", 1
+    imports = IMPORTS
+    gpu = True
+    payload = "features"
+    generated: T
+
+    @staticmethod
+    def task(config: PlanConfig, category: CategoryPlan, generated: Task) -> Task:
+        return LpipsFeatures(generated).to_task(feature_params(config, category))
+
+    def run(self: "LpipsFeatures[Output]", run: StageRun) -> None:
+        generated, networks = open_pool(self.generated.folder), networks_of(run)
+        types = [defect for defect in dict.fromkeys(generated.defects) if defect not in ("good", "any")]
+        total = sum(len(generated.rows(defect)) for defect in types)
+        done = 0
+        results: dict[str, dict[str, Any]] = {}
+        for defect in types:
+            rows = generated.rows(defect)
+            distances = LpipsAccumulator()
+            for start in range(0, len(rows), _BATCH):
+                batch = rows[start : start + _BATCH]
+                distances.update(networks.perceptual(_pixels(generated, batch, False), _network(networks)))
+                done += len(batch)
+                run.context.progress(done, total)
+            results[defect] = {"images": len(rows), **_estimate(distances)}
+        report = {
+            "types": results,
+            "network": _network(networks),
+            "weights_sha256": networks.weights_sha256,
+        }
+        (run.out / "lpips.json").write_text(json.dumps(report, sort_keys=True))
+
+
+def _estimate(distances: LpipsAccumulator) -> dict[str, Any]:
+    try:
+        estimate = distances.result()
+    except UndefinedMetricError as error:
+        return {"undefined": str(error)}
+    return {
+        "value": estimate.value,
+        "error": None if np.isnan(estimate.error) else estimate.error,
+        "error_kind": estimate.error_kind,
+    }
 
 
 def _network(networks: Profile) -> str:

@@ -60,23 +60,23 @@ def environment(threads: int = 1) -> dict[str, Any]:
 
 def store_environment(store: Store, threads: int = 1) -> str:
     """Write the environment into the store unless it is there; returns its digest."""
-    found = environment(threads)
-    name = digest(found)[:16]
+    facts = environment(threads)
+    name = digest(facts)[:16]
     path = store.root / "env" / f"{name}.json"
     if not path.exists():
-        write_atomically(path, canonical_json(found))
+        write_atomically(path, canonical_json(facts))
     return name
 
 
 @functools.cache
 def code_commit() -> str:
     """The commit of the harness's own source, "+dirty" where it was changed, "" outside a checkout."""
-    here = Path(__file__).resolve().parents[2]
-    if not (here / ".git").exists():
+    root = Path(__file__).resolve().parents[2]
+    if not (root / ".git").exists():
         return ""
     try:
-        head = _output("git", "-C", str(here), "rev-parse", "--short=12", "HEAD").strip()
-        changed = _output("git", "-C", str(here), "status", "--porcelain", "--untracked-files=no").strip()
+        head = _output("git", "-C", str(root), "rev-parse", "--short=12", "HEAD").strip()
+        changed = _output("git", "-C", str(root), "status", "--porcelain", "--untracked-files=no").strip()
     except (OSError, subprocess.SubprocessError):
         return ""
     return head + ("+dirty" if changed else "")

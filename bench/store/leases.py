@@ -26,7 +26,7 @@ class Lease:
     """`this_machine` of the process."""
     pid: int
     started: float
-    """Start time of the process in clock ticks since boot: tells a new process under an old number."""
+    """Start time of the process in clock ticks since boot; an older process of this number has another."""
     run: str
 
 
@@ -36,7 +36,7 @@ class Leases:
     def __init__(self, root: Path, run: str) -> None:
         self.folder = root / "leases"
         self.mine = Lease(this_machine(), os.getpid(), _process_start(os.getpid()) or 0.0, run)
-        self.held: set[str] = set()
+        self.keys: set[str] = set()
         self._seen: dict[str, tuple[int, float]] = {}
 
     def acquire(self, key: str) -> bool:
@@ -52,12 +52,12 @@ class Leases:
                 return False
             with os.fdopen(handle, "w") as out:
                 json.dump(asdict(self.mine), out)
-        self.held.add(key)
+        self.keys.add(key)
         return True
 
     def release(self, key: str) -> None:
         """Give the lease back, unless another driver has taken it over: that one is not ours to remove."""
-        self.held.discard(key)
+        self.keys.discard(key)
         with self._one_at_a_time():
             if self.ours(key):
                 (self.folder / f"{key}.json").unlink(missing_ok=True)
@@ -68,7 +68,7 @@ class Leases:
 
     def beat(self) -> None:
         """Show that the leases of this driver are alive."""
-        for key in tuple(self.held):  # `acquire` and `release` go on in the thread of the driver
+        for key in tuple(self.keys):  # `acquire` and `release` go on in the thread of the driver
             with suppress(FileNotFoundError):
                 os.utime(self.folder / f"{key}.json")
 
@@ -90,7 +90,7 @@ class Leases:
     def sweep(self) -> None:
         """Remove the leases that dead drivers left."""
         for path in self.folder.glob("*.json"):
-            if path.stem not in self.held:
+            if path.stem not in self.keys:
                 with self._one_at_a_time():
                     if not self.live(path.stem):
                         path.unlink(missing_ok=True)
@@ -121,12 +121,12 @@ class Leases:
 def this_machine() -> str:
     """Where a process number means one process. Its name is not enough: containers, and hosts of a cluster,
     may share one."""
-    told = [socket.gethostname()]
+    parts = [socket.gethostname()]
     with suppress(OSError):
-        told.append(Path("/etc/machine-id").read_text().strip())
+        parts.append(Path("/etc/machine-id").read_text().strip())
     with suppress(OSError):
-        told.append(str(Path("/proc/self/ns/pid").readlink()))
-    return " ".join(told)
+        parts.append(str(Path("/proc/self/ns/pid").readlink()))
+    return " ".join(parts)
 
 
 def _process_start(pid: int) -> float | None:

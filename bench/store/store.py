@@ -197,16 +197,16 @@ class Store:
         }
 
     def failed(self) -> set[str]:
-        """The keys of all failures that are kept."""
+        """The keys of all stored failures."""
         return {path.stem for path in (self.root / "failures").glob("*.json")}
 
     def failures(self) -> dict[str, str]:
-        """Key to the text of every failure that is kept; another driver may take some away meanwhile."""
-        found = {}
+        """Key to the text of every stored failure; another driver may take some away meanwhile."""
+        texts = {}
         for key in sorted(self.failed()):
             with suppress(FileNotFoundError):
-                found[key] = (self.root / "failures" / f"{key}.json").read_text(errors="replace")
-        return found
+                texts[key] = (self.root / "failures" / f"{key}.json").read_text(errors="replace")
+        return texts
 
     def clear_failure(self, key: str) -> None:
         (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
@@ -303,9 +303,9 @@ def check_writable(store: Store) -> None:
 
 
 def is_full(root: Path) -> bool:
-    """Whether the disk of a store takes no more: libraries tell that in many ways, some by a signal."""
-    told = os.statvfs(root)
-    return told.f_bavail * told.f_frsize < 1 << 16
+    """Whether the disk of a store takes no more: libraries report that in many ways, some by a signal."""
+    disk = os.statvfs(root)
+    return disk.f_bavail * disk.f_frsize < 1 << 16
 
 
 def file_sha256(path: Path) -> str:

@@ -16,34 +16,38 @@ class Forecast:
     """Of one CPU slot."""
     gpu_seconds: float
     bytes: int
-    known: int
-    unknown: int
-    """Tasks of a kind that this store has never done."""
+    measured: int
+    """Number of tasks like ones that this store has done."""
+    unmeasured: int
+    """Number of tasks of a kind that this store has never done."""
 
 
 def forecast(store: Store, todo: Iterable[Task]) -> Forecast:
     """Each task is taken to cost the median of the done tasks of its stage and method."""
     tasks = list(todo)
-    wanted = {_kind(task.stage, task.adapter) for task in tasks}
-    measured: dict[str, list[tuple[float, float, int]]] = {}
+    kinds = {_kind(task.stage, task.adapter) for task in tasks}
+    costs_by_kind: dict[str, list[tuple[float, float, int]]] = {}
     for key in store.keys():  # noqa: SIM118 - a store is no dict
         definition = store.definition(key)
         kind = _kind(definition["stage"], definition["adapter"])
-        if kind in wanted:
+        if kind in kinds:
             manifest = store.manifest(key)
             cost = (manifest.seconds, manifest.gpu_seconds, manifest.bytes)
-            measured.setdefault(kind, []).append(cost)
+            costs_by_kind.setdefault(kind, []).append(cost)
     costs = {
-        kind: tuple(median(column) for column in zip(*rows, strict=True)) for kind, rows in measured.items()
+        kind: tuple(median(column) for column in zip(*rows, strict=True))
+        for kind, rows in costs_by_kind.items()
     }
-    known = [costs[kind] for task in tasks if (kind := _kind(task.stage, task.adapter)) in costs]
-    seconds, gpu_seconds, sizes = (sum(column) for column in zip(*known, strict=True)) if known else (0, 0, 0)
+    measured = [costs[kind] for task in tasks if (kind := _kind(task.stage, task.adapter)) in costs]
+    seconds, gpu_seconds, sizes = (
+        (sum(column) for column in zip(*measured, strict=True)) if measured else (0, 0, 0)
+    )
     return Forecast(
         seconds=max(0.0, seconds - gpu_seconds),
         gpu_seconds=gpu_seconds,
         bytes=int(sizes),
-        known=len(known),
-        unknown=len(tasks) - len(known),
+        measured=len(measured),
+        unmeasured=len(tasks) - len(measured),
     )
 
 

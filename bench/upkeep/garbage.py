@@ -35,12 +35,12 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
     stages = {name for name in STAGES if stage_class(name).payload in set(kinds)}
     needed = _needed(store, plans)
     leases = Leases(store.root, "gc")
-    dispensable = []
+    payloads = []
     for key in store.keys():  # noqa: SIM118 - a store is not a dict
         stage = store.definition(key)["stage"]
         if stage in stages and key not in needed and not leases.live(key):
-            dispensable.append(Garbage(key, stage, store.manifest(key).bytes))
-    return dispensable
+            payloads.append(Garbage(key, stage, store.manifest(key).bytes))
+    return payloads
 
 
 def _needed(store: Store, plans: Sequence[Plan]) -> set[str]:

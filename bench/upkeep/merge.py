@@ -1,7 +1,8 @@
 """Bring the tasks of another store into this one, without ever mixing lineages.
 
 Two machines may have made different bytes under one key (another library, another GPU). A task is taken in
-only if every input it was made from has, here, the bytes it was made from; the rest is told and stays apart.
+only if every input it was made from has, here, the bytes it was made from; the rest is reported and stays
+there.
 """
 
 import shutil
@@ -10,20 +11,20 @@ from dataclasses import dataclass, field
 
 from bench.errors import BenchError
 from bench.store import Leases, Store
-from bench.store.damage import damage
+from bench.store.integrity import damage
 from bench.store.store import write_atomically
 
 
 @dataclass
 class Merged:
-    """What came of it: keys."""
+    """What a merge did: keys of tasks."""
 
-    taken: list[str] = field(default_factory=list)
+    copied: list[str] = field(default_factory=list)
     equal: list[str] = field(default_factory=list)
     """In both stores, byte for byte."""
     differ: list[str] = field(default_factory=list)
     """In both stores, with other bytes."""
-    apart: list[str] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
     """Only there, and made from what differs here or is not here."""
     damaged: dict[str, str] = field(default_factory=dict)
     """Only there, and not what was written: key to what is wrong."""
@@ -38,20 +39,20 @@ def merge(store: Store, other: Store) -> Merged:
     if store.root.resolve() == other.root.resolve():
         raise BenchError(f"{other.root} is the store itself; name another one to merge in")
     _copy_texts(store, other)
-    found = Merged()
+    merged = Merged()
     leases = Leases(store.root, "merge")  # a run that begins meanwhile takes nobody's folder for left over
     for key in _inputs_first(other):
         manifest = other.manifest(key)
         if store.done(key) or (store.dropped(key) and other.dropped(key)):
             alike = store.manifest(key).content == manifest.content
-            (found.equal if alike else found.differ).append(key)
+            (merged.equal if alike else merged.differ).append(key)
         elif all(
             (store.done(used) or store.dropped(used)) and store.manifest(used).content == content
             for used, content in manifest.inputs.items()
         ):
             fault = _fault(other, key)
             if fault:
-                found.damaged[key] = fault
+                merged.damaged[key] = fault
                 continue
             if not leases.acquire(key):
                 raise BenchError(
@@ -63,10 +64,10 @@ def merge(store: Store, other: Store) -> Merged:
                     store.place(aside, key)
             finally:
                 leases.release(key)
-            found.taken.append(key)
+            merged.copied.append(key)
         else:
-            found.apart.append(key)
-    return found
+            merged.unmatched.append(key)
+    return merged
 
 
 def _copy_texts(store: Store, other: Store) -> None:
@@ -91,14 +92,14 @@ def _fault(other: Store, key: str) -> str:
 def _inputs_first(other: Store) -> Iterator[str]:
     """The keys of all tasks, each after the tasks it was made from."""
     keys = list(other.keys(dropped=True))
-    there, seen = set(keys), set()
+    existing, visited = set(keys), set()
     for start in keys:
         stack = [(start, False)]
         while stack:
-            key, inputs_told = stack.pop()
-            if inputs_told:
+            key, inputs_listed = stack.pop()
+            if inputs_listed:
                 yield key
-            elif key not in seen:
-                seen.add(key)
+            elif key not in visited:
+                visited.add(key)
                 stack.append((key, True))
-                stack.extend((used, False) for used in other.manifest(key).inputs if used in there)
+                stack.extend((used, False) for used in other.manifest(key).inputs if used in existing)

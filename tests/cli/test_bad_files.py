@@ -20,7 +20,7 @@ SPLITS: dict[str, tuple[str, tuple[str, ...]]] = {
         ("unknown image '00O'", "did you mean", "washer/dent"),
     ),
     "wrong type": (BASE.replace('dent = ["000"]', "dent = [0]"), ("washer/dent", "list of file stems")),
-    "a text for a table": ('base = "all"\n', ("'[base]'", "no table")),
+    "a text for a table": ('base = "all"\n', ("'[base]'", "not a table")),
     "malformed": ("[base.washer\n", ("is not valid",)),
     "not UTF-8": ("\xff", ("is not valid",)),
     "unknown key": (BASE.replace("[base.", "[bse."), ("unknown key 'bse'", "did you mean 'base'?")),

@@ -23,7 +23,7 @@ def test_what_is_ingested_must_be_named_once(refused: Callable[..., str], sound:
     here = ("ingest", "--from", sound, "--data", sound, "--store", store)
     for words in ((), ("--generator", "a", "--detector", "b")):
         assert "either --generator NAME or --detector NAME" in refused(*here, *words)
-    assert "'a/b' is no name" in refused(*here, "--generator", "a/b")
+    assert "'a/b' is not a name" in refused(*here, "--generator", "a/b")
     assert "'perlin' is a built-in generator; choose another" in refused(*here, "--generator", "perlin")
     assert not store.exists()
 
@@ -40,7 +40,7 @@ def test_a_folder_to_ingest_must_be_there_and_fit_the_data(
     assert "--data DIR is missing" in refused("ingest", "--generator", "mine", "--from", sound)
     (tmp_path / "made/washr/dent/image").mkdir(parents=True)
     line = refused(*ingest, "--generator", "mine", "--from", tmp_path / "made")
-    assert "washr/ is no category of the data set (washer, weave)" in line
+    assert "washr/ is not a category of the data set (washer, weave)" in line
     line = refused(*ingest, "--detector", "mine", "--from", _predictions(tmp_path / "maps"))
     assert "washer/dent" in line
     assert "then ingest again" in line
@@ -85,7 +85,7 @@ def test_an_unknown_key_of_a_task_is_told(refused: Callable[..., str], store: Pa
     open_store(store, create=True)
     assert "no task has a key that begins with '0123'" in refused("log", "0123", "--store", store)
     for word in ("/", "../x", "[", ""):
-        assert "is no key of a task" in refused("log", word, "--store", store)
+        assert "is not a key of a task" in refused("log", word, "--store", store)
 
 
 def test_an_export_needs_an_ending_that_tells_its_format(refused: Callable[..., str], store: Path) -> None:

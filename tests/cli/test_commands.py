@@ -83,7 +83,7 @@ def test_show_tells_the_mixes_and_the_scales_of_a_protocol(bench: Callable[..., 
     for line in (
         "split: first-third@1",
         "generated+real: 50% normal, 40% generated, 10% real of a batch",
-        "scale paper: 256 x 256 pixels, 1000 images a type, seeds [0]",
+        "scale paper: 256 x 256 pixels, 1000 images per type, seeds [0]",
     ):
         assert line in said.out
 
@@ -174,7 +174,6 @@ def test_a_dry_run_counts_what_would_run_and_runs_nothing(
     # 2 categories; 1 + 2 * 2 kinds of row; 2 detectors that find, 1 that names types; perlin knows no types
     assert stages["score.generation"] == ["0", "4"]
     assert stages["score.detection"] == ["0", "20"]
-    assert stages["score.dialects"] == ["0", "20"]
     assert stages["score.classification"] == ["0", "6"]
     assert stages["data.cache"] == ["0", "6"]
     assert said.out.count("\nto run  ") == 4 + 20 + 20 + 6 + 2

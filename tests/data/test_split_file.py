@@ -72,9 +72,9 @@ def test_the_name_follows_what_is_listed(tmp_path, bolt):
         ("[base.bolt]\ncrack = ['000']\n[test.bolt]\ncrack = ['000']", "is both base and test"),
         ("[base.bolt]", "lists no base images for 'bolt/crack'"),
         ("", "lists nothing for category 'bolt'"),
-        ("base = 3", "no table"),
+        ("base = 3", "not a table"),
         ("[bse.bolt]\ncrack = ['000']", "unknown key 'bse'; did you mean 'base'"),
-        ("name = 3", "name that is no text"),
+        ("name = 3", "name that is not text"),
         ("[base", "is not valid"),
     ],
 )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.record import catalogue
 from bench.record.record import PROVENANCE, Record
 
 MAIN_JOB = "run --protocol mvtec_supervised --scale smoke --categories chip,weave"
@@ -36,6 +37,26 @@ def test_every_cell_has_a_value_or_a_reason(ran):
     assert status["failed"] == 0
     assert all((record["value"] is not None) == (record["status"] == "ok") for record in records)
     assert all(record["note"] for record in records if record["status"] != "ok")
+
+
+def test_every_entry_of_the_catalogue_is_recorded_or_says_why_not(ran):
+    recorded = {
+        (record["metric"], record["dialect"])
+        for name in ("records", "dialects")
+        for path in ran.store.glob(f"tasks/*/*/out/{name}.jsonl")
+        for record in map(json.loads, path.read_text().splitlines())
+    }
+    entries = {
+        (name, dialect)
+        for name, metric in catalogue.metrics().items()
+        if not metric.unrecorded and metric.table != "cost"
+        for dialect in metric.dialects
+        if not catalogue.dialects()[dialect].unrecorded
+    }
+    of_mvtec_generation = {(metric, "anomalyhybrid") for metric in ("ic_lpips", "ic_lpips_a")}
+    assert recorded == entries - of_mvtec_generation
+    costs = {record["metric"] for record in ran.records() if record["level"] == "cost"}
+    assert costs <= {name for name, metric in catalogue.metrics().items() if metric.table == "cost"}
 
 
 def test_every_kind_of_row_is_there_for_every_detector(ran):

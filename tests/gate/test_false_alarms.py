@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from bench.cli.inspect import last_run
 from bench.gate.baseline import Baseline, Entry, Update
 from bench.gate.judge import HALF_AN_IMAGE, judge
-from bench.gate.key import Key
 from bench.gate.measured import Run, run_of
+from bench.gate.metric_key import MetricKey
 from bench.gate.rules import default_rules
 from bench.gate.verdict import Exit
 from bench.results.collect import collect
+from bench.runner.find_run import last_run
 from bench.store import open_store
 
 pytestmark = pytest.mark.xdist_group("gate")
@@ -31,21 +31,21 @@ class World:
     """What real runs stored: `values` float64 [metrics, seeds, resamples]."""
 
     run: Run
-    keys: tuple[Key, ...]
+    keys: tuple[MetricKey, ...]
     values: np.ndarray
 
 
 def world_of(store_root) -> World:
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
-    rows: dict[Key, dict[int, np.ndarray]] = {}
+    rows: dict[MetricKey, dict[int, np.ndarray]] = {}
     resamples = 0
     for record in results.records:
         if record.status == "ok" and record.level != "cost" and record.defect == "all":
             held = results.replicates(record.task).get(f"{record.level}.{record.metric}")
             found = np.array([record.value]) if held is None else held
             resamples = max(resamples, found.size)
-            rows.setdefault(Key.of(record), {})[record.seed] = found
+            rows.setdefault(MetricKey.of(record), {})[record.seed] = found
     values = [
         [np.broadcast_to(found, resamples) for _, found in sorted(seeds.items())] for seeds in rows.values()
     ]

@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
+from bench.gate.json_junit import as_json, as_junit
 from bench.gate.judge import judge
-from bench.gate.machine import as_json, as_junit
 from bench.gate.rules import Rule
 from bench.gate.summary import MOST_ROWS, as_markdown, as_text
 from bench.gate.verdict import Judgment

@@ -189,19 +189,19 @@ def test_what_may_not_be_compared_says_why(verdict_of, fields, kind, told) -> No
 def test_another_version_of_a_method_is_compared_and_named(verdict_of) -> None:
     found = verdict_of(DETERMINISTIC, [0.5], [0.4], {"detector_version": 2})
     assert found.status == "loss"
-    assert ("version", "unet has version 2, was 1") in {(c.kind, c.told) for c in found.causes}
+    assert ("version", "unet has version 2, was 1") in {(c.kind, c.sentence) for c in found.causes}
 
 
 def test_another_parameter_is_named_with_both_values(verdict_of) -> None:
     slower = {"unet": {"id": "unet@1", "parameters": {"learning_rate": 1e-06}}}
     found = verdict_of(DETERMINISTIC, [0.5], [0.4], {"detector_params": "other"}, methods=slower)
-    assert [cause.told for cause in found.causes] == ["unet.learning_rate is 1e-06, was 0.001"]
+    assert [cause.sentence for cause in found.causes] == ["unet.learning_rate is 1e-06, was 0.001"]
 
 
 def test_another_package_is_named_with_both_versions(verdict_of, run_from) -> None:
     newer = replace(run_from({"value": 0.4})).environment | {"packages": {"numpy": "2.4.6", "torch": "3.0"}}
     found = verdict_of(DETERMINISTIC, [0.5], [0.4], environment=newer)
-    assert ("environment", "torch is 3.0, was 2.15.0") in {(c.kind, c.told) for c in found.causes}
+    assert ("environment", "torch is 3.0, was 2.15.0") in {(c.kind, c.sentence) for c in found.causes}
 
 
 def test_other_source_under_the_same_version_is_named(verdict_of) -> None:
@@ -229,7 +229,7 @@ def test_a_metric_that_changed_over_the_same_bytes_is_named_itself(verdict_of, r
     baseline = baseline_of(run_from({"value": 0.5, **scored}), DETERMINISTIC)
     found = only(judge(baseline, run_from({"value": 0.4, **scored}, commit="def")))
     assert ("metric", "pixel.ap changed: the same bytes were scored") in {
-        (cause.kind, cause.told) for cause in found.causes
+        (cause.kind, cause.sentence) for cause in found.causes
     }
     others = only(judge(baseline, run_from({"value": 0.4, "task": "other"}))).causes
     assert "metric" not in {cause.kind for cause in others}

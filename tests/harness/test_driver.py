@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from bench.cli.verify import damage
 from bench.methods import registry
 from bench.planning.plan import make_plan
 from bench.planning.request import Prepared
@@ -22,6 +21,7 @@ from bench.runner.driver import missing
 from bench.runner.journal import newest_journal
 from bench.stages.data import real_pools
 from bench.store import Lease, Store, open_store
+from bench.store.integrity import damage
 from bench.store.store import write_atomically
 from bench.tasks import Task, closure
 

@@ -53,7 +53,7 @@ def holder(leases: Leases) -> str:
 
 def test_a_free_task_is_taken_and_given_back(leases: Leases) -> None:
     assert leases.acquire(KEY)
-    assert leases.held == {KEY}
+    assert leases.keys == {KEY}
     assert Lease(**json.loads((leases.folder / f"{KEY}.json").read_text())) == leases.mine
     leases.release(KEY)
     assert list(leases.folder.glob("*.json")) == []
@@ -65,7 +65,7 @@ def test_a_lease_that_another_took_over_is_left_to_it(leases: Leases, stranger: 
     write(leases, stranger)  # this driver stood still for a minute
     leases.release(KEY)
     assert holder(leases) == "theirs"
-    assert leases.held == set()
+    assert leases.keys == set()
 
 
 @pytest.mark.parametrize("error", [errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP])

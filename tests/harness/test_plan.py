@@ -59,6 +59,7 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
         "generator.cache": 2,
         "features": 3,  # of both generators and of the base
         "features.perceptual": 2,
+        "features.lpips": 2,
         "generation.agreement": 2,
         "generation.nearest": 2,
         "score.generation": 2,
@@ -66,7 +67,6 @@ def test_the_number_of_tasks_by_stage(store: Store, prepare: Prepare) -> None:
         "detector.predict": 8,
         "score.detection": 5,
         "data.truth": 1,
-        "score.dialects": 5,
         "score.classification": 3,
     }
 

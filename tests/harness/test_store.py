@@ -11,7 +11,7 @@ import pytest
 from bench.cli.verify import verify_command
 from bench.errors import BenchError
 from bench.store import Manifest, Store, open_store
-from bench.store.damage import damage
+from bench.store.integrity import damage
 from bench.store.store import file_sha256, write_atomically
 from bench.tasks import Task
 

@@ -117,10 +117,10 @@ def test_a_merged_store_has_what_both_had(
     other.drop(model.key)
     found = merge(store, other)
     assert found.equal == [model.key]
-    assert found.taken == [prediction.key, score.key]
+    assert found.copied == [prediction.key, score.key]
     assert store.manifest(score.key) == other.manifest(score.key)
     again = merge(store, other)
-    assert (again.taken, sorted(again.equal)) == ([], sorted(made.key for made in chain))
+    assert (again.copied, sorted(again.equal)) == ([], sorted(made.key for made in chain))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def test_a_run_that_begins_during_a_merge_leaves_it_its_folder(
         return place(aside, key)
 
     monkeypatch.setattr(store, "place", meanwhile)
-    assert merge(store, other).taken == [chain[0].key]
+    assert merge(store, other).copied == [chain[0].key]
     assert list((store.root / "leases").glob("*.json")) == []
 
 
@@ -186,7 +186,7 @@ def test_lineages_are_never_mixed(
     publish(other, score)
     found = merge(store, other)
     assert found.differ == [model.key]
-    assert found.apart == [prediction.key, score.key]
+    assert found.unmatched == [prediction.key, score.key]
     assert not store.done(prediction.key)
 
 
@@ -198,8 +198,8 @@ def test_a_store_is_not_merged_into_itself(store: Store) -> None:
 def test_a_forecast_is_the_median_of_like_tasks(store: Store, publish: Publish) -> None:
     for name, seconds in (("a", 2.0), ("b", 4.0), ("c", 100.0)):
         publish(store, task("detector.fit", name), {"model.pt": "x" * 10}, seconds=seconds)
-    told = forecast(store, [task("detector.fit", "d"), task("detector.fit", "e"), task("features", "f")])
-    assert (told.seconds, told.bytes, told.known, told.unknown) == (8.0, 20, 2, 1)
+    expected = forecast(store, [task("detector.fit", "d"), task("detector.fit", "e"), task("features", "f")])
+    assert (expected.seconds, expected.bytes, expected.measured, expected.unmeasured) == (8.0, 20, 2, 1)
 
 
 def test_a_dropped_task_is_no_damage(

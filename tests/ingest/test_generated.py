@@ -151,8 +151,8 @@ def plant_nothing(root: Path) -> None:
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
-        (plant_unknown_category, r"tyle/ is no category of the data set \(tile, cloth\)"),
-        (plant_unknown_defect, r"tile/krack/ is no defect of 'tile' \(crack, hole\)"),
+        (plant_unknown_category, r"tyle/ is not a category of the data set \(tile, cloth\)"),
+        (plant_unknown_defect, r"tile/krack/ is not a defect of 'tile' \(crack, hole\)"),
         (plant_missing_mask, r"tile/crack/image/7\.png has no mask in tile/crack/mask/"),
         (plant_mask_of_another_size, r"differ in size \(20 x 20 and 10 x 10 pixels\)"),
         (plant_truncated_image, r"7\.png cannot be decoded"),

@@ -184,7 +184,7 @@ def damage_class_unknown(root: Path) -> None:
         (damage_huge_header, r"004\.npy cannot be read"),
         (damage_colour, r"004\.png has mode RGB"),
         (damage_two_files, "have one stem"),
-        (damage_unknown_defect, "tile/dent/ is no defect of 'tile'"),
+        (damage_unknown_defect, "tile/dent/ is not a defect of 'tile'"),
         (damage_link, "is a link that leaves the folder"),
         (damage_score_missing, r"1 test images have no row in scores\.csv: tile/crack/003"),
         (damage_score_nan, r"scores\.csv gives tile/hole/004 the score 'nan'"),

@@ -12,15 +12,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError
+from bench.metrics.ranking import tally_of
 from bench.metrics.ranking.map_chunks import MapChunks
 from bench.metrics.ranking.tally import Tally
-from bench.metrics.ranking.tally_maps import gather
 
 
 def assert_same(maps, masks, stream=False):
     def counted(maps, compiled):
         source = MapChunks(iter(maps), iter(masks)) if stream else MapChunks(maps, masks, chunk=2)
-        return gather(source, compiled=compiled)
+        return tally_of(source, compiled=compiled)
 
     sorts = counted(maps.astype(np.float64), compiled=False)
     for ours in (counted(maps, compiled=True), counted(maps, compiled=False)):
@@ -78,27 +78,32 @@ def test_half_precision_maps_take_the_compiled_path_exactly(case):
 def test_double_precision_maps_have_no_compiled_path(case):
     maps, masks = case(3)
     with pytest.raises(TypeError, match="float32"):
-        gather(MapChunks(maps.astype(np.float64), masks), compiled=True)
+        tally_of(MapChunks(maps.astype(np.float64), masks), compiled=True)
 
 
-def test_numba_can_be_switched_off_and_is_then_never_imported():
-    code = (
-        "import sys, numpy as np; from bench.metrics import pixel_metrics;"
-        "rng = np.random.default_rng(0); masks = rng.random((2, 9, 9)) < .3;"
-        "print(pixel_metrics(rng.random((2, 9, 9)).astype('f4'), masks)['auroc'], 'numba' in sys.modules)"
-    )
+PIXELS = """
+import sys, numpy as np
+from bench.metrics import pixel_metrics, ranking
+ranking.COMPILED_FROM = {limit}
+rng = np.random.default_rng(0)
+masks = rng.random((2, 9, 9)) < .3
+print(pixel_metrics(rng.random((2, 9, 9)).astype('f4'), masks)['auroc'], 'numba' in sys.modules)
+"""
+
+
+def test_numba_counts_large_maps_alone_and_can_be_switched_off():
     results = [
         subprocess.run(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", PIXELS.format(limit=limit)],
             capture_output=True,
             text=True,
             check=True,
-            env=None if switch is None else {"DEFECTBENCH_NUMBA": switch, "PYTHONPATH": ":".join(sys.path)},
+            env={"DEFECTBENCH_NUMBA": switch, "PYTHONPATH": ":".join(sys.path)},
         ).stdout.split()
-        for switch in (None, "0")
+        for limit, switch in ((1, "1"), (1, "0"), (1 << 23, "1"))
     ]
-    assert [used for _, used in results] == ["True", "False"]
-    assert results[0][0] == results[1][0]
+    assert [used for _, used in results] == ["True", "False", "False"]
+    assert len({value for value, _ in results}) == 1
 
 
 def test_a_stream_may_fill_one_buffer_again_and_again(case):
@@ -110,8 +115,8 @@ def test_a_stream_may_fill_one_buffer_again_and_again(case):
             buffer[:] = amap
             yield buffer, mask
 
-    streamed = gather(MapChunks(refilled()), compiled=True)
-    np.testing.assert_array_equal(streamed.tally.fp, gather(MapChunks(maps, masks)).tally.fp)
+    streamed = tally_of(MapChunks(refilled()), compiled=True)
+    np.testing.assert_array_equal(streamed.tally.fp, tally_of(MapChunks(maps, masks)).tally.fp)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -121,7 +126,7 @@ def test_no_path_takes_a_score_that_is_not_finite(case, compiled, bad, positive)
     maps, masks = case(1, side=20)
     maps[tuple(np.argwhere(masks == positive)[7])] = np.float32(bad)
     with pytest.raises(MetricInputError, match=r"NaN|infinite"):
-        gather(MapChunks(maps, masks), compiled=compiled)
+        tally_of(MapChunks(maps, masks), compiled=compiled)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -129,10 +134,10 @@ def test_no_path_takes_a_score_that_is_not_finite(case, compiled, bad, positive)
 def test_no_path_takes_masks_of_one_class(case, compiled, every, missing):
     maps, masks = case(1, side=20)
     with pytest.raises(UndefinedMetricError, match=f"no {missing}"):
-        gather(MapChunks(maps, np.full_like(masks, every)), compiled=compiled)
+        tally_of(MapChunks(maps, np.full_like(masks, every)), compiled=compiled)
     stream = ((amap, np.full_like(mask, every)) for amap, mask in zip(maps, masks, strict=True))
     with pytest.raises(UndefinedMetricError, match=f"no {missing}"):
-        gather(MapChunks(stream), compiled=compiled)
+        tally_of(MapChunks(stream), compiled=compiled)
 
 
 @pytest.mark.parametrize("compiled", [False, True])
@@ -140,7 +145,7 @@ def test_images_of_a_stream_may_differ_in_size(case, compiled, monkeypatch):
     monkeypatch.setattr("bench.metrics.ranking.count_float32.PIXELS_A_CHUNK", 4000)  # the largest come alone
     parts = [case(seed, side=side) for seed, side in enumerate((20, 21, 70, 21, 20, 20))]
     images = [pair for maps, masks in parts for pair in zip(maps, masks, strict=True)]
-    streamed = gather(MapChunks(iter(images)), compiled=compiled)
+    streamed = tally_of(MapChunks(iter(images)), compiled=compiled)
     truth = np.concatenate([mask.ravel() for _, mask in images])
     whole = Tally.of(np.concatenate([amap.ravel() for amap, _ in images]), truth)
     for name in ("thresholds", "tp", "fp", "fp_above"):

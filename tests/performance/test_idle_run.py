@@ -38,9 +38,9 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
         (out / "replicates").mkdir()
         for level, name in node.metrics:
             (out / "replicates" / f"{level}.{name}.npy").write_bytes(replicates)
-    if task.stage == "score.dialects":
+    if task.stage == "score.detection":
         (out / "curves.json").write_text("{}")
-        write_records(out / "records.jsonl", [])
+        write_records(out / "dialects.jsonl", [])
     if task.stage == "data.duplicates":
         (out / "pairs.json").write_text("[]")
     folder = store.folder(task.key)

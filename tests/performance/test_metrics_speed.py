@@ -21,8 +21,8 @@ from sklearn.metrics import average_precision_score, precision_recall_curve, roc
 
 from bench.metrics import IcLpipsAccumulator, aupro, fid, inception_score, kid, pixel_metrics
 from bench.metrics.ic_lpips import perceptual_features
+from bench.metrics.ranking import tally_of
 from bench.metrics.ranking.map_chunks import MapChunks
-from bench.metrics.ranking.tally_maps import gather
 
 # --- peers ----------------------------------------------------------------------------------------------
 
@@ -137,7 +137,7 @@ def test_the_numpy_path_alone_beats_scikit_learn(benchmark, pixel_maps, stopwatc
     _, _, ratio = times_faster(
         benchmark,
         stopwatch,
-        lambda: gather(MapChunks(maps, masks), compiled=False),
+        lambda: tally_of(MapChunks(maps, masks), compiled=False),
         lambda: sklearn_pixels(maps, masks),
     )
     assert ratio > 2
@@ -148,7 +148,7 @@ def test_a_stream_through_the_numpy_path_beats_scikit_learn(benchmark, pixel_map
     _, _, ratio = times_faster(
         benchmark,
         stopwatch,
-        lambda: gather(MapChunks(zip(maps, masks, strict=True)), compiled=False),
+        lambda: tally_of(MapChunks(zip(maps, masks, strict=True)), compiled=False),
         lambda: sklearn_pixels(maps, masks),
     )
     assert ratio > 2

@@ -18,21 +18,23 @@ from bench.data.pool import PoolWriter
 from bench.data.published_counts import load_counts
 from bench.data.split import third
 from bench.methods import registry
-from bench.metrics.all_dialects import MASK_RULES
-from bench.metrics.pixel import GRIDS
+from bench.metrics.detection import OF_MASKS
+from bench.metrics.masks import MASK_DIALECTS
+from bench.metrics.threshold_grids import GRIDS
 from bench.planning.config import CategoryPlan, DataPart, Mix, PlanConfig, SplitPlan
 from bench.planning.methods import Overrides, resolve
 from bench.planning.plan import Node, make_plan, save_plan
 from bench.planning.protocol_file import load_protocol
 from bench.record.record import Record, write_records
 from bench.runner.journal import Journal
-from bench.stages.score_detection import PIXEL, save_replicates
+from bench.stages.replicates import save_replicates
 from bench.store import Manifest, Store, open_store
 from bench.tasks import Task, canonical_json, closure, digest
 
 GENERATORS = ("crop_paste", "cutpaste", "perlin")
 TASKS, SIDE = 50_000, 16
-DIALECTS = (*product(PIXEL, MASK_RULES), *product(("f1_max", "iou"), GRIDS), ("ap", "trapezoid"))
+MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
+DIALECTS = (*product(OF_MASKS, MASK_RULES), *product(("f1_max", "iou"), GRIDS), ("ap", "trapezoid"))
 DETECTORS = ("unet", "unet_draem", "bisenet_v2", "upernet", "lfd", "resnet34")
 
 
@@ -165,18 +167,6 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
             (out / "nearest.json").write_text(json.dumps({"types": found}))
         case "data.duplicates":
             (out / "pairs.json").write_text("[]")
-        case "score.dialects":
-            write_records(
-                out / "records.jsonl",
-                [
-                    Record(
-                        **vars(node.labels), level="pixel", metric=metric, dialect=dialect, value=rng.random()
-                    )
-                    for metric, dialect in DIALECTS
-                ],
-            )
-            kinds = {kind: np.sort(rng.random((100, 2)), axis=0).round(5).tolist() for kind in ("roc", "pr")}
-            (out / "curves.json").write_text(json.dumps({"image": kinds, "pixel": kinds}))
         case _ if node.metrics:
             value = rng.random()
             rows = [
@@ -189,6 +179,18 @@ def _fill(out: Path, task: Task, node: Node, store: Store, rng: np.random.Genera
                 save_replicates(
                     out, {f"{row.level}.{row.metric}": drawn for row, drawn in zip(rows, draws, strict=True)}
                 )
+            if task.stage == "score.detection":
+                _write_dialects(out, node, rng)
+
+
+def _write_dialects(out: Path, node: Node, rng: np.random.Generator) -> None:
+    rows = [
+        Record.of(node.labels, level="pixel", metric=metric, dialect=dialect, value=rng.random())
+        for metric, dialect in DIALECTS
+    ]
+    write_records(out / "dialects.jsonl", rows)
+    kinds = {kind: np.sort(rng.random((100, 2)), axis=0).round(5).tolist() for kind in ("roc", "pr")}
+    (out / "curves.json").write_text(json.dumps({"image": kinds, "pixel": kinds}))
 
 
 @pytest.mark.full

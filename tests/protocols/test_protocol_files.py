@@ -79,7 +79,7 @@ def test_fits_of_rows_that_two_protocols_share_are_made_once(planned: Planned, w
 def test_a_file_that_says_all_itself_scores_only_what_it_names(planned: Planned, write: Write) -> None:
     plan = planned(str(write(WHOLE)))
     assert plan.rows() == [("normal", "none"), ("more", "augmented_normals")]
-    assert {goal.stage for goal in plan.goals} == {"score.normals", "score.detection", "score.dialects"}
+    assert {goal.stage for goal in plan.goals} == {"score.normals", "score.detection"}
 
 
 def test_what_a_file_states_goes_before_what_it_extends(write: Write) -> None:

@@ -102,6 +102,7 @@ name = "half"
 version = 1
 title = "Half of the defects real"
 extends = "mvtec_supervised"
+score = []
 [rows]
 generated = ["half"]
 [mixes.half]
@@ -117,6 +118,7 @@ def test_a_protocol_of_a_users_own_is_a_file(run: Callable[..., Rows], flat: Pat
     records = run(str(path), flat, "--generators", "crop_paste", "--detectors", "maker")
     check(records)
     assert measured(records, "pixel") == {("maker", "real", "rgb"), ("maker", "half", "rgb")}
+    assert measured(records, "generation") == set()
     (name,) = {row["protocol"] for row in records}
     assert name.startswith("half#")
     (page,) = (tmp_path / "store" / "report").glob("half-*/index.html")

@@ -5,27 +5,27 @@ from collections.abc import Callable
 import pytest
 
 from bench.published import Paper
-from bench.published.audit import RULES, Finding, Outcome, audit
+from bench.published.audit import RULES, Contradiction, RuleOutcome, audit
 
 Small = Callable[..., Paper]
 
 
-def found(papers: tuple[Paper, ...] | list[Paper], rule: str) -> tuple[Finding, ...]:
+def found(papers: tuple[Paper, ...] | list[Paper], rule: str) -> tuple[Contradiction, ...]:
     return next(outcome for outcome in audit(papers) if outcome.rule == rule).findings
 
 
 @pytest.fixture(scope="module")
-def audited(two_papers: tuple[Paper, ...]) -> dict[str, Outcome]:
+def audited(two_papers: tuple[Paper, ...]) -> dict[str, RuleOutcome]:
     return {outcome.rule: outcome for outcome in audit(two_papers)}
 
 
 @pytest.fixture(scope="module")
-def outcomes(audited: dict[str, Outcome]) -> dict[str, tuple[Finding, ...]]:
+def outcomes(audited: dict[str, RuleOutcome]) -> dict[str, tuple[Contradiction, ...]]:
     return {rule: outcome.findings for rule, outcome in audited.items()}
 
 
 def test_anomalyhybrid_table_2_has_seven_means_that_are_not_means_and_leave_out_one_row(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     columns = [(each.generator, each.level, each.metric) for each in outcomes["mean"]]
     assert columns == [
@@ -39,7 +39,7 @@ def test_anomalyhybrid_table_2_has_seven_means_that_are_not_means_and_leave_out_
 
 
 def test_seas_table_8_contradicts_table_26_in_all_four_metrics(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     odd = [each for each in outcomes["sibling"] if "SeaS, Table 8" in each.tables]
     assert [each.metric for each in odd] == ["auroc", "ap", "f1_max", "iou"]
@@ -48,7 +48,7 @@ def test_seas_table_8_contradicts_table_26_in_all_four_metrics(
 
 
 def test_seas_table_4_averages_other_numbers_than_tables_22_to_27(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     odd = [each for each in outcomes["average"] if each.generator == "seas"]
     assert {(each.level, each.metric) for each in odd} >= {
@@ -60,7 +60,7 @@ def test_seas_table_4_averages_other_numbers_than_tables_22_to_27(
 
 
 def test_a_pair_of_ap_and_f1_that_no_ranking_gives_is_found_with_the_dialect(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     (pair,) = outcomes["ap and f1"]
     assert (pair.category, pair.generator, pair.printed) == ("screw", "anomalyhybrid", "7.8")
@@ -69,7 +69,7 @@ def test_a_pair_of_ap_and_f1_that_no_ranking_gives_is_found_with_the_dialect(
 
 
 def test_seas_iou_follows_another_rule_in_every_category_table(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     for number in (22, 24, 26):
         odd = [each for each in outcomes["iou and f1"] if each.tables == (f"SeaS, Table {number}",)]
@@ -78,7 +78,7 @@ def test_seas_iou_follows_another_rule_in_every_category_table(
 
 
 def test_rows_of_anomalyhybrid_table_4_are_the_means_of_three_other_detectors(
-    outcomes: dict[str, tuple[Finding, ...]],
+    outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     odd = [each for each in outcomes["same numbers"] if "SeaS, Table 4" in each.tables]
     assert [each.generator for each in odd] == ["dfmgan", "anomalydiffusion"]
@@ -86,7 +86,7 @@ def test_rows_of_anomalyhybrid_table_4_are_the_means_of_three_other_detectors(
 
 
 def test_image_metrics_of_seas_can_be_counted_on_the_first_third_and_accuracies_of_anomalyhybrid_cannot(
-    audited: dict[str, Outcome],
+    audited: dict[str, RuleOutcome],
 ) -> None:
     counts = audited["counts"]
     assert {"SeaS, Table 23", "SeaS, Table 25", "SeaS, Table 27"} <= set(counts.clean)
@@ -97,7 +97,7 @@ def test_image_metrics_of_seas_can_be_counted_on_the_first_third_and_accuracies_
     assert counts.tested > 400
 
 
-def test_harmonic_means_of_recalls_are_tested_and_hold(audited: dict[str, Outcome]) -> None:
+def test_harmonic_means_of_recalls_are_tested_and_hold(audited: dict[str, RuleOutcome]) -> None:
     assert (audited["harmonic"].tested, audited["harmonic"].findings) == (12, ())
 
 

@@ -48,13 +48,13 @@ def test_a_printed_number_keeps_the_digits_of_its_table(shelf: tuple[Paper, ...]
 @pytest.mark.parametrize(
     ("lines", "rules", "told"),
     [
-        ([LINE.replace("50.0", "5O.0")], "", "small.csv line 2: the value '5O.0' is no number"),
-        ([LINE.replace("50.0", "nan")], "", "line 2: the value 'nan' is no number"),
+        ([LINE.replace("50.0", "5O.0")], "", "small.csv line 2: the value '5O.0' is not a number"),
+        ([LINE.replace("50.0", "nan")], "", "line 2: the value 'nan' is not a number"),
         ([LINE, LINE.replace("50.0", "51.0")], "", "line 3 is the cell of line 2 again"),
         ([LINE.replace("bottle", "")], "", "line 2 has no category"),
         ([LINE + ",more"], "", "line 2 has not 10 entries"),
         ([LINE], '[[facts]]\nwhere = { detector = "unt" }', "no row of the CSV has the detector 'unt'"),
-        ([LINE], '[[facts]]\nwhere = { colour = "red" }', "'colour' is no column of the CSV"),
+        ([LINE], '[[facts]]\nwhere = { colour = "red" }', "'colour' is not a column of the CSV"),
         ([LINE], '[[facts]]\nspilt = "x"', "facts.1.spilt: extra inputs are not permitted"),
         ([LINE], '[[facts]]\nresolution = "large"', "facts.1.resolution"),
     ],

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bench.sample import CATEGORIES, Rendered, SampleSpec, render
 from bench.sample.render import DISTANCE, photograph
-from bench.sample.spec import Item
+from bench.sample.spec import SampleItem
 
 SPEC = SampleSpec(size=128)
 DEFECTS = [(category, defect) for category, types in CATEGORIES.items() for defect in types]
@@ -25,7 +25,7 @@ def digest(rendered: Rendered) -> str:
 
 def pair(category: str, defect: str, index: int) -> tuple[Rendered, Rendered]:
     """The item, and the same part, lamp and shot before the damage."""
-    item = Item(category, "test", defect, index)
+    item = SampleItem(category, "test", defect, index)
     return photograph(SPEC, item, damaged=True), photograph(SPEC, item, damaged=False)
 
 

@@ -83,7 +83,7 @@ def test_another_spec_does_not_overwrite_a_data_set(written: Path) -> None:
 
 def test_a_folder_of_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(FileExistsError, match="no sample data set"):
+    with pytest.raises(FileExistsError, match="not a sample data set"):
         write(SPEC, tmp_path)
     assert content(tmp_path) == {"notes.txt": b"mine"}
 

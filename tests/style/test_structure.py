@@ -20,19 +20,12 @@ TWO_MEANINGS = {
     # To be renamed: each leaves this list with its renaming.
     "BiSeNetV2": "network, detector",
     "Examples": "of AnomalyHybrid, of DRAEM",
-    "Finding": "of an audit, of a page",
     "Images": "of a split, of a protocol",
-    "Item": "of the sample data set, of a layout",
-    "Key": "of the gate, of the audit, of a plot",
     "Line": "of a view, of a plot",
     "Method": "of a plan, of a board",
-    "Outcome": "of an audit, of a run",
     "Plan": "of a run, of a training",
     "Recipe": "of a sample, of a command",
     "Row": "of a protocol, of a board",
-    "Rule": "of the gate, of published facts",
-    "StageRun": "of stages that are functions, of stages that are classes",
-    "View": "of a run, of an image",
 }
 """Public class names that two modules may define, and why."""
 MOST_CIRCLES = 6

@@ -1,12 +1,12 @@
-"""The counts of `gather` for float32 scores: no sort of the negatives by their scores, a thread a core.
+"""The counts of `tally_of` for float32 scores: no sort of the negatives by their scores, one thread per core.
 
 A float32 score becomes a uint32 key that orders alike. The negatives are partitioned by the upper 16 bits of
 their key, and the lower 16 bits are kept (2 bytes a pixel): all in one read, of arrays, memory maps and
 streams alike. A partition's lower bits are then counted in 65,536 counters, which stay in the cache, and
 read off at every distinct positive score (numpy: radix-sorted and searched). Work is linear in the pixels.
 
-The loops are `kernels`, compiled by numba, or `plain_kernels`, numpy alone; both give the same integers as
-the sort of `gather` (tests/metrics/test_compiled_path.py).
+The loops are `kernels_numba`, compiled, or `kernels_numpy`, numpy alone; both give the same integers as the
+sort of `tally_float64` (tests/metrics/test_compiled_path.py).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ Result = TypeVar("Result")
 def tally_float32(chunks: MapChunks, per_image: bool, kernels: ModuleType) -> tuple[Tally, int, np.ndarray]:
     """(tally with region overlap, regions, best IoU of each anomalous image) of float32 maps.
 
-    kernels: `kernels` (numba) or `plain_kernels` (numpy). Raises TypeError where maps are float64, which has
-    no 32-bit key.
+    kernels: `kernels_numba` or `kernels_numpy`. Raises TypeError where maps are float64, which has no 32-bit
+    key.
     """
     if chunks.dtype != np.float32:
         raise TypeError(f"the radix path is for float32 maps, not {chunks.dtype}")

@@ -1,4 +1,4 @@
-"""Loops of `radix` over one image, compiled by numba on import; each runs without the interpreter lock."""
+"""Loops of `count_float32` over one image, compiled by numba; each runs without the interpreter lock."""
 
 from __future__ import annotations
 

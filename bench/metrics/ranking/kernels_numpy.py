@@ -1,4 +1,4 @@
-"""What `kernels` does, by numpy: its radix sorts of 16-bit numbers stand for the counting loops.
+"""What `kernels_numba` does, by numpy: its radix sorts of 16-bit numbers stand for the counting loops.
 
 The same class and functions with the same arguments and results; `_BLOCK` pixels at a time, so that arrays on
 the way stay in the cache.

@@ -1,4 +1,4 @@
-"""The negatives of `radix`: grouped by partition as they come, and counted at thresholds. Compiled by numba.
+"""The negatives of `count_float32`: grouped by partition as they come, counted at thresholds; by numba.
 
 How many negatives a partition gets is not known before the last pixel, so each thread keeps a list of blocks
 for each partition, each block with a link to the one before it.

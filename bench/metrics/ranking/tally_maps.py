@@ -1,6 +1,6 @@
 """From maps and masks to a `Tally`: the positives are sorted, the negatives only counted.
 
-`radix` does that for float32 scores, by numba or by numpy alone. Here is how float64 scores are counted:
+`count_float32` does that for float32 scores, by numba or numpy. Here is how float64 scores are counted:
 one pass keeps the positive scores (1 to 5 % of the pixels) with the weight 1/|region| of each, and the
 best IoU of each anomalous image on its own. A second pass counts, for every distinct positive score, the
 negatives at or above it. Counts of chunks add up, so a memory map needs one chunk in memory at a time;
@@ -9,11 +9,8 @@ an iterator that can be read only once needs its negatives kept (8 bytes a pixel
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib import import_module
 
 import numpy as np
 
@@ -26,39 +23,19 @@ VALUES_A_SORT = 1 << 23
 
 
 @dataclass(frozen=True)
-class Gathered:
-    """What all pixel metrics are computed from.
-
-    tally: with region overlap. regions: their number. best_iou: float64, one an anomalous image, its best
-    IoU over its own thresholds (empty where it was not asked for).
-    """
+class MapTally:
+    """What all pixel metrics are computed from."""
 
     tally: Tally
+    """With region overlap."""
     regions: int
+    """The number of ground-truth regions."""
     best_iou: np.ndarray
+    """float64: the best IoU of each anomalous image over its own thresholds; empty if nobody asked."""
 
 
-def gather(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> Gathered:
-    """Reads the maps and tallies them.
-
-    compiled: whether numba counts, which is for float32 maps only; None: where it can.
-    """
-    if compiled is None:
-        compiled = chunks.dtype == np.float32 and numba_is_there()
-    if not compiled and chunks.dtype == np.float64:
-        return _gather_float64(chunks, per_image)
-    from bench.metrics.ranking.count_float32 import tally_float32
-
-    kernels = import_module(f"bench.metrics.ranking.kernels_{'numba' if compiled else 'numpy'}")
-    return Gathered(*tally_float32(chunks, per_image, kernels))
-
-
-def numba_is_there() -> bool:
-    """Whether numba is installed and not switched off by DEFECTBENCH_NUMBA=0."""
-    return os.environ.get("DEFECTBENCH_NUMBA", "1") != "0" and importlib.util.find_spec("numba") is not None
-
-
-def _gather_float64(chunks: MapChunks, per_image: bool) -> Gathered:
+def tally_float64(chunks: MapChunks, per_image: bool) -> MapTally:
+    """Counts of float64 maps, by sorts."""
     scores: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     best_iou: list[float] = []
@@ -88,7 +65,7 @@ def _gather_float64(chunks: MapChunks, per_image: bool) -> Gathered:
     pieces = kept if not chunks.rereadable else (maps[~masks] for maps, masks in chunks)
     at_least, above = count_negatives(pieces, every[::-1])
     tally = Tally(every, np.cumsum(counts), at_least[::-1], above[::-1], positives, negatives, overlap)
-    return Gathered(tally, regions, np.array(best_iou))
+    return MapTally(tally, regions, np.array(best_iou))
 
 
 def distinct_positives(

@@ -1,8 +1,9 @@
 """Printed rates against the number of test images: a rate of n images is one of few fractions.
 
-A data set whose counts are published has P defective and N normal test images a category once the base third
-is taken out. Then accuracy is k / P, image AUROC a multiple of 1 / (2 P N), image F1 is 2 t / (t + f + P)
-with whole t and f. A printed number that is none of these, after rounding, was not taken over these images.
+A data set whose counts are published has P defective and N normal test images per category once the base
+third is taken out. Then accuracy is k / P, image AUROC a multiple of 1 / (2 P N), image F1 is
+2 t / (t + f + P) with whole t and f. A printed number that is none of these, after rounding, was not taken
+over these images.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,12 +12,12 @@ import numpy as np
 
 from bench.data.published_counts import CategoryCounts
 from bench.data.split import third
-from bench.published.audit.finding import Checked, Finding, finding, metric_name
+from bench.published.audit.contradiction import Checked, Contradiction, contradiction, metric_name
 from bench.published.paper import Paper, Value
 
 _MOST_RUNS = 5
 _FEWEST = 10
-"""Rows of a column from which a number of runs can be told."""
+"""Rows of a column from which a number of runs can be inferred."""
 _MOST_FIT = 0.85
 _RATES = {("classification", "accuracy"), ("image", "auroc"), ("image", "f1_max")}
 
@@ -35,7 +36,7 @@ def impossible_counts(papers: Sequence[Paper]) -> Iterator[Checked]:
                 yield value, _impossible(value, defective, normal, explanation)
 
 
-def _impossible(value: Value, defective: int, normal: int, explanation: str) -> Finding | None:
+def _impossible(value: Value, defective: int, normal: int, explanation: str) -> Contradiction | None:
     rates = _printed_rates(value, possible_rates(value.row["metric"], defective, normal))
     if _fits(value, rates):
         return None
@@ -47,11 +48,11 @@ def _impossible(value: Value, defective: int, normal: int, explanation: str) -> 
         f"{metric_name(value)} {value.text} cannot be counted on the {what} test images that a third leaves; "
         f"the nearest are {expected}"
     )
-    return finding("counts", value, [], value.text, expected, sentence, explanation)
+    return contradiction("counts", value, [], value.text, expected, sentence, explanation)
 
 
 def countable(paper: Paper) -> Iterator[tuple[Value, int, int]]:
-    """The values that a count of test images can be held against, with defective and normal images."""
+    """The values that can be checked with a count of test images, with defective and normal images."""
     for value in paper.values:
         counts: Mapping[str, CategoryCounts] = paper.counts.get(value.row["dataset"], {})
         category = counts.get(value.row["category"])
@@ -79,7 +80,7 @@ def _fits(value: Value, rates: np.ndarray) -> bool:
 
 
 def _why(column: Sequence[tuple[Value, int, int]]) -> str:
-    """What fits a whole column: a mean over some runs, where that is no chance."""
+    """What fits a whole column: a mean over some runs, where that is not chance."""
     first = column[0][0]
     if first.row["metric"] != "accuracy":
         return "another test set, thresholds on a grid (grid21), or a mean over runs"
@@ -92,6 +93,6 @@ def _why(column: Sequence[tuple[Value, int, int]]) -> str:
             by_chance += min(1.0, 2 * value.half_step / (rates[1] - rates[0]))
         if len(column) >= _FEWEST and fitting >= _MOST_FIT * len(column) and by_chance < len(column) / 2:
             what = "one run: a slip or a rounding up" if runs == 1 else f"a mean over {runs} runs"
-            told = f"{fitting} of the {len(column)} rows of the column fit {what}"
-            return f"{told} ({by_chance:.1f} would by chance)"
+            fit = f"{fitting} of the {len(column)} rows of the column fit {what}"
+            return f"{fit} ({by_chance:.1f} would by chance)"
     return "another test set, accuracy of one batch (AnomalyDiffusion's code), or a mean over runs"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from bench.published.audit.finding import Checked, Finding, finding, metric_name, overlap
+from bench.published.audit.contradiction import Checked, Contradiction, contradiction, metric_name, overlap
 from bench.published.audit.ranking_bounds import ap_range, iou_range, mean_ap_range, mean_iou_range
 from bench.published.load import AVERAGE
 from bench.published.paper import Paper, Value
@@ -44,17 +44,19 @@ def _beside(papers: Sequence[Paper], first: str, second: str) -> Iterator[tuple[
         rows: dict[tuple[str, ...], dict[str, Value]] = {}
         for value in paper.values:
             row = value.row
-            place = (row["table"], row["dataset"], row["category"], row["generator"], row["detector"])
-            rows.setdefault((*place, row["level"], row["note"]), {})[row["metric"]] = value
-        for held in rows.values():
-            if first in held and second in held:
-                is_mean = held[first].row["category"] == AVERAGE
-                yield held[first], held[second], is_mean
+            row_key = (row["table"], row["dataset"], row["category"], row["generator"], row["detector"])
+            rows.setdefault((*row_key, row["level"], row["note"]), {})[row["metric"]] = value
+        for metrics in rows.values():
+            if first in metrics and second in metrics:
+                is_mean = metrics[first].row["category"] == AVERAGE
+                yield metrics[first], metrics[second], is_mean
 
 
-def _outside(rule: str, f1: Value, other: Value, bounds: _Range, below: str, above: str) -> Finding | None:
-    """A finding where the second number is out of the range that the first one leaves it."""
-    one, two = (100.0 if each.facts["unit"] == "percent" else 1.0 for each in (f1, other))
+def _outside(
+    rule: str, f1: Value, other: Value, bounds: _Range, below: str, above: str
+) -> Contradiction | None:
+    """A contradiction where the second number is outside the range that the first one allows."""
+    one, two = (100.0 if value.facts["unit"] == "percent" else 1.0 for value in (f1, other))
     low, high = bounds((f1.printed - f1.half_step) / one, (f1.printed + f1.half_step) / one)
     low, high = low * two, high * two
     if overlap(low, high, other.printed - other.half_step, other.printed + other.half_step):
@@ -67,4 +69,4 @@ def _outside(rule: str, f1: Value, other: Value, bounds: _Range, below: str, abo
         f"printed is {other.text}"
     )
     explanation = above if other.printed > high else below
-    return finding(rule, other, [f1], other.text, expected, sentence, explanation)
+    return contradiction(rule, other, [f1], other.text, expected, sentence, explanation)

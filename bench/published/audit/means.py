@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from statistics import fmean, harmonic_mean
 
-from bench.published.audit.finding import Checked, Finding, finding, metric_name, overlap
-from bench.published.audit.keys import Key, key_of
+from bench.published.audit.cell_key import CellKey, key_of
+from bench.published.audit.contradiction import Checked, Contradiction, contradiction, metric_name, overlap
 from bench.published.load import AVERAGE, name_and_variant
 from bench.published.paper import Paper, Value
 
@@ -40,13 +40,13 @@ def means_of_categories(papers: Sequence[Paper]) -> Iterator[Checked]:
             )
             alike = [pair for pair in off if pair[0].row["table"] == mean.row["table"]]
             explanation = _without_one(mean, rows, alike)
-            yield mean, finding("mean", mean, rows, mean.text, computed, sentence, explanation)
+            yield mean, contradiction("mean", mean, rows, mean.text, computed, sentence, explanation)
 
 
 def means_of_detectors(papers: Sequence[Paper]) -> Iterator[Checked]:
     """Every `average` over detectors against theirs, of the table, or of siblings where a row is lost."""
     for paper in papers:
-        printed: dict[Key, list[Value]] = {}
+        printed: dict[CellKey, list[Value]] = {}
         detectors: dict[str, set[str]] = {}
         for value in paper.values:
             printed.setdefault(key_of(value), []).append(value)
@@ -75,12 +75,15 @@ def _of_detectors(mean: Value, choices: Sequence[Sequence[Value]]) -> Iterator[C
         if way in fitting:
             continue
         computed = _computed(mean, way)
-        told = ", ".join(
-            f"{each.row['detector']} {each.text}" + f" ({each.table})" * (each.table != mean.table)
-            for each in way
+        numbers = ", ".join(
+            f"{value.row['detector']} {value.text}" + f" ({value.table})" * (value.table != mean.table)
+            for value in way
         )
-        sentence = f"{metric_name(mean)}: the mean of {told} is {computed}, printed is {mean.text}"
-        yield mean, finding("average", mean, way, mean.text, computed, sentence, _why(mean, way, fitting))
+        sentence = f"{metric_name(mean)}: the mean of {numbers} is {computed}, printed is {mean.text}"
+        yield (
+            mean,
+            contradiction("average", mean, way, mean.text, computed, sentence, _why(mean, way, fitting)),
+        )
 
 
 def harmonic_means(papers: Sequence[Paper]) -> Iterator[Checked]:
@@ -89,17 +92,19 @@ def harmonic_means(papers: Sequence[Paper]) -> Iterator[Checked]:
         rows: dict[tuple[str, ...], dict[str, Value]] = {}
         for value in paper.values:
             row = value.row
-            place = (row["table"], row["dataset"], row["category"], row["generator"], row["detector"])
-            rows.setdefault((*place, row["level"]), {})[row["metric"]] = value
-        for held in rows.values():
-            for metric, mean in held.items():
+            row_key = (row["table"], row["dataset"], row["category"], row["generator"], row["detector"])
+            rows.setdefault((*row_key, row["level"]), {})[row["metric"]] = value
+        for metrics in rows.values():
+            for metric, mean in metrics.items():
                 stem = metric.removesuffix(_HARMONIC) + "_"
-                parts = [value for name, value in held.items() if name.startswith(stem) and value is not mean]
+                parts = [
+                    value for name, value in metrics.items() if name.startswith(stem) and value is not mean
+                ]
                 if metric.endswith(_HARMONIC) and parts:
                     yield mean, _harmonic(mean, parts)
 
 
-def _harmonic(mean: Value, parts: Sequence[Value]) -> Finding | None:
+def _harmonic(mean: Value, parts: Sequence[Value]) -> Contradiction | None:
     # the harmonic mean rises with each part, so its range is that of the parts' ends
     low = harmonic_mean([max(0.0, part.printed - part.half_step) for part in parts])
     high = harmonic_mean([part.printed + part.half_step for part in parts])
@@ -107,9 +112,9 @@ def _harmonic(mean: Value, parts: Sequence[Value]) -> Finding | None:
         return None
     digits = mean.facts["digits"] + 1
     expected = f"{low:.{digits}f} to {high:.{digits}f}"
-    told = ", ".join(part.text for part in parts)
-    sentence = f"the harmonic mean of {told} is {expected}, printed is {mean.text}"
-    return finding("harmonic", mean, parts, mean.text, expected, sentence, "")
+    numbers = ", ".join(part.text for part in parts)
+    sentence = f"the harmonic mean of {numbers} is {expected}, printed is {mean.text}"
+    return contradiction("harmonic", mean, parts, mean.text, expected, sentence, "")
 
 
 def _is_mean(mean: Value, rows: Sequence[Value]) -> bool:
@@ -142,25 +147,27 @@ def _fitting(mean: Value, rows: Sequence[Value]) -> set[str]:
     return {
         row.row["category"]
         for row in rows
-        if _is_mean(mean, [each for each in rows if each is not row] or rows)
+        if _is_mean(mean, [other for other in rows if other is not row] or rows)
     }
 
 
-def _beside(mean: Value, detector: str, paper: Paper, printed: Mapping[Key, Sequence[Value]]) -> list[Value]:
+def _beside(
+    mean: Value, detector: str, paper: Paper, printed: Mapping[CellKey, Sequence[Value]]
+) -> list[Value]:
     """A detector's value beside its average: of the same table, else those of its siblings that differ."""
-    place = {**mean.row, "detector": detector}
+    cell = {**mean.row, "detector": detector}
     columns = ("table", "dataset", "category", "generator", "detector", "level", "metric")
     for value in paper.values:
-        if all(value.row[name] == place[name] for name in columns):
+        if all(value.row[name] == cell[name] for name in columns):
             return [value]
-    return list({each.text: each for each in printed.get(key_of(mean, detector=detector), ())}.values())
+    return list({value.text: value for value in printed.get(key_of(mean, detector=detector), ())}.values())
 
 
 def _why(mean: Value, rows: Sequence[Value], fitting: Sequence[Sequence[Value]]) -> str:
     if fitting:
-        used = [each for each in fitting[0] if each not in rows]
-        told = ", ".join(f"{each.text} of {each.table}" for each in used)
-        return f"it fits with {told}: another run or checkpoint of the same detector (D19)"
+        used = [value for value in fitting[0] if value not in rows]
+        numbers = ", ".join(f"{value.text} of {value.table}" for value in used)
+        return f"it fits with {numbers}: another run or checkpoint of the same detector (D19)"
     slip = _slip(mean, rows)
     if slip or all(row.table == mean.table for row in rows):
         return slip
@@ -169,9 +176,9 @@ def _why(mean: Value, rows: Sequence[Value], fitting: Sequence[Sequence[Value]])
 
 
 def _slip(mean: Value, rows: Sequence[Value]) -> str:
-    """Whether one digit, or the order of digits, is all that parts the printed mean from the computed one."""
-    wanted = f"{fmean(row.printed for row in rows):.{mean.facts['digits']}f}"
-    apart = sum(a != b for a, b in zip(wanted, mean.text, strict=False))
-    if len(wanted) == len(mean.text) and (apart == 1 or sorted(wanted) == sorted(mean.text)):
-        return f"a slip of digits, {mean.text} for {wanted}, in the paper or in the text that was read"
+    """Whether only one digit, or the order of digits, separates the printed mean from the computed one."""
+    expected = f"{fmean(row.printed for row in rows):.{mean.facts['digits']}f}"
+    differing = sum(a != b for a, b in zip(expected, mean.text, strict=False))
+    if len(expected) == len(mean.text) and (differing == 1 or sorted(expected) == sorted(mean.text)):
+        return f"a slip of digits, {mean.text} for {expected}, in the paper or in the text that was read"
     return ""

@@ -105,12 +105,12 @@ def _hulls() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def _upper_hull(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The least concave function above the points (x, y), x rising, at each x."""
-    kept: list[int] = []
+    hull: list[int] = []
     for i in range(len(x)):
-        while len(kept) > 1:
-            a, b = kept[-2:]
+        while len(hull) > 1:
+            a, b = hull[-2:]
             if (y[b] - y[a]) * (x[i] - x[a]) > (y[i] - y[a]) * (x[b] - x[a]):
                 break
-            kept.pop()
-        kept.append(i)
-    return np.interp(x, x[kept], y[kept])
+            hull.pop()
+        hull.append(i)
+    return np.interp(x, x[hull], y[hull])

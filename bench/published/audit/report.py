@@ -1,11 +1,11 @@
-"""All rules of the audit, in the order in which they are told."""
+"""All rules of the audit, in the order in which they are reported."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from bench.published.audit.contradiction import Checked, Contradiction
 from bench.published.audit.counts import impossible_counts
 from bench.published.audit.curves import ap_and_f1, iou_and_f1
-from bench.published.audit.finding import Checked, Finding
 from bench.published.audit.means import harmonic_means, means_of_categories, means_of_detectors
 from bench.published.audit.siblings import same_numbers, unequal_siblings
 from bench.published.paper import Paper
@@ -24,26 +24,26 @@ RULES: Mapping[str, tuple[str, Callable[[Sequence[Paper]], Iterator[Checked]]]] 
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RuleOutcome:
     """What one rule found."""
 
     rule: str
     title: str
     tested: int
-    findings: tuple[Finding, ...]
+    findings: tuple[Contradiction, ...]
     clean: tuple[str, ...]
     """The tables in which the rule tested something and found nothing."""
 
 
-def audit(papers: Iterable[Paper]) -> tuple[Outcome, ...]:
+def audit(papers: Iterable[Paper]) -> tuple[RuleOutcome, ...]:
     """Every contradiction in the numbers of these papers, rule by rule, in the order of the tables."""
     shelf = tuple(papers)
     outcomes = []
     for name, (title, rule) in RULES.items():
         checked = list(rule(shelf))
-        findings = tuple(found for _, found in checked if found is not None)
+        findings = tuple(contradiction for _, contradiction in checked if contradiction is not None)
         tables = dict.fromkeys(value.table for value, _ in checked)
-        faulty = {table for found in findings for table in found.tables}
+        faulty = {table for contradiction in findings for table in contradiction.tables}
         clean = tuple(table for table in tables if table not in faulty)
-        outcomes.append(Outcome(name, title, len(checked), findings, clean))
+        outcomes.append(RuleOutcome(name, title, len(checked), findings, clean))
     return tuple(outcomes)

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 
-from bench.published.audit.finding import Checked, finding, metric_name, overlap
-from bench.published.audit.keys import Key, key_of
+from bench.published.audit.cell_key import CellKey, key_of
+from bench.published.audit.contradiction import Checked, contradiction, metric_name, overlap
 from bench.published.paper import Paper, Value
 
 _FEWEST = 4
@@ -15,32 +15,32 @@ _DULL = (1.0, 99.5)
 
 def unequal_siblings(papers: Sequence[Paper]) -> Iterator[Checked]:
     """Quantities that two tables print differently, after all rounding."""
-    places: dict[Key, list[Value]] = {}
+    places: dict[CellKey, list[Value]] = {}
     for paper in papers:
         for value in paper.values:
             places.setdefault(key_of(value), []).append(value)
     for values in places.values():
-        if len({each.table for each in values}) < 2:
+        if len({value.table for value in values}) < 2:
             continue
         if all(_agree(one, other) for one, other in combinations(values, 2)):
             yield values[0], None
             continue
-        distinct = {each.text: each for each in reversed(values)}
+        distinct = {value.text: value for value in reversed(values)}
         printed = ", ".join(distinct)
-        told = "; ".join(f"{each.text} in {each.table}" for each in values)
+        numbers = "; ".join(f"{value.text} in {value.table}" for value in values)
         first, *others = values
-        sentence = f"{metric_name(first)} is printed as {told}"
-        yield first, finding("sibling", first, others, printed, first.text, sentence, _why(values))
+        sentence = f"{metric_name(first)} is printed as {numbers}"
+        yield first, contradiction("sibling", first, others, printed, first.text, sentence, _why(values))
 
 
 def same_numbers(papers: Sequence[Paper]) -> Iterator[Checked]:
     """Rows of different methods with the same numbers: at least four, and two thirds of what they share."""
-    rows: dict[tuple[str, ...], dict[Key, Value]] = {}
+    rows: dict[tuple[str, ...], dict[CellKey, Value]] = {}
     for paper in papers:
         for value in paper.values:
             row = value.row
-            place = (row["paper"], row["table"], row["dataset"], row["category"], row["generator"])
-            measure = Key(*key_of(value))._replace(
+            row_key = (row["paper"], row["table"], row["dataset"], row["category"], row["generator"])
+            measure = CellKey(*key_of(value))._replace(
                 generator="",
                 generator_variant="",
                 detector="",
@@ -49,7 +49,7 @@ def same_numbers(papers: Sequence[Paper]) -> Iterator[Checked]:
                 scope="",
                 modality="",
             )
-            rows.setdefault((*place, row["detector"], row["note"]), {})[measure] = value
+            rows.setdefault((*row_key, row["detector"], row["note"]), {})[measure] = value
     for (_, one), (_, other) in combinations(rows.items(), 2):
         shared = [(one[measure], other[measure]) for measure in one.keys() & other.keys()]
         shared = [(a, b) for a, b in shared if not _same_quantity(a, b)]
@@ -70,7 +70,9 @@ def same_numbers(papers: Sequence[Paper]) -> Iterator[Checked]:
         explanation = "one row was taken from the other, or two rows were mixed up"
         yield (
             first,
-            finding("same numbers", first, [second], printed, "numbers of its own", sentence, explanation),
+            contradiction(
+                "same numbers", first, [second], printed, "numbers of its own", sentence, explanation
+            ),
         )
 
 
@@ -100,7 +102,7 @@ def _why(values: Sequence[Value]) -> str:
     )
     if steps < 1.5:
         return "rounded twice, or once down"
-    if any(each.facts.get("quoted") for each in values):
+    if any(value.facts.get("quoted") for value in values):
         return "quoted from another version of the earlier paper's numbers, or scored again"
     if values[0].row["level"] in ("image", "pixel"):
         return "another run or another checkpoint of the same detector (D19), such as another fixed epoch"

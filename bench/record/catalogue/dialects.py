@@ -57,7 +57,7 @@ DIALECTS = (
         "argmax",
         "at the detector's own decision",
         "The detector's own decision, no threshold search.",
-        Scoring(thresholds="half"),
+        Scoring(thresholds="argmax"),
     ),
     Dialect(
         "trapezoid",

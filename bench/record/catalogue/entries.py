@@ -60,7 +60,7 @@ class Scoring:
     mask_filter: Literal["area", "bilinear", "bilinear-antialias", "nearest"] = "area"
     mask_rule: Literal["half", "truncate", "nonzero"] = "half"
     image_score: Literal["max", "pool21"] = "max"
-    thresholds: Literal["all", "grid21", "grid21-minmax", "grid101", "half"] = "all"
+    thresholds: Literal["all", "grid21", "grid21-minmax", "grid101", "argmax"] = "all"
     ap: Literal["steps", "trapezoid"] = "steps"
     iou: Literal["category", "image"] = "category"
     """Whether one threshold is best for a category, or each anomalous image has its own."""

@@ -57,7 +57,6 @@ _IMAGES = (
         unit="1",
         direction="lower",
         table="images",
-        unrecorded="library only",
     ),
     Metric(
         "lpips",
@@ -69,7 +68,6 @@ _IMAGES = (
         by_type=True,
         tolerance=0.0,
         relative=0.001,
-        unrecorded="library only",
     ),
     Metric(
         "ic_lpips",
@@ -179,7 +177,6 @@ _DETECTORS = (
         "recall at TNR 0.95",
         "Share of defective images found while 95% of normal images pass.",
         ("image",),
-        unrecorded="library only",
     ),
     Metric(
         "iou",
@@ -195,7 +192,6 @@ _DETECTORS = (
         "Area under the per-region overlap curve up to a false-positive rate of 0.3.",
         ("pixel",),
         dialects=(*_MASKS, "mvtec-100", "ader-200", "glass-dilated"),
-        unrecorded="library only",
     ),
     Metric(
         "accuracy",

@@ -113,9 +113,9 @@ def _leads(frame: Frame, u: Array, v: Array, missing: np.random.Generator | None
     if missing is not None:
         side = missing.choice([-1, 1])
         first, count = int(missing.integers(0, _LEADS)), int(missing.choice([1, 1, 2, 2, 3]))
-        left = missing.choice([0.0, 0.0, 1.0]) * missing.uniform(0.15, 0.7) * _LEAD_REACH
+        stump = missing.choice([0.0, 0.0, 1.0]) * missing.uniform(0.15, 0.7) * _LEAD_REACH
         gone = (np.sign(u) == side) & (number >= first) & (number < first + count)
-        length = np.where(gone, np.float32(left), length)
+        length = np.where(gone, np.float32(stump), length)
     inside = np.minimum(np.float32(_LEAD_HALF) - off_axis, length - reach)
     inside = np.where((number >= 0) & (number < _LEADS), inside, -1)
     return np.clip(inside / frame.pixel + 0.5, 0, 1)

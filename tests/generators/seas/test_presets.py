@@ -90,6 +90,6 @@ def test_options_that_cannot_be_are_refused(options, told: str) -> None:
 
 
 def test_names_with_commas_in_brackets_are_one_name() -> None:
-    from bench.cli.app import _names
+    from bench.cli.options import parse_names
 
-    assert _names("seas[A:1,2,3],perlin,seas[N'=1,N=1]") == ("seas[A:1,2,3]", "perlin", "seas[N'=1,N=1]")
+    assert parse_names("seas[A:1,2,3],perlin,seas[N'=1,N=1]") == ("seas[A:1,2,3]", "perlin", "seas[N'=1,N=1]")

@@ -6,7 +6,7 @@ from bench.published.load import name_and_variant
 from bench.published.paper import Value
 
 
-class Key(NamedTuple):
+class CellKey(NamedTuple):
     """What a printed value is a value of, whichever table it stands in."""
 
     dataset: str
@@ -22,30 +22,30 @@ class Key(NamedTuple):
     metric: str
 
 
-def key_of(value: Value, detector: str | None = None) -> Key:
+def key_of(value: Value, detector: str | None = None) -> CellKey:
     """The key of a value, or of what stands beside it for another detector of the CSV."""
     row = value.row
     facts = value.facts if detector is None else {**value.facts, "detector": None}
     name, variant = name_and_variant(row["generator"])
-    named, detector_variant = name_and_variant(row["detector"] if detector is None else detector)
+    detector_name, detector_variant = name_and_variant(row["detector"] if detector is None else detector)
     # images are the same whatever is trained on them
     trained = row["level"] in ("image", "pixel")
 
-    def told(field: str, default: str) -> Any:
+    def fact(field: str, default: str) -> Any:
         stated = facts.get(field)
         return default if stated is None else stated
 
-    return Key(
+    return CellKey(
         row["dataset"],
         row["category"],
-        told("generator", name),
-        told("generator_variant", variant),
-        told("detector", named),
-        told("detector_variant", detector_variant),
+        fact("generator", name),
+        fact("generator_variant", variant),
+        fact("detector", detector_name),
+        fact("detector_variant", detector_variant),
         facts["modality"],
         _TRAINED.get(facts["mix"], facts["mix"]) if trained else "",
         facts["scope"] if trained else "",
-        told("level", row["level"]),
+        fact("level", row["level"]),
         row["metric"],
     )
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from bench.metrics import image_metrics, image_scores, pixel_metrics, prepare_masks
-from bench.metrics.all_dialects import MASK_RULES, image_dialects, pixel_dialects
+from bench.metrics.detection import OF_MASKS, image_values, pixel_values
 from bench.metrics.masks import MASK_DIALECTS
-from bench.metrics.pixel import GRIDS
+from bench.metrics.threshold_grids import GRIDS
+
+MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
 
 
 @pytest.fixture
@@ -26,12 +28,13 @@ def predicted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
 
 def test_grids_and_areas_are_those_of_one_dialect_at_a_time(predicted):
     maps, truth, by_rule = predicted
-    found, undefined, _ = pixel_dialects(maps, truth, by_rule)
+    found, undefined, _ = pixel_values(maps, truth, by_rule)
     assert undefined == {}
     for grid in GRIDS:
         one = pixel_metrics(maps, truth, dialect=grid)
         assert (found["f1_max", grid], found["iou", grid]) == pytest.approx((one["f1_max"], one["iou"]))
     exact = pixel_metrics(maps, truth)
+    assert {metric: found[metric, "default"] for metric in OF_MASKS}.items() <= exact.items()
     assert found["iou", "per-image-oracle"] == pytest.approx(exact["iou_per_image_oracle"])
     assert found["ap", "trapezoid"] == pytest.approx(pixel_metrics(maps, truth, dialect="trapezoid")["ap"])
 
@@ -39,19 +42,19 @@ def test_grids_and_areas_are_those_of_one_dialect_at_a_time(predicted):
 @pytest.mark.parametrize("rule", MASK_RULES)
 def test_a_rule_of_masks_is_the_exact_metric_on_its_own_masks(predicted, rule):
     maps, truth, by_rule = predicted
-    found, _, _ = pixel_dialects(maps, truth, by_rule)
+    found, _, _ = pixel_values(maps, truth, by_rule)
     exact = pixel_metrics(maps, by_rule[rule])
-    for metric in ("auroc", "ap", "f1_max", "iou"):
+    for metric in OF_MASKS:
         assert found[metric, rule] == pytest.approx(exact[metric], abs=1e-12)
 
 
 def test_thresholds_of_probabilities_are_undefined_on_other_maps_and_says_why(predicted):
     maps, truth, by_rule = predicted
-    found, undefined, _ = pixel_dialects(maps * 3, truth, by_rule)
+    found, undefined, _ = pixel_values(maps * 3, truth, by_rule)
     assert "no probabilities" in undefined["iou", "argmax"]
     assert ("iou", "argmax") not in found
     assert ("iou", "grid21-minmax") in found
-    _, undefined, _ = pixel_dialects((maps - 0.5) * np.finfo(np.float32).max * 2, truth, by_rule)
+    _, undefined, _ = pixel_values((maps - 0.5) * np.finfo(np.float32).max * 2, truth, by_rule)
     assert "overflows float32" in undefined["iou", "grid21-minmax"]
 
 
@@ -59,8 +62,8 @@ def test_image_dialects_pool_the_map_and_take_trapezoids(predicted):
     maps, truth, _ = predicted
     labels = truth.any(axis=(1, 2))
     scores = image_scores(maps)
-    found, undefined = image_dialects(scores, labels, maps)
+    found, undefined = image_values(scores, labels, maps)
     assert undefined == {}
     assert found["ap", "trapezoid"] == image_metrics(scores, labels, dialect="trapezoid")["ap"]
     assert found["auroc", "pool21"] == image_metrics(image_scores(maps, "pool21"), labels)["auroc"]
-    assert ("f1_max", "grid21") in image_dialects(scores * 5, labels, None)[1]
+    assert ("f1_max", "grid21") in image_values(scores * 5, labels, None)[1]

@@ -7,7 +7,7 @@ from bench.record.record import COMPARABILITY, Record
 
 
 @dataclass(frozen=True, order=True)
-class Key:
+class MetricKey:
     """A metric in a cell. Fields of `bench.record.record.Record`."""
 
     protocol: str
@@ -22,16 +22,16 @@ class Key:
     dialect: str
 
     @classmethod
-    def of(cls, record: Record) -> "Key":
+    def of(cls, record: Record) -> "MetricKey":
         return cls(*(getattr(record, name) for name in KEY))
 
     @property
     def cell(self) -> str:
         """ "chip/crack, crop_paste generated, unet": what is measured, without the metric."""
-        place = self.category if self.defect == "all" else f"{self.category}/{self.defect}"
+        where = self.category if self.defect == "all" else f"{self.category}/{self.defect}"
         trained = " ".join(part for part in (_named(self.generator), self.mix) if part)
         modality = "" if self.modality == "rgb" else self.modality
-        return ", ".join(part for part in (place, trained, _named(self.detector), modality) if part)
+        return ", ".join(part for part in (where, trained, _named(self.detector), modality) if part)
 
     @property
     def measure(self) -> str:
@@ -43,7 +43,7 @@ class Key:
         return f"{self.cell}: {self.measure}"
 
 
-KEY = tuple(field.name for field in fields(Key))
+KEY = tuple(field.name for field in fields(MetricKey))
 CELL = ("protocol", "category", "defect", "modality", "generator", "mix", "detector")
 METHOD = (
     "generator_version",
@@ -55,11 +55,11 @@ METHOD = (
 )
 """Fields that may change between comparable values, since a method is what is being changed."""
 COMPARED = tuple(name for name in COMPARABILITY if name not in KEY)
-"""Fields that must be equal for a value to be held against another."""
+"""Fields that must be equal for two values to be compared."""
 CONTEXT = (*COMPARED, "preset", *METHOD, "direction")
 
 
-def by_name(keys: Iterable[Key]) -> list[Key]:
+def by_name(keys: Iterable[MetricKey]) -> list[MetricKey]:
     """Keys in the order of a file or table."""
     return sorted(keys)
 

@@ -1,4 +1,4 @@
-"""What the audit found: a contradiction between printed numbers, and the rule that could explain it."""
+"""A contradiction between printed numbers, and the rule that could explain it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from bench.record.catalogue import metric_title
 
 
 @dataclass(frozen=True)
-class Finding:
+class Contradiction:
     """One contradiction, in words for people and in fields for programs."""
 
     rule: str
@@ -30,11 +30,11 @@ class Finding:
     """The dialect, split or other rule by which both could be true; "" where none is known."""
 
 
-Checked = tuple[Value, Finding | None]
+Checked = tuple[Value, Contradiction | None]
 """A printed number that a rule has tested, and what it found; None where nothing contradicts the number."""
 
 
-def finding(
+def contradiction(
     rule: str,
     value: Value,
     others: Sequence[Value],
@@ -42,12 +42,12 @@ def finding(
     expected: str,
     sentence: str,
     explanation: str,
-) -> Finding:
-    """A finding about one printed value; `others` are the values that contradict it."""
+) -> Contradiction:
+    """The contradiction of one printed value with `others`."""
     row = value.row
-    return Finding(
+    return Contradiction(
         rule=rule,
-        tables=tuple(dict.fromkeys(each.table for each in (value, *others))),
+        tables=tuple(dict.fromkeys(part.table for part in (value, *others))),
         dataset=row["dataset"],
         category=row["category"],
         generator=row["generator"],

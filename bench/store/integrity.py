@@ -14,18 +14,18 @@ def damage(store: Store, key: str) -> str:
     try:
         manifest = store.manifest(key)
         definition = json.loads((folder / "task.json").read_text())
-        named = key_of(definition)
+        definition_key = key_of(definition)
     except (BenchError, OSError, ValueError, TypeError):
         return "its manifest or definition cannot be read"
-    if named != key or manifest.key != key:
+    if definition_key != key or manifest.key != key:
         return "its definition is not that of its key"
     if manifest.content != digest({"files": manifest.files, "inputs": manifest.inputs}):
         return "its manifest was changed"
-    for name, told in manifest.files.items():
+    for name, facts in manifest.files.items():
         path = folder / "out" / name
         if not path.is_file():
             return f"{name} is missing"
-        if {"size": path.stat().st_size, "sha256": file_sha256(path)} != told:
+        if {"size": path.stat().st_size, "sha256": file_sha256(path)} != facts:
             return f"{name} was changed"
     written = {
         path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*") if path.is_file()

@@ -1,0 +1,117 @@
+"""The same predictions by the exact rules and under every dialect that a run records, in one pass.
+
+What `pixel_metrics` and `image_metrics` give one dialect at a time, for all of them at once: the maps are
+tallied once for each rule of the masks and sorted once for all grids. The values are those of these functions
+(tests/metrics/test_detection.py).
+
+A dialect that a set of maps has no meaning for (a threshold of 0.5 where the maps are not probabilities) is
+left out with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from bench.metrics.auroc_ap_f1 import exact_pixel_metrics, image_metrics, image_scores
+from bench.metrics.classification import recall_at_tnr
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, finite_range
+from bench.metrics.ranking import MapTally, tally_of
+from bench.metrics.ranking.map_chunks import MapChunks
+from bench.metrics.threshold_grids import GRIDS, trapezoid_of_tally
+
+Named = tuple[str, str]
+"""(metric, dialect)."""
+
+OF_MASKS = ("auroc", "ap", "f1_max", "iou", "aupro")
+"""Pixel metrics that are taken under every rule of the masks."""
+
+
+class PixelValues(NamedTuple):
+    """Pixel metrics of one category."""
+
+    values: dict[Named, float]
+    """0..1, the exact rules as dialect "default" among them."""
+    undefined: dict[Named, str]
+    """The reasons of those that have no value."""
+    counted: MapTally
+    """The counts on the default masks, of which curves can be drawn."""
+
+
+def pixel_values(maps: np.ndarray, masks: np.ndarray, by_rule: Mapping[str, np.ndarray]) -> PixelValues:
+    """Pixel metrics of one category under every dialect.
+
+    maps: float [N, H, W]; masks: bool [N, H, W], the default truth; by_rule: mask dialect to the same masks
+    prepared by it. Raises UndefinedMetricError where the default truth holds one class only.
+    """
+    counted = tally_of(MapChunks(maps, masks))
+    exact = exact_pixel_metrics(counted)
+    values: dict[Named, float] = {(metric, "default"): exact[metric] for metric in OF_MASKS}
+    values["iou", "per-image-oracle"] = exact["iou_per_image_oracle"]
+    values["ap", "trapezoid"] = trapezoid_of_tally(counted.tally)
+    undefined: dict[Named, str] = {}
+    _add_grids(maps, masks, values, undefined)
+    for rule, prepared in by_rule.items():
+        try:
+            of_rule = exact_pixel_metrics(tally_of(MapChunks(maps, prepared)))
+        except UndefinedMetricError as error:
+            undefined |= {(metric, rule): str(error) for metric in OF_MASKS}
+            continue
+        values |= {(metric, rule): of_rule[metric] for metric in OF_MASKS}
+    return PixelValues(values, undefined, counted)
+
+
+def image_values(
+    scores: np.ndarray, labels: np.ndarray, maps: np.ndarray | None
+) -> tuple[dict[Named, float], dict[Named, str]]:
+    """Image metrics of one category under every dialect, and the reasons of those that are undefined.
+
+    scores: real [N], the detector's image scores; labels: bool [N]; maps: float [N, H, W] or None, from which
+    `pool21` takes its own image scores. Raises UndefinedMetricError where one class is missing.
+    """
+    exact = image_metrics(scores, labels)
+    values = {(metric, "default"): exact[metric] for metric in ("auroc", "ap", "f1_max")}
+    values["recall_at_tnr95", "default"] = recall_at_tnr(scores, labels, 0.95)["recall"]
+    values["ap", "trapezoid"] = image_metrics(scores, labels, dialect="trapezoid")["ap"]
+    undefined: dict[Named, str] = {}
+    if scores.min() >= 0.0 and scores.max() <= 1.0:
+        values["f1_max", "grid21"] = image_metrics(scores, labels, dialect="grid21")["f1_max"]
+    else:
+        undefined["f1_max", "grid21"] = "the scores lie outside 0..1, so the grid of thresholds means nothing"
+    if maps is not None:
+        pooled = image_metrics(image_scores(maps, "pool21"), labels)
+        values |= {(metric, "pool21"): pooled[metric] for metric in ("auroc", "ap", "f1_max")}
+    return values, undefined
+
+
+def _add_grids(
+    maps: np.ndarray, masks: np.ndarray, values: dict[Named, float], undefined: dict[Named, str]
+) -> None:
+    """F1 and IoU at the best threshold of each grid; sorted once, a grid is a few look-ups."""
+    positive, negative = np.sort(maps[masks]), np.sort(maps[~masks])
+    low, high = min(positive[0], negative[0]), max(positive[-1], negative[-1])
+    for name, grid in GRIDS.items():
+        metrics = (("f1_max", name), ("iou", name))
+        if name == "grid21-minmax":
+            if low == high:
+                undefined |= dict.fromkeys(metrics, "all maps hold one value, so there is no range to scale")
+                continue
+            try:
+                span = finite_range(low, high, "the maps")
+            except MetricInputError as error:
+                undefined |= dict.fromkeys(metrics, str(error))
+                continue
+            # scaling keeps the order, so what was sorted stays sorted
+            scaled = [(scores - low) / span for scores in (positive, negative)]
+        elif low < 0.0 or high > 1.0:
+            reason = "the maps are no probabilities, so thresholds in 0..1 mean nothing"
+            undefined |= dict.fromkeys(metrics, reason)
+            continue
+        else:
+            scaled = [positive, negative]
+        thresholds = grid.astype(maps.dtype)
+        tp, fp = (scores.size - np.searchsorted(scores, thresholds, side="right") for scores in scaled)
+        values[metrics[0]] = float((2.0 * tp / (positive.size + tp + fp)).max())
+        values[metrics[1]] = float((tp / (positive.size + fp)).max())

@@ -1,0 +1,47 @@
+"""A stage of real data: the masks of test images under the mask rules of repositories."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.data.images import decode_mask_values, file_bytes
+from bench.metrics import MASK_DIALECTS, prepare_masks
+from bench.stages.data import listed_files
+from bench.stages.stage import Output, Stage, StageRun, T
+from bench.tasks import Task
+
+MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
+"""The default masks are in the pool of the test images."""
+
+
+@dataclass(frozen=True)
+class DataTruth(Stage[T]):
+    """The masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
+
+    name, version = "data.truth", 1
+    imports = ("bench.metrics", "bench.data.images")
+
+    @staticmethod
+    def task(test: Task) -> Task:
+        """The masks of the images of a pool of real data."""
+        part = {name: test.params[name] for name in ("category", "part", "content", "resolution")}
+        return DataTruth[Task]().to_task(part)
+
+    def run(self: "DataTruth[Output]", run: StageRun) -> None:
+        size = run.params["resolution"]
+        rows = listed_files(run)
+        masks_by_rule = {
+            rule: np.lib.format.open_memmap(
+                run.out / f"{rule}.npy", mode="w+", dtype=np.bool_, shape=(len(rows), size, size)
+            )
+            for rule in MASK_RULES
+        }
+        for number, (item, defect) in enumerate(rows):
+            if defect == "good" or item.mask_path is None:
+                continue
+            raw = decode_mask_values(file_bytes(item.mask_path), item.mask_path)
+            for rule, masks in masks_by_rule.items():
+                filter_, threshold = MASK_DIALECTS[rule]
+                masks[number] = prepare_masks(raw, size, filter=filter_, rule=threshold)
+        for masks in masks_by_rule.values():
+            masks.flush()
