@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bench.planning.config import CategoryPlan, Method, PlanConfig, SplitPlan
+from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, SplitPlan
 from bench.stages.data import RealPools, real_pools
 from bench.stages.depth import DepthImages
 from bench.stages.generator import ANY, GOOD, GeneratorCache
@@ -12,15 +12,15 @@ from bench.tasks import Task
 
 
 @dataclass(frozen=True)
-class Row:
+class RowPlan:
     """One kind of training set: a mix of the protocol, with the images of a generator or of none."""
 
     mix: str
-    generator: Method | None = None
+    generator: ResolvedMethod | None = None
 
 
 @dataclass(frozen=True)
-class Images:
+class SeedImages:
     """What detectors are trained and tested on: real images, and what the generators made of them."""
 
     pools: Mapping[str, RealPools]
@@ -30,23 +30,25 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Ground:
+class SeedData:
     """What all cells of one seed stand on: the split, its images, and the same images by their depth."""
 
     config: PlanConfig
     seed: int
     split: SplitPlan
-    colour: Images
-    depth: Images
+    colour: SeedImages
+    depth: SeedImages
     """Of the categories that have depth, and the generators that make it."""
 
 
-def prepare(config: PlanConfig, seed: int) -> Ground:
+def seed_data(config: PlanConfig, seed: int) -> SeedData:
     """The images of one seed, real and generated."""
     split = config.splits[seed]
     pools = {category.name: real_pools(config, category) for category in split.categories}
 
-    def made(asked: Callable[[PlanConfig, Method, CategoryPlan], Mapping[str, int]]) -> dict[str, Any]:
+    def made(
+        asked: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
+    ) -> dict[str, Any]:
         return {
             generator.name: {
                 category.name: GeneratorCache.task(config, generator, category, pools, counts, seed)
@@ -56,11 +58,11 @@ def prepare(config: PlanConfig, seed: int) -> Ground:
             for generator in config.generators
         }
 
-    colour = Images(pools, made(anomalies_of), made(normals_of))
-    return Ground(config, seed, split, colour, _by_depth(config, split, colour))
+    colour = SeedImages(pools, made(anomalies_of), made(normals_of))
+    return SeedData(config, seed, split, colour, _by_depth(config, split, colour))
 
 
-def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
+def _by_depth(config: PlanConfig, split: SplitPlan, colour: SeedImages) -> SeedImages:
     """The same images, each by the grey image of its depth."""
     deep = [category.name for category in split.categories if category.has_depth]
     makers = {generator.name for generator in config.generators if "depth" in yields_of(generator)}
@@ -80,10 +82,10 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: Images) -> Images:
         for name, real in colour.pools.items()
         if name in deep
     }
-    return Images(pools, made(colour.anomalies), made(colour.normals))
+    return SeedImages(pools, made(colour.anomalies), made(colour.normals))
 
 
-def lacks(generator: Method, category: CategoryPlan) -> str:
+def lacks(generator: ResolvedMethod, category: CategoryPlan) -> str:
     """What a generator needs and has not, on this machine or in this category; "" where it has all."""
     if generator.missing_requirement or generator.adapter is None or category.has_depth:
         return generator.missing_requirement
@@ -91,7 +93,7 @@ def lacks(generator: Method, category: CategoryPlan) -> str:
     return f"{generator.name} needs depth maps, which {category.name} has not" if needs else ""
 
 
-def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
+def anomalies_of(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
     """How many images of which defect a generator makes for a category.
 
     A generator that knows no types makes as many in all as one that does.
@@ -108,7 +110,7 @@ def anomalies_of(config: PlanConfig, generator: Method, category: CategoryPlan) 
     return dict.fromkeys(category.defects, config.generated_per_type)
 
 
-def normals_of(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
+def normals_of(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
     """How many normal images a generator makes for a category; empty where it makes none."""
     if lacks(generator, category):
         return {}
@@ -117,14 +119,14 @@ def normals_of(config: PlanConfig, generator: Method, category: CategoryPlan) ->
     return {GOOD: config.generated_per_type} if "normal" in yields_of(generator) else {}
 
 
-def _held(config: PlanConfig, generator: Method, category: CategoryPlan) -> dict[str, int]:
+def _held(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
     """How many of its ingested images of each kind take part."""
     assert generator.ingested is not None
     held = generator.ingested.get(category.name, {})
     return {kind: min(params["count"], config.generated_per_type) for kind, params in held.items()}
 
 
-def yields_of(generator: Method) -> frozenset[str]:
+def yields_of(generator: ResolvedMethod) -> frozenset[str]:
     """What a generator makes; of an ingested one, what its folders say."""
     if generator.ingested is not None:
         held = {defect for defects in generator.ingested.values() for defect in defects}

@@ -1,13 +1,13 @@
 """Why a cell of a leaderboard cannot be: the reasons that a page gives for what it leaves out."""
 
-from bench.planning.config import CategoryPlan, Method, PlanConfig
-from protocols.seed_data import Row, anomalies_of, lacks, normals_of, yields_of
+from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
+from protocols.seed_data import RowPlan, anomalies_of, lacks, normals_of, yields_of
 
 
-def cannot_be(
+def reason_not_trainable(
     config: PlanConfig,
-    detector: Method,
-    row: Row,
+    detector: ResolvedMethod,
+    row: RowPlan,
     category: CategoryPlan,
     names_defects: bool,
     modality: str,
@@ -27,7 +27,7 @@ def cannot_be(
     )
 
 
-def _cannot_name(row: Row, category: CategoryPlan) -> str:
+def _cannot_name(row: RowPlan, category: CategoryPlan) -> str:
     """Why a classifier of defect types cannot be; empty where it can."""
     if not category.has_types:
         return f"{category.name} has no defect types to tell apart"
@@ -38,7 +38,7 @@ def _cannot_name(row: Row, category: CategoryPlan) -> str:
     return ""
 
 
-def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: CategoryPlan) -> str:
+def _cannot_learn(config: PlanConfig, detector: ResolvedMethod, row: RowPlan, category: CategoryPlan) -> str:
     """Why this detector cannot be trained on this mix of images; empty where it can."""
     if detector.ingested is not None:
         return ""
@@ -59,14 +59,16 @@ def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: Cate
     return ""
 
 
-def cannot_be_made(config: PlanConfig, generator: Method, category: CategoryPlan, modality: str) -> str:
+def reason_not_scorable(
+    config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan, modality: str
+) -> str:
     """Why the defects of a generator cannot be scored in a modality; empty where they can."""
     if not anomalies_of(config, generator, category):
         return no_anomalies(generator, category)
     return _no_depth(generator, category) if modality == "depth" else ""
 
 
-def _no_depth(generator: Method | None, category: CategoryPlan) -> str:
+def _no_depth(generator: ResolvedMethod | None, category: CategoryPlan) -> str:
     if not category.has_depth:
         return f"{category.name} has no depth maps"
     if generator and "depth" not in yields_of(generator):
@@ -75,7 +77,11 @@ def _no_depth(generator: Method | None, category: CategoryPlan) -> str:
 
 
 def _cannot_see(
-    detector: Method, row: Row, category: CategoryPlan, names_defects: bool, modality: str
+    detector: ResolvedMethod,
+    row: RowPlan,
+    category: CategoryPlan,
+    names_defects: bool,
+    modality: str,
 ) -> str:
     """Why a cell of depth cannot be; empty where it can, and for colour."""
     if modality == "rgb":
@@ -87,7 +93,7 @@ def _cannot_see(
     return ""
 
 
-def no_anomalies(generator: Method, category: CategoryPlan) -> str:
+def no_anomalies(generator: ResolvedMethod, category: CategoryPlan) -> str:
     if reason := lacks(generator, category):
         return reason
     if generator.ingested is not None:
@@ -95,7 +101,7 @@ def no_anomalies(generator: Method, category: CategoryPlan) -> str:
     return f"{generator.name} makes no anomalies"
 
 
-def no_normals(generator: Method, category: CategoryPlan) -> str:
+def no_normals(generator: ResolvedMethod, category: CategoryPlan) -> str:
     if reason := lacks(generator, category):
         return reason
     if generator.ingested is not None:

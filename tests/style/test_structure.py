@@ -20,12 +20,9 @@ TWO_MEANINGS = {
     # To be renamed: each leaves this list with its renaming.
     "BiSeNetV2": "network, detector",
     "Examples": "of AnomalyHybrid, of DRAEM",
-    "Images": "of a split, of a protocol",
     "Line": "of a view, of a plot",
-    "Method": "of a plan, of a board",
     "Plan": "of a run, of a training",
     "Recipe": "of a sample, of a command",
-    "Row": "of a protocol, of a board",
 }
 """Public class names that two modules may define, and why."""
 MOST_CIRCLES = 6
