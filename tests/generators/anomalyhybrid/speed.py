@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.methods.context import Context
 from generators.anomalyhybrid import AnomalyHybrid
-from generators.anomalyhybrid.batches import Examples
+from generators.anomalyhybrid.batches import TrainingBatch
 from generators.anomalyhybrid.losses import perceptual_loss
 from generators.anomalyhybrid.training import _begin, _step
 
@@ -65,7 +65,7 @@ def row(preset: str | None, side: int, options: dict[str, object], device: str) 
         for channels in (5, 3)
     )
     both = dict.fromkeys(("ahd", "ahe"), colour * 2 - 1)
-    examples = Examples(conditions, both, both)
+    examples = TrainingBatch(conditions, both, both)
     with FlopCounterMode(display=False) as counter:
         _step(params, state, state.generator, loss, examples, device)
     seconds = timed(lambda: _step(params, state, run, loss, examples, device), device)
