@@ -29,8 +29,8 @@ def ohem(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor
     pixel but not the mean's denominator."""
     loss = F.cross_entropy(logits, target, reduction="none").flatten()
     p = torch.exp(-loss.detach())
-    kept = min(OHEM_KEPT, p.numel())
-    threshold = torch.clamp(p.kthvalue(kept).values, min=OHEM_THRESHOLD)
+    count = min(OHEM_KEPT, p.numel())
+    threshold = torch.clamp(p.kthvalue(count).values, min=OHEM_THRESHOLD)
     hard = (p <= threshold).to(loss.dtype)
     scale = hard if weight is None else hard * weight[target.flatten()]
     return (loss * scale).sum() / hard.sum()

@@ -1,6 +1,6 @@
 """ResNet-34 that names the defect type, as AnomalyDiffusion measures what generated images teach.
 
-Hu et al., "AnomalyDiffusion", AAAI 2024, train-classification.py: one network a category, trained on
+Hu et al., "AnomalyDiffusion", AAAI 2024, train-classification.py: one network per category, trained on
 anomalous images alone, no class for normal ones; images in [0, 1], not normalised, not augmented.
 """
 
@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field
 
 from bench.methods import DetectorSplit
-from detectors.supervised import (
+from detectors.pretrained import missing_torchvision, torchvision_state
+from detectors.supervised import Supervised
+from detectors.training_params import (
     LearningRate,
     Optimizer,
-    Plan,
     Schedule,
-    Supervised,
     TrainingParams,
-    epochs_plan,
+    TrainingSchedule,
+    schedule_of_epochs,
 )
-from detectors.weights import missing_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 class ResNet34Params(TrainingParams):
     """The recipe of AnomalyDiffusion's train-classification.py."""
 
-    batch_size: int = Field(default=8, ge=2, description="examples a step; batch norm needs two")
+    batch_size: int = Field(default=8, ge=2, description="examples per step; batch norm needs two")
     learning_rate: LearningRate = 1e-4
     optimizer: Optimizer = "adam"
     schedule: Schedule = "multistep"
@@ -38,7 +38,7 @@ class ResNet34Params(TrainingParams):
     epoch_size: int | None = Field(
         default=None,
         ge=1,
-        description="examples an epoch; None: five times the number of anomalous training images",
+        description="examples per epoch; None: five times the number of anomalous training images",
     )
     init_weights: Literal["imagenet", "random"] = Field(
         default="imagenet", description="imagenet: torchvision's resnet34-b627a593.pth"
@@ -51,7 +51,7 @@ class ResNet34(Supervised):
     name = "resnet34"
     version = 1
     task = "classification"
-    imports = ("detectors.training", "detectors.networks.resnet34")
+    imports = ("detectors.training", "torchvision.models")
     Params = ResNet34Params
     params: ResNet34Params
     presets: ClassVar = {
@@ -74,17 +74,22 @@ class ResNet34(Supervised):
         },
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
         params = self.params
         anomalies = data.count("real") + data.count("generated")
-        return epochs_plan(
+        return schedule_of_epochs(
             params.epoch_size or 5 * anomalies, params.epochs, params.batch_size, anomalies_only=True
         )
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
-        from detectors.networks.resnet34 import build
+        from torch import nn
+        from torchvision.models import resnet34
 
-        return build(classes, weights, imagenet=pretrained and self.params.init_weights == "imagenet")
+        network = resnet34(weights=None)
+        if pretrained and self.params.init_weights == "imagenet":
+            network.load_state_dict(torchvision_state("resnet34", weights))
+        network.fc = nn.Linear(network.fc.in_features, classes)
+        return network
 
     def missing(self, weights: Path | None = None) -> list[str]:
         if self.params.init_weights == "imagenet":

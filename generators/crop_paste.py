@@ -71,8 +71,8 @@ class Patch(NamedTuple):
 
     image: np.ndarray
     mask: np.ndarray
-    top: int
-    left: int
+    y0: int
+    x0: int
     edge: tuple[bool, bool]
 
 
@@ -118,8 +118,8 @@ class CropPaste(Generator):
             real = reals[row]
             stays = self._stays(real.mask)
             patch = self._pose(real.image, real.mask, stays, rng)
-            top, left = self._place(patch, base, stays, rng)
-            image, mask = paste(base, patch, top, left, feather=self.params.feather, match=self.params.match)
+            y0, x0 = self._place(patch, base, stays, rng)
+            image, mask = paste(base, patch, y0, x0, feather=self.params.feather, match=self.params.match)
             yield Sample(image, mask, base=base)
 
     def _sources(
@@ -164,8 +164,8 @@ class CropPaste(Generator):
         """Where the corner of the patch goes, negative where it reaches out of the image."""
         size = np.array(base.shape[:2])
         rows, columns = span(patch.mask)
-        here, limit = np.array([patch.top, patch.left]), self.params.shift * size * ~np.array(patch.edge)
-        near = rng.integers(here - limit.astype(int), here + limit.astype(int) + 1, size=(CANDIDATES, 2))
+        origin, limit = np.array([patch.y0, patch.x0]), self.params.shift * size * ~np.array(patch.edge)
+        near = rng.integers(origin - limit.astype(int), origin + limit.astype(int) + 1, size=(CANDIDATES, 2))
         first, room = np.array([rows.start, columns.start]), size - (len(rows), len(columns))
         far = rng.integers(np.minimum(room, 0) - first, np.maximum(room, 0) - first + 1, size=(CANDIDATES, 2))
         fits = self.params.placement in ("similar", "natural")
@@ -174,12 +174,12 @@ class CropPaste(Generator):
         # The first place that shows nearly all of the defect, or of those the one that fits best.
         hidden = np.maximum(0, 0.9 - shown(patch, base, corners))
         cost = hidden * 1e4 + (mismatch(patch, base, corners) if fits else 0)
-        top, left = (int(corner) for corner in corners[np.argmin(cost)])
-        if not patch.mask[overlap(patch.mask.shape, base.shape[:2], top, left)[1]].any():
+        y0, x0 = (int(corner) for corner in corners[np.argmin(cost)])
+        if not patch.mask[overlap(patch.mask.shape, base.shape[:2], y0, x0)[1]].any():
             # A hollow mask larger than the image can miss it; one of its pixels then goes to the middle.
             points = np.argwhere(patch.mask)
-            top, left = (int(start) for start in size // 2 - points[rng.integers(len(points))])
-        return top, left
+            y0, x0 = (int(start) for start in size // 2 - points[rng.integers(len(points))])
+        return y0, x0
 
 
 def span(mask: np.ndarray) -> tuple[range, range]:
@@ -220,20 +220,20 @@ def transform(patch: Patch, *, angle: float, scale: float) -> Patch:
         return np.asarray(moved)
 
     image, mask = warp(patch.image), warp(patch.mask.view(np.uint8) * 255) > 127
-    top = patch.top + (height - int(box_height)) // 2
-    return Patch(image, mask, top, patch.left + (width - int(box_width)) // 2, patch.edge)
+    y0 = patch.y0 + (height - int(box_height)) // 2
+    return Patch(image, mask, y0, patch.x0 + (width - int(box_width)) // 2, patch.edge)
 
 
 def overlap(
-    patch: tuple[int, ...], size: tuple[int, int], top: int, left: int
+    patch: tuple[int, ...], size: tuple[int, int], y0: int, x0: int
 ) -> tuple[tuple[slice, slice], tuple[slice, slice]]:
     """Slices of the image and of the patch where the two meet; empty where they do not."""
-    there, here = [], []
-    for length, side, start in zip(patch, size, (top, left), strict=True):
+    in_image, in_patch = [], []
+    for length, side, start in zip(patch, size, (y0, x0), strict=True):
         low, high = max(0, start), max(0, start, min(side, start + length))
-        there.append(slice(low, high))
-        here.append(slice(low - start, high - start))
-    return (there[0], there[1]), (here[0], here[1])
+        in_image.append(slice(low, high))
+        in_patch.append(slice(low - start, high - start))
+    return (in_image[0], in_image[1]), (in_patch[0], in_patch[1])
 
 
 def shown(patch: Patch, base: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -243,10 +243,10 @@ def shown(patch: Patch, base: np.ndarray, corners: np.ndarray) -> np.ndarray:
 
 def mismatch(patch: Patch, base: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Mean difference in grey levels, float [N], of the defect's surroundings from each place."""
-    points, there, inside = _lookup(ring(patch.mask), base, corners)
+    points, targets, inside = _lookup(ring(patch.mask), base, corners)
     around = patch.image[points[:, 0], points[:, 1]].astype(np.float32)  # (P, 3)
-    apart = np.abs(base[there[..., 0], there[..., 1]] - around).mean(axis=2)  # (N, P)
-    return (apart * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
+    difference = np.abs(base[targets[..., 0], targets[..., 1]] - around).mean(axis=2)  # (N, P)
+    return (difference * inside).sum(axis=1) / np.maximum(inside.sum(axis=1), 1)
 
 
 def _lookup(
@@ -255,10 +255,10 @@ def _lookup(
     """Points of the region [P, 2], where each falls in the image [N, P, 2], whether inside [N, P]."""
     points = np.argwhere(region)
     points = points[:: max(1, len(points) // POINTS)]
-    there = corners[:, None] + points[None]
+    targets = corners[:, None] + points[None]
     limit = np.array(base.shape[:2]) - 1
-    clipped = np.clip(there, 0, limit)
-    return points, clipped, np.all(there == clipped, axis=2)
+    clipped = np.clip(targets, 0, limit)
+    return points, clipped, np.all(targets == clipped, axis=2)
 
 
 def ring(region: np.ndarray) -> np.ndarray:
@@ -267,15 +267,15 @@ def ring(region: np.ndarray) -> np.ndarray:
 
 
 def paste(
-    base: np.ndarray, patch: Patch, top: int, left: int, *, feather: int, match: str
+    base: np.ndarray, patch: Patch, y0: int, x0: int, *, feather: int, match: str
 ) -> tuple[np.ndarray, np.ndarray]:
     """The image uint8 [H, W, 3] with the patch in it, and the mask bool [H, W] of what was pasted.
 
     Pixels of the mask are the defect's own; with a feather, its real surroundings fade into the image over
     at most 2 * feather pixels outside the mask, so that no seam marks the defect.
     """
-    there, here = overlap(patch.mask.shape, base.shape[:2], top, left)
-    region, source, target = patch.mask[here], patch.image[here].astype(np.float32), base[there]
+    in_image, in_patch = overlap(patch.mask.shape, base.shape[:2], y0, x0)
+    region, source, target = patch.mask[in_patch], patch.image[in_patch].astype(np.float32), base[in_image]
     if match == "ring":
         source = source * brightness_gain(source, target, region)
     alpha = region.astype(np.float32)
@@ -284,8 +284,8 @@ def paste(
         alpha = np.maximum(alpha, ndimage.uniform_filter(grown, size=2 * feather + 1))
     image, mask = base.copy(), np.zeros(base.shape[:2], dtype=bool)
     mixed = target + alpha[..., None] * (source - target)
-    image[there] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
-    mask[there] = region
+    image[in_image] = np.clip(np.rint(mixed), 0, 255).astype(np.uint8)
+    mask[in_image] = region
     return image, mask
 
 

@@ -62,11 +62,11 @@ class CutPaste(Generator):
             scar = self.params.variant == "scar" or (self.params.variant == "both" and rng.random() < 0.5)
             piece, shape = self._scar(base, rng) if scar else self._patch(base, rng)
             height, width = shape.shape
-            top = int(rng.integers(base.shape[0] - height + 1))
-            left = int(rng.integers(base.shape[1] - width + 1))
+            y0 = int(rng.integers(base.shape[0] - height + 1))
+            x0 = int(rng.integers(base.shape[1] - width + 1))
             image, mask = base.copy(), np.zeros(base.shape[:2], dtype=bool)
-            image[top : top + height, left : left + width][shape] = piece[shape]
-            mask[top : top + height, left : left + width] = shape
+            image[y0 : y0 + height, x0 : x0 + width][shape] = piece[shape]
+            mask[y0 : y0 + height, x0 : x0 + width] = shape
             yield Sample(image, mask, base=base)
 
     def _patch(self, base: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -105,6 +105,6 @@ class CutPaste(Generator):
 
 
 def _cut(image: np.ndarray, height: int, width: int, rng: np.random.Generator) -> Image.Image:
-    top = int(rng.integers(image.shape[0] - height + 1))
-    left = int(rng.integers(image.shape[1] - width + 1))
-    return Image.fromarray(image[top : top + height, left : left + width])
+    y0 = int(rng.integers(image.shape[0] - height + 1))
+    x0 = int(rng.integers(image.shape[1] - width + 1))
+    return Image.fromarray(image[y0 : y0 + height, x0 : x0 + width])

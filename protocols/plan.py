@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from bench.planning.config import PlanConfig, Skipped
 from bench.tasks import Task
 from protocols import scored_cells
-from protocols.seed_data import prepare
+from protocols.seed_data import seed_data
 
 
 def plan(config: PlanConfig) -> Iterator[Task | Skipped]:
     """Every score of the protocol, and every cell that cannot be, with the reason."""
     for seed in config.seeds:
-        data = prepare(config, seed)
+        data = seed_data(config, seed)
         if "near-duplicates" in config.score:
             yield from scored_cells.duplicates(data)
         for generator in config.generators:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from typing import Any
 
 from bench.planning.config import PlanConfig, Skipped
-from bench.record import catalogue
 from bench.record.labels import SCORE, CellLabels
 from bench.record.record import UNKNOWN
 from bench.stages.data import real_pools
@@ -29,7 +28,7 @@ def plan_images(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> I
         )
         if not folders:
             yield Skipped(
-                labels, catalogue.planned("generation"), f"the folder has no images of {category.name}"
+                labels, ScoreGeneration.metrics(labels), f"the folder has no images of {category.name}"
             )
             continue
         real = real_pools(config, category)

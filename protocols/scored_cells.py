@@ -1,4 +1,4 @@
-"""The cells that protocols are made of: what a row trains on, who is scored on what, and what cannot be.
+"""The cells of a leaderboard: what is trained, on what it is scored, and why a cell is skipped.
 
 `protocols.plan` asks for them in the order of the leaderboard.
 """
@@ -6,7 +6,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from bench.planning.config import CategoryPlan, Method, PlanConfig, Skipped
+from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, Skipped
 from bench.planning.methods import task_of
 from bench.record import catalogue
 from bench.record.labels import CellLabels
@@ -20,37 +20,39 @@ from bench.stages.score_classification import ScoreClassification
 from bench.stages.score_detection import ScoreDetection
 from bench.stages.score_generation import ScoreGeneration, ScoreNormals
 from bench.tasks import Task
-from protocols.seed_data import Ground, Row, anomalies_of
-from protocols.why_skipped import cannot_be, cannot_be_made, no_normals
+from protocols.seed_data import RowPlan, SeedData, anomalies_of
+from protocols.why_skipped import no_normals, reason_not_scorable, reason_not_trainable
 
 
-def duplicates(ground: Ground) -> Iterator[Task]:
+def duplicates(data: SeedData) -> Iterator[Task]:
     """Near-duplicates across the split, for the page's notes on the data."""
-    for category in ground.split.categories:
-        yield DataDuplicates.task(category, ground.colour.pools[category.name])
+    for category in data.split.categories:
+        yield DataDuplicates.task(category, data.colour.pools[category.name])
 
 
-def generated_anomalies(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+def generated_anomalies(data: SeedData, generator: ResolvedMethod) -> Iterator[Task | Skipped]:
     """IS, KID, IC-LPIPS, copies and mask agreement of one generator on every category.
 
     Where detectors are to see depth, the same of its depth images.
     """
-    yield from _generated_anomalies(ground, generator, "rgb")
-    if ground.config.modalities != ("rgb",):
-        yield from _generated_anomalies(ground, generator, "depth")
+    yield from _generated_anomalies(data, generator, "rgb")
+    if data.config.modalities != ("rgb",):
+        yield from _generated_anomalies(data, generator, "depth")
 
 
-def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> Iterator[Task | Skipped]:
-    config, images = ground.config, ground.depth if modality == "depth" else ground.colour
-    metrics = catalogue.planned("generation-depth" if modality == "depth" else "generation")
-    for category in ground.split.categories:
-        labels = _labels(ground, category, generator, modality=modality)
-        reason = cannot_be_made(config, generator, category, modality)
+def _generated_anomalies(
+    data: SeedData, generator: ResolvedMethod, modality: str
+) -> Iterator[Task | Skipped]:
+    config, images = data.config, data.depth if modality == "depth" else data.colour
+    for category in data.split.categories:
+        labels = _labels(data, category, generator, modality=modality)
+        metrics = ScoreGeneration.metrics(labels)
+        reason = reason_not_scorable(config, generator, category, modality)
         if reason:
             yield Skipped(labels, metrics, reason)
             continue
-        made = images.anomalies[generator.name][category.name]
-        yield ScoreGeneration.task(config, category, images.pools[category.name], made, labels)
+        anomalies = images.anomalies[generator.name][category.name]
+        yield ScoreGeneration.task(config, category, images.pools[category.name], anomalies, labels)
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
@@ -59,87 +61,90 @@ def _generated_anomalies(ground: Ground, generator: Method, modality: str) -> It
             )
 
 
-def generated_normals(ground: Ground, generator: Method) -> Iterator[Task | Skipped]:
+def generated_normals(data: SeedData, generator: ResolvedMethod) -> Iterator[Task | Skipped]:
     """KID of the normal images of one generator on every category."""
-    config = ground.config
-    for category in ground.split.categories:
-        labels = _labels(ground, category, generator)
-        made = ground.colour.normals[generator.name].get(category.name)
-        if made is None:
-            yield Skipped(labels, catalogue.planned("generation-normal"), no_normals(generator, category))
+    config = data.config
+    for category in data.split.categories:
+        labels = _labels(data, category, generator)
+        normals = data.colour.normals[generator.name].get(category.name)
+        if normals is None:
+            yield Skipped(labels, ScoreNormals.metrics(labels), no_normals(generator, category))
             continue
-        yield ScoreNormals.task(config, category, ground.colour.pools[category.name], made, labels)
+        yield ScoreNormals.task(config, category, data.colour.pools[category.name], normals, labels)
 
 
-def rows(config: PlanConfig, detector: Method) -> Iterator[Row]:
+def rows(config: PlanConfig, detector: ResolvedMethod) -> Iterator[RowPlan]:
     """The mixes without a generator, then those of each generator; one row for what was trained elsewhere."""
     if detector.ingested is not None:
-        yield Row(UNKNOWN)
+        yield RowPlan(UNKNOWN)
         return
     for mix in config.rows_alone:
-        yield Row(mix)
+        yield RowPlan(mix)
     for generator in config.generators:
         for mix in config.rows_generated:
-            yield Row(mix, generator)
+            yield RowPlan(mix, generator)
 
 
-def detection(ground: Ground, detector: Method, row: Row) -> Iterator[Task | Skipped]:
+def detection(data: SeedData, detector: ResolvedMethod, row: RowPlan) -> Iterator[Task | Skipped]:
     """Train one detector on one kind of row and test it on every category, in each modality."""
-    for modality in _modalities(ground.config, detector):
-        yield from _detection(ground, detector, row, modality)
+    for modality in _modalities(data.config, detector):
+        yield from _detection(data, detector, row, modality)
 
 
-def _detection(ground: Ground, detector: Method, row: Row, modality: str) -> Iterator[Task | Skipped]:
-    config = ground.config
+def _detection(
+    data: SeedData, detector: ResolvedMethod, row: RowPlan, modality: str
+) -> Iterator[Task | Skipped]:
+    config = data.config
     models: dict[tuple[str, str], Task] = {}
-    for category in ground.split.categories:
-        labels = _labels(ground, category, row.generator, detector, row.mix, modality)
+    for category in data.split.categories:
+        labels = _labels(data, category, row.generator, detector, row.mix, modality)
         names_defects = _names_defects(detector, category)
-        reason = cannot_be(config, detector, row, category, names_defects, modality)
+        reason = reason_not_trainable(config, detector, row, category, names_defects, modality)
         if reason:
-            metrics = (
-                catalogue.planned("classification") if names_defects else catalogue.planned("image", "pixel")
-            )
-            yield Skipped(labels, metrics, reason)
+            score = ScoreClassification if names_defects else ScoreDetection
+            yield Skipped(labels, score.metrics(labels), reason)
             continue
         if detector.ingested is not None:
             prediction = DetectorMaps.task(config, detector.ingested[category.name])
         elif modality == "rgb+depth":
             prediction = DetectorFuse.task(
-                *(_prediction(ground, detector, row, category, sense, models) for sense in ("rgb", "depth"))
+                *(
+                    _prediction(data, detector, row, category, modality, models)
+                    for modality in ("rgb", "depth")
+                )
             )
         else:
-            prediction = _prediction(ground, detector, row, category, modality, models)
-        test = ground.colour.pools[category.name].test
+            prediction = _prediction(data, detector, row, category, modality, models)
+        test = data.colour.pools[category.name].test
         if names_defects:
-            classes = _classes(_covered(ground, detector, category, modality))
+            classes = _classes(_covered(data, detector, category, modality))
             yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
             yield ScoreDetection.task(config, labels, prediction, test)
 
 
 def _prediction(
-    ground: Ground,
-    detector: Method,
-    row: Row,
+    data: SeedData,
+    detector: ResolvedMethod,
+    row: RowPlan,
     category: CategoryPlan,
     modality: str,
     models: dict[tuple[str, str], Task],
 ) -> Task:
-    """What a detector, trained on colour images or on depth, says of a category; `models` keeps its fits."""
-    config, seed = ground.config, ground.seed
-    images = ground.depth if modality == "depth" and not _reads_depth(detector) else ground.colour
-    made = row.generator.name if row.generator else ""
+    """The predictions of a detector, trained on colour images or on depth; `models` collects its fits."""
+    config, seed = data.config, data.seed
+    images = data.depth if modality == "depth" and not _reads_depth(detector) else data.colour
+    generator = row.generator.name if row.generator else ""
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
-        covered = _covered(ground, detector, category, modality)
+        covered = _covered(data, detector, category, modality)
         models[scope] = DetectorFit.task(
             config,
             detector,
             row.mix,
-            {each.name: images.pools[each.name] for each in covered},
-            images.anomalies.get(made, {}),
-            images.normals.get(made, {}),
+            {other.name: images.pools[other.name] for other in covered},
+            images.anomalies.get(generator, {}),
+            images.normals.get(generator, {}),
             _classes(covered),
             seed,
         )
@@ -148,30 +153,30 @@ def _prediction(
 
 
 def _covered(
-    ground: Ground, detector: Method, category: CategoryPlan, modality: str
+    data: SeedData, detector: ResolvedMethod, category: CategoryPlan, modality: str
 ) -> tuple[CategoryPlan, ...]:
     """The categories of the one model that a category is tested with."""
     if detector.scope != "dataset":
         return (category,)
-    return tuple(each for each in ground.split.categories if modality == "rgb" or each.has_depth)
+    return tuple(other for other in data.split.categories if modality == "rgb" or other.has_depth)
 
 
 def _classes(covered: Sequence[CategoryPlan]) -> list[tuple[str, str]]:
     return [(category.name, defect) for category in covered for defect in category.defects]
 
 
-def _modalities(config: PlanConfig, detector: Method) -> tuple[str, ...]:
-    """What a detector is given; one that reads depth maps itself has no choice."""
+def _modalities(config: PlanConfig, detector: ResolvedMethod) -> tuple[str, ...]:
+    """What a detector is trained on and tested with; one that reads depth maps itself has no choice."""
     if detector.ingested is not None:
         return ("rgb",)
     return ("depth",) if _reads_depth(detector) else config.modalities
 
 
-def _reads_depth(detector: Method) -> bool:
+def _reads_depth(detector: ResolvedMethod) -> bool:
     return detector.as_detector.modality == "depth"
 
 
-def _names_defects(detector: Method, category: CategoryPlan) -> bool:
+def _names_defects(detector: ResolvedMethod, category: CategoryPlan) -> bool:
     """Whether the detector classifies defects rather than finds them."""
     if detector.ingested is not None:
         return detector.ingested.get(category.name, {}).get("gives") == ["predicted"]
@@ -179,14 +184,14 @@ def _names_defects(detector: Method, category: CategoryPlan) -> bool:
 
 
 def _labels(
-    ground: Ground,
+    data: SeedData,
     category: CategoryPlan,
-    generator: Method | None,
-    detector: Method | None = None,
+    generator: ResolvedMethod | None,
+    detector: ResolvedMethod | None = None,
     mix: str = "",
     modality: str = "rgb",
 ) -> CellLabels:
-    config, split = ground.config, ground.split
+    config, split = data.config, data.split
     labels = CellLabels(
         protocol=config.protocol,
         protocol_version=config.version,
@@ -200,7 +205,7 @@ def _labels(
         resolution=config.resolution,
         modality=modality,
         mix=mix,
-        seed=ground.seed,
+        seed=data.seed,
     )
     if generator is not None:
         labels = replace(

@@ -1,23 +1,23 @@
-"""Why a cell of a leaderboard cannot be: the reasons that a page gives for what it leaves out."""
+"""Why a cell of a leaderboard is skipped: the reasons that a page gives for its holes."""
 
-from bench.planning.config import CategoryPlan, Method, PlanConfig
-from protocols.seed_data import Row, anomalies_of, lacks, normals_of, yields_of
+from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
+from protocols.seed_data import RowPlan, anomalies_of, missing_requirement, normals_of, yields_of
 
 
-def cannot_be(
+def reason_not_trainable(
     config: PlanConfig,
-    detector: Method,
-    row: Row,
+    detector: ResolvedMethod,
+    row: RowPlan,
     category: CategoryPlan,
     names_defects: bool,
     modality: str,
 ) -> str:
     """Why a detector cannot be trained on a row and tested on a category; empty where it can."""
     if detector.ingested is not None:
-        held = detector.ingested.get(category.name)
-        if held is None:
+        outputs = detector.ingested.get(category.name)
+        if outputs is None:
             return f"nothing was ingested for {category.name}"
-        if held["test"] != category.test.digest:
+        if outputs["test"] != category.test.digest:
             return f"{detector.name} was ingested for another test set of {category.name}"
     return (
         detector.missing_requirement
@@ -27,7 +27,7 @@ def cannot_be(
     )
 
 
-def _cannot_name(row: Row, category: CategoryPlan) -> str:
+def _cannot_name(row: RowPlan, category: CategoryPlan) -> str:
     """Why a classifier of defect types cannot be; empty where it can."""
     if not category.has_types:
         return f"{category.name} has no defect types to tell apart"
@@ -38,15 +38,15 @@ def _cannot_name(row: Row, category: CategoryPlan) -> str:
     return ""
 
 
-def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: CategoryPlan) -> str:
+def _cannot_learn(config: PlanConfig, detector: ResolvedMethod, row: RowPlan, category: CategoryPlan) -> str:
     """Why this detector cannot be trained on this mix of images; empty where it can."""
     if detector.ingested is not None:
         return ""
     mix = config.mixes[row.mix]
-    lacking = set(mix.shares) - detector.as_detector.trains_on
-    if "pseudo" in lacking:
+    foreign = set(mix.shares) - detector.as_detector.trains_on
+    if "pseudo" in foreign:
         return f"{detector.name} makes no anomalies of its own"
-    if lacking:
+    if foreign:
         return f"{detector.name} learns from normal images alone"
     if "pseudo" in mix.shares and not detector.balanced:
         return f"with balanced=false {detector.name} has no share for anomalies of its own"
@@ -59,14 +59,16 @@ def _cannot_learn(config: PlanConfig, detector: Method, row: Row, category: Cate
     return ""
 
 
-def cannot_be_made(config: PlanConfig, generator: Method, category: CategoryPlan, modality: str) -> str:
+def reason_not_scorable(
+    config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan, modality: str
+) -> str:
     """Why the defects of a generator cannot be scored in a modality; empty where they can."""
     if not anomalies_of(config, generator, category):
         return no_anomalies(generator, category)
     return _no_depth(generator, category) if modality == "depth" else ""
 
 
-def _no_depth(generator: Method | None, category: CategoryPlan) -> str:
+def _no_depth(generator: ResolvedMethod | None, category: CategoryPlan) -> str:
     if not category.has_depth:
         return f"{category.name} has no depth maps"
     if generator and "depth" not in yields_of(generator):
@@ -75,7 +77,11 @@ def _no_depth(generator: Method | None, category: CategoryPlan) -> str:
 
 
 def _cannot_see(
-    detector: Method, row: Row, category: CategoryPlan, names_defects: bool, modality: str
+    detector: ResolvedMethod,
+    row: RowPlan,
+    category: CategoryPlan,
+    names_defects: bool,
+    modality: str,
 ) -> str:
     """Why a cell of depth cannot be; empty where it can, and for colour."""
     if modality == "rgb":
@@ -87,16 +93,16 @@ def _cannot_see(
     return ""
 
 
-def no_anomalies(generator: Method, category: CategoryPlan) -> str:
-    if reason := lacks(generator, category):
+def no_anomalies(generator: ResolvedMethod, category: CategoryPlan) -> str:
+    if reason := missing_requirement(generator, category):
         return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without images of {category.name}"
     return f"{generator.name} makes no anomalies"
 
 
-def no_normals(generator: Method, category: CategoryPlan) -> str:
-    if reason := lacks(generator, category):
+def no_normals(generator: ResolvedMethod, category: CategoryPlan) -> str:
+    if reason := missing_requirement(generator, category):
         return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without normal images of {category.name}"

@@ -1,11 +1,12 @@
-"""What tests of several folders share: plug-in files for a while, and anomalib, the peer of PatchCore."""
+"""What tests of several folders share: plug-in files for a while, a generator that goes wrong on purpose,
+runs of the real driver, and anomalib, the peer of PatchCore."""
 
 from __future__ import annotations
 
 import importlib.util
 import sys
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Any
 import pytest
 
 from bench.methods import registry
+from bench.store import Store
+from bench.tasks import Task
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +35,77 @@ def plugged() -> Callable[[Path], AbstractContextManager[None]]:
                     del adapters[name]
 
     return plug
+
+
+@pytest.fixture(scope="module")
+def acts(plugged: Callable[[Path], AbstractContextManager[None]]) -> Iterator[Path]:
+    """The plug-in file of the generator `acts`, which does in `fit` what its parameter says."""
+    path = Path(__file__).parent / "plugins" / "acts.py"
+    with plugged(path):
+        yield path
+
+
+@pytest.fixture(scope="module")
+def fit(acts: Path) -> Callable[..., Task]:
+    """A fit of `acts`; what it does to others it logs in the folder `at`."""
+
+    def task(does: str, *inputs: Task, seed: int = 0, at: Path | None = None) -> Task:
+        options = {"does": does, **({"at": str(at)} if at else {})}
+        params = {"params": options, "category": "", "defect": "", "resolution": 16}
+        roles = tuple((f"base/{number}", task) for number, task in enumerate(inputs))
+        return Task("generator.fit", 1, params, roles, registry.adapter_id("generator", "acts"), seed)
+
+    return task
+
+
+class RecordingView:
+    """A view of a run that prints nothing and remembers everything."""
+
+    def __init__(self) -> None:
+        self.sentences: list[str] = []
+        self.begun: list[Task] = []
+        self.ended_titles: list[str] = []
+        self.errors: dict[str, str] = {}
+
+    def begin(self, todo: int, done: int) -> None:
+        self.todo, self.done = todo, done
+
+    def started(self, task: Task) -> None:
+        self.begun.append(task)
+
+    def progress(self, task: Task, event: Any) -> None: ...
+
+    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
+        self.ended_titles.append(task.title)
+        if error:
+            self.errors[task.key] = error
+
+    def say(self, text: str) -> None:
+        self.sentences.append(text)
+
+    def close(self) -> None: ...
+
+
+@pytest.fixture(scope="session")
+def recording_view() -> type[RecordingView]:
+    return RecordingView
+
+
+@pytest.fixture(scope="module")
+def drive(acts: Path) -> Callable[..., tuple[Any, RecordingView]]:
+    """Run goals with the real driver and the real local executor: its outcome, and what its view saw."""
+    from bench.runner.driver import Driver, RunSettings
+    from bench.runner.local import LocalExecutor
+
+    def run(
+        store: Store, goals: Sequence[Task], run: str = "run", workers: int = 2, **settings: Any
+    ) -> tuple[Any, RecordingView]:
+        view = RecordingView()
+        defaults = {"env": "env", "commit": "", "plugins": (str(acts),)}
+        driver = Driver(store, LocalExecutor(workers), RunSettings(**{**defaults, **settings}, run=run), view)
+        return driver.run(goals, {"plan": "none"}), view
+
+    return run
 
 
 @pytest.fixture(scope="session")

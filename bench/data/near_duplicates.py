@@ -26,13 +26,13 @@ _GREY = np.array([299, 587, 114])  # ITU-R BT.601 luma, in thousandths
 class Pair(NamedTuple):
     """Row of the left image, row of the right image, and in how many of 64 bits their hashes differ."""
 
-    first: int
-    second: int
+    left: int
+    right: int
     distance: int
 
 
 def near_duplicates(
-    first: np.ndarray, second: np.ndarray, normal: np.ndarray, threshold: int = DEFAULT_THRESHOLD
+    left: np.ndarray, right: np.ndarray, normal: np.ndarray, threshold: int = DEFAULT_THRESHOLD
 ) -> list[Pair]:
     """Pairs of images of one category whose hashes differ in at most `threshold` bits, nearest first.
 
@@ -40,10 +40,10 @@ def near_duplicates(
     images of the category have in common. Memory maps are read image by image.
     """
     common = _small(normal).mean(axis=0)
-    ours, theirs = (_hashes(_small(side) - common) for side in (first, second))
+    ours, theirs = (_hashes(_small(side) - common) for side in (left, right))
     distances = np.bitwise_count(ours[:, None] ^ theirs[None])  # (N, M)
     pairs = [Pair(int(i), int(j), int(distances[i, j])) for i, j in np.argwhere(distances <= threshold)]
-    return sorted(pairs, key=lambda pair: (pair.distance, pair.first, pair.second))
+    return sorted(pairs, key=lambda pair: (pair.distance, pair.left, pair.right))
 
 
 def _small(images: np.ndarray) -> np.ndarray:

@@ -46,24 +46,24 @@ class Adapter(ABC):
         if preset is not None and preset not in cls.presets:
             raise BenchError(did_you_mean("preset", preset, cls.presets, of=cls.name))
         values = {**(cls.presets[preset] if preset else {}), **(overrides or {})}
-        for given in values:
-            if given not in cls.Params.model_fields:
-                raise BenchError(did_you_mean("parameter", given, cls.Params.model_fields, of=cls.name))
-            kind = cls.Params.model_fields[given].annotation
-            if isinstance(values[given], bool) and bool not in (
+        for name in values:
+            if name not in cls.Params.model_fields:
+                raise BenchError(did_you_mean("parameter", name, cls.Params.model_fields, of=cls.name))
+            kind = cls.Params.model_fields[name].annotation
+            if isinstance(values[name], bool) and bool not in (
                 kind,
                 *get_args(kind),
             ):  # would be taken for 1
                 raise BenchError(
-                    f"parameter '{given}' of '{cls.name}' cannot be {values[given]}: it is no yes or no"
+                    f"parameter '{name}' of '{cls.name}' cannot be {values[name]}: it is not a yes or no"
                 )
         try:
             return cls(cls.Params(**values))
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            told = first["msg"].removeprefix("Value error, ")
-            why = told[:1].lower() + told[1:]
+            message = first["msg"].removeprefix("Value error, ")
+            why = message[:1].lower() + message[1:]
             if not where:
                 raise BenchError(f"the parameters of '{cls.name}' do not go together: {why}") from None
             raise BenchError(

@@ -186,7 +186,7 @@ def _imported(path: Path, name: str) -> ModuleType:
         return sys.modules[name]
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
-        raise BenchError(f"plug-in file {path} is no Python file")
+        raise BenchError(f"plug-in file {path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     try:

@@ -71,14 +71,14 @@ def write_samples(
                 )
             if problem := _problem(sample, request.defect == "good", resolution):
                 raise BenchError(f"{what} {problem}")
-            given = tuple(name for name in Sample._fields if getattr(sample, name) is not None)
-            if fields not in (None, given):
+            present = tuple(name for name in Sample._fields if getattr(sample, name) is not None)
+            if fields not in (None, present):
                 raise BenchError(
-                    f"{what} holds {', '.join(given)}, but those before it {', '.join(fields or ())}"
+                    f"{what} holds {', '.join(present)}, but those before it {', '.join(fields or ())}"
                 )
-            fields = given
+            fields = present
             sizes.add(sample.image.shape)
-            for name in given:
+            for name in present:
                 value = getattr(sample, name)
                 data, suffix = (_npy(value), "npy") if name == "depth" else (_png(value), "png")
                 _add(archive, f"{name}/{index:03d}.{suffix}", data)
@@ -146,7 +146,7 @@ def _plain(name: Any) -> str:
     """A name that is one folder and no other place. Raises ValueError where it is not."""
     text = str(name)
     if not text or text in (".", "..") or any(sign in text for sign in ("/", os.sep, "\0")):
-        raise ValueError(f"'{text}' is no name of a folder")
+        raise ValueError(f"'{text}' is not a name of a folder")
     return text
 
 
@@ -193,17 +193,17 @@ def samples_to_pool(
     masked = any("mask" in index.fields for index in indexes)
     names = {"mask": "masks", "depth": "depth", "base": "base"}
     fields = (["mask"] if masked else []) + (common if indexes else [])
-    held: Counter[str] = Counter()
-    for (defect, _), found in zip(sets, indexes, strict=True):
-        held[defect] += len(found.indices)
-    left = {defect: min(count, (limits or held)[defect]) for defect, count in held.items()}
-    total = sum(left.values())
+    available: Counter[str] = Counter()
+    for (defect, _), index_file in zip(sets, indexes, strict=True):
+        available[defect] += len(index_file.indices)
+    remaining = {defect: min(count, (limits or available)[defect]) for defect, count in available.items()}
+    total = sum(remaining.values())
     writer = PoolWriter(out, total, resolution, fields=tuple(names[name] for name in fields))
     for (defect, path), index_file in zip(sets, indexes, strict=True):
         for index, sample in zip(index_file.indices, read_samples(path), strict=True):
-            if left[defect] == 0:
+            if remaining[defect] == 0:
                 break
-            left[defect] -= 1
+            remaining[defect] -= 1
             values = {names[name]: _resized(name, sample, resolution) for name in fields}
             item = {"defect": defect, "stem": f"{index:03d}"}
             writer.add(item, _resized("image", sample, resolution), **values)
@@ -232,11 +232,11 @@ def _problem(sample: Sample, good: bool, resolution: int | None) -> str | None:
             or value.shape != shape
             or not value.size
         ):
-            found = (
+            actual = (
                 f"{value.dtype} {list(value.shape)}" if isinstance(value, np.ndarray) else repr(value)[:40]
             )
             sides = "[H, W, 3]" if name == "image" else str(list(shape))
-            return f"has {name} {found}; {np.dtype(dtype).name} {sides} is needed"
+            return f"has {name} {actual}; {np.dtype(dtype).name} {sides} is needed"
     if resolution is not None and size != (resolution, resolution):
         return f"is {size[0]} x {size[1]} pixels; the train split has {resolution} x {resolution}"
     if sample.depth is not None and not np.isfinite(sample.depth).all():

@@ -83,9 +83,9 @@ class Batch(NamedTuple):
     depth float32 [B, H, W] or None;
     pseudo bool [B]: true where the detector is to change this normal image into a pseudo-anomaly of its own
     making, None at prediction;
-    base uint8 [B, H, W, 3], where asked for: the image before its defect. A normal image is its own, a
-    generated one has the image that its generator changed, if that told; else has_base bool [B] is false and
-    the base is the image itself.
+    base uint8 [B, H, W, 3], where asked for: the image before its defect. A normal image is its own base, a
+    generated one has the image that its generator changed, if that is known; else has_base bool [B] is
+    false and the base is the image itself.
     """
 
     images: np.ndarray
@@ -105,7 +105,7 @@ class DetectorSplit:
     to 1), then a defect class of it uniformly, then an example of the class uniformly. None draws uniformly
     from the concatenation of all pools, which is what "no balancing" means in released code.
 
-    A share may also be `pseudo`, which is no pool: a normal image, drawn as they are, that detectors which
+    A share may also be `pseudo`, which is not a pool: a normal image, drawn as they are, that detectors which
     make their own anomalies (DRAEM, GLASS) turn into one. `Batch.pseudo` says which these are.
     """
 
@@ -135,10 +135,10 @@ class DetectorSplit:
 
         ValueError where the split has nothing of what `of` names.
         """
-        drawn = [self._drawn_at(place, of) for place in rng.random((size, 3))]
-        batch = self._gather([row for _, row in drawn])
-        batch = batch._replace(pseudo=np.array([name == "pseudo" for name, _ in drawn]))
-        return _with_base(batch, [row for _, row in drawn]) if with_base else batch
+        members = [self._drawn_at(position, of) for position in rng.random((size, 3))]
+        batch = self._gather([row for _, row in members])
+        batch = batch._replace(pseudo=np.array([name == "pseudo" for name, _ in members]))
+        return _with_base(batch, [row for _, row in members]) if with_base else batch
 
     def draw_anomalies(self, rng: np.random.Generator, size: int) -> Batch:
         """A batch of anomalous examples alone, as classifiers of defect types are trained."""
@@ -184,9 +184,9 @@ class DetectorSplit:
             return self.shares.get(name, 0.0)
         return self.count(name) / max(len(self._joined(POOLS)), 1) if name in POOLS else 0.0
 
-    def _drawn_at(self, place: np.ndarray, of: Collection[str]) -> tuple[str, Row]:
+    def _drawn_at(self, position: np.ndarray, of: Collection[str]) -> tuple[str, Row]:
         """The example at these three places, each in [0, 1), and the share that it was drawn for."""
-        pool_at, class_at, row_at = place
+        pool_at, class_at, row_at = position
         names = [name for name in SHARES if name in of and self.share(name) > 0]
         if not names:
             raise ValueError(f"the split has no share of {', '.join(of)}; its shares are {self.shares}")
@@ -214,16 +214,16 @@ class DetectorSplit:
 def _with_base(batch: Batch, rows: Sequence[Row]) -> Batch:
     """The batch with the image before the defect, where it is known."""
     base, has_base = batch.images.copy(), np.ones(len(rows), dtype=bool)
-    for place, (pool, row, _) in enumerate(rows):
+    for i, (pool, row, _) in enumerate(rows):
         if pool.base is not None:
-            base[place] = pool.base[row]
+            base[i] = pool.base[row]
         elif pool.defects[row] != "good":
-            has_base[place] = False
+            has_base[i] = False
     return batch._replace(base=base, has_base=has_base)
 
 
-def _at(members: Sequence[Member], place: float) -> Member:
-    return members[int(place * len(members))]
+def _at(members: Sequence[Member], position: float) -> Member:
+    return members[int(position * len(members))]
 
 
 def batches(pool: Pool, size: int) -> Iterator[Batch]:

@@ -9,7 +9,7 @@ from bench.record.labels import CellLabels
 
 
 @dataclass(frozen=True)
-class Method:
+class ResolvedMethod:
     """A generator or detector with its parameters filled in."""
 
     kind: Literal["generator", "detector"]
@@ -109,8 +109,8 @@ class PlanConfig:
     fingerprint: str
     splits: Mapping[int, SplitPlan]
     """Seed to split; the same one for every seed unless the split is drawn."""
-    generators: tuple[Method, ...]
-    detectors: tuple[Method, ...]
+    generators: tuple[ResolvedMethod, ...]
+    detectors: tuple[ResolvedMethod, ...]
     seeds: tuple[int, ...]
     resolution: int
     generated_per_type: int

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, registry
-from bench.planning.config import Method
+from bench.planning.config import ResolvedMethod
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
 from bench.tasks import digest
 
@@ -31,7 +31,7 @@ class Overrides:
         shared = {key: value for key, value in self.params.get(kind, {}).items() if key in takes}
         return {**shared, **self.params.get(name, {})}
 
-    def check_shared(self, kind: Kind, methods: Sequence[Method]) -> None:
+    def check_shared(self, kind: Kind, methods: Sequence[ResolvedMethod]) -> None:
         """BenchError where something is set of every generator (or detector) that none of them takes."""
         settable = {key for method in methods if method.adapter for key in _takes(kind, method.adapter)}
         for key in self.params.get(kind, {}):
@@ -66,7 +66,7 @@ def resolve(
     scale: Scale,
     overrides: Overrides,
     ingested: Mapping[str, Any],
-) -> Method:
+) -> ResolvedMethod:
     """The method `text`, "name" or "name[preset]", under this protocol and scale.
 
     BenchError for whatever is unknown or wrong.
@@ -76,7 +76,7 @@ def resolve(
         if preset:
             raise BenchError(f"'{name}' was ingested and has no presets")
         tasks = ingested[name]
-        return Method(kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks)
+        return ResolvedMethod(kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks)
     adapter: type[Adapter] = _load(kind, name, ingested)
     if preset and preset not in adapter.presets:
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
@@ -91,7 +91,7 @@ def resolve(
         raise BenchError(f"parameter 'balanced' of '{name}' cannot be {balanced!r}: give true or false")
     configured = adapter.configure(in_effect or None, {**by_protocol.params, **by_user})
     params = configured.params.model_dump(mode="json")
-    return Method(
+    return ResolvedMethod(
         kind=kind,
         name=name,
         id=registry.adapter_id(kind, name),
@@ -106,7 +106,7 @@ def resolve(
     )
 
 
-def with_weights(method: Method, folder: Path | None) -> Method:
+def with_weights(method: ResolvedMethod, folder: Path | None) -> ResolvedMethod:
     """The method as this machine can run it, with weights from `folder`.
 
     It has `missing_requirement` where something it needs is not here; otherwise a generator has the digest of
@@ -166,6 +166,6 @@ def _check_scope(kind: Kind, name: str, scope: str) -> None:
         raise BenchError(did_you_mean("scope", str(scope), scopes, of=name))
 
 
-def task_of(method: Method) -> str:
+def task_of(method: ResolvedMethod) -> str:
     """What a detector does: "segmentation", "classification" or "anomaly"."""
     return method.as_detector.task

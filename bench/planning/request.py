@@ -10,7 +10,7 @@ from typing import Any
 from bench.errors import BenchError, did_you_mean
 from bench.features.digest import features_digest
 from bench.methods import registry
-from bench.planning.config import Method, Mix, PlanConfig, Skipped
+from bench.planning.config import Mix, PlanConfig, ResolvedMethod, Skipped
 from bench.planning.ingested import ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, with_weights
 from bench.planning.prepare import PreparedData, check_rule, prepare
@@ -124,8 +124,8 @@ class _Checked:
     request: RunRequest
     spec: ProtocolSpec
     scale: Scale
-    generators: tuple[Method, ...]
-    detectors: tuple[Method, ...]
+    generators: tuple[ResolvedMethod, ...]
+    detectors: tuple[ResolvedMethod, ...]
     rule: str
     seeds: tuple[int, ...]
     features_weights: str
@@ -168,7 +168,7 @@ def _methods(
     scale: Scale,
     overrides: Overrides,
     ingested: Mapping[str, Any],
-) -> tuple[Method, ...]:
+) -> tuple[ResolvedMethod, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
     overrides.check_shared(kind, methods)
     names = [method.name for method in methods]

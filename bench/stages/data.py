@@ -96,8 +96,8 @@ class DataDuplicates(Stage[T]):
         pairs = [
             {
                 "category": run.params["category"],
-                "base": f"{base.items[pair.first]['defect']}/{base.items[pair.first]['stem']}",
-                "test": f"{test.items[pair.second]['defect']}/{test.items[pair.second]['stem']}",
+                "base": f"{base.items[pair.left]['defect']}/{base.items[pair.left]['stem']}",
+                "test": f"{test.items[pair.right]['defect']}/{test.items[pair.right]['stem']}",
                 "distance": pair.distance,
             }
             for pair in near_duplicates(base.images, test.images, normal.images)

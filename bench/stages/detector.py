@@ -10,7 +10,7 @@ import numpy as np
 from bench.data.pool import Pool, joined, open_pool
 from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
-from bench.planning.config import Method, PlanConfig
+from bench.planning.config import PlanConfig, ResolvedMethod
 from bench.stages.data import RealPools
 from bench.stages.stage import BY_NAME, Output, Stage, StageRun, T
 from bench.stages.stored_prediction import read_prediction
@@ -39,7 +39,7 @@ class DetectorFit(Stage[T]):
     @staticmethod
     def task(
         config: PlanConfig,
-        detector: Method,
+        detector: ResolvedMethod,
         mix_name: str,
         pools: Mapping[str, RealPools],
         generated: Mapping[str, Task],
@@ -99,7 +99,7 @@ class DetectorPredict(Stage[T]):
     test: T
 
     @staticmethod
-    def task(detector: Method, model: Task, category: str, test: Task, seed: int) -> Task:
+    def task(detector: ResolvedMethod, model: Task, category: str, test: Task, seed: int) -> Task:
         stage = DetectorPredict(model=model, test=test)
         return stage.to_task({**model.params, "category": category}, detector.id, seed)
 

@@ -8,7 +8,7 @@ from typing import Any
 from bench.data.pool import open_pool
 from bench.methods import Anomalies, CategoryTrain, Generator, Images, Request, TrainSplit, registry
 from bench.methods.samples import samples_to_pool, write_samples
-from bench.planning.config import CategoryPlan, Method, PlanConfig
+from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
 from bench.stages.data import RealPools
 from bench.stages.ingest import GeneratorIngest
 from bench.stages.stage import BY_NAME, SEVERAL_BY_NAME, Output, Stage, StageRun, T
@@ -34,7 +34,7 @@ class GeneratorDerive(Stage[T]):
         return _training_inputs(self.normal, self.base)
 
     @staticmethod
-    def task(config: PlanConfig, generator: Method, category: str, real: RealPools) -> Task:
+    def task(config: PlanConfig, generator: ResolvedMethod, category: str, real: RealPools) -> Task:
         """One for all seeds."""
         params = {
             "params": {name: generator.params[name] for name in generator.as_generator.derives},
@@ -68,7 +68,7 @@ class GeneratorFit(Stage[T]):
     @staticmethod
     def task(
         config: PlanConfig,
-        generator: Method,
+        generator: ResolvedMethod,
         category: str,
         defect: str,
         pools: Mapping[str, RealPools],
@@ -117,7 +117,9 @@ class GeneratorSample(Stage[T]):
         return chain([("model", self.model)], seen)
 
     @staticmethod
-    def task(generator: Method, category: str, defect: str, model: Task, start: int, stop: int) -> Task:
+    def task(
+        generator: ResolvedMethod, category: str, defect: str, model: Task, start: int, stop: int
+    ) -> Task:
         params = {
             **model.params,
             "params": dict(generator.params),
@@ -158,7 +160,7 @@ class GeneratorCache(Stage[T]):
     @staticmethod
     def task(
         config: PlanConfig,
-        generator: Method,
+        generator: ResolvedMethod,
         category: CategoryPlan,
         pools: Mapping[str, RealPools],
         counts: Mapping[str, int],
@@ -211,7 +213,7 @@ def _derived_inputs(derived: Mapping[str, T]) -> Iterator[tuple[str, T]]:
     return ((f"derived/{category}", maps) for category, maps in derived.items())
 
 
-def _weights(generator: Method) -> dict[str, str]:
+def _weights(generator: ResolvedMethod) -> dict[str, str]:
     return {"weights": generator.weights} if generator.weights else {}
 
 

@@ -12,11 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from bench.errors import BenchError, did_you_mean
-from detectors.backbones.files import PUBLISHED, imagenet_weights
-from detectors.networks.smp_encoder import embedded_state
-from detectors.weights import verified
-
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from detectors.backbones import PUBLISHED, imagenet_weights
+from detectors.pretrained import IMAGENET, embedded_state, verified
 
 
 class _Reached(Exception):
@@ -132,8 +129,8 @@ def resized(images: np.ndarray, size: int | None, crop: int | None, device: str)
             raise BenchError(
                 f"a crop of {crop} does not fit into images of {side} pixels; set crop to none, or a size"
             )
-        top, left = (round((length - crop) / 2) for length in x.shape[-2:])
-        x = x[..., top : top + crop, left : left + crop]
+        row, column = (round((length - crop) / 2) for length in x.shape[-2:])
+        x = x[..., row : row + crop, column : column + crop]
     return (x.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
 
 

@@ -1,4 +1,4 @@
-"""What DRAEM is shown: an image, what it should be painted over to, and where the defect is.
+"""What DRAEM learns from: an image, what it should be painted over to, and where the defect is.
 
 Section 3.3 of the paper for pseudo-anomalies. Generated and real defects come as they are; where the image
 before the defect is not known, its place is left out of the reconstruction's loss.
@@ -14,40 +14,39 @@ from bench.data.images import resize_image, resize_mask
 from bench.methods import Batch
 from bench.methods.textures.perlin import perlin_mask
 from bench.methods.textures.photographs import augmented
-from detectors.draem import DraemParams
+from detectors.draem.params import DraemParams
 from detectors.pseudo import Textures, material, painted
 
 
-class Examples(NamedTuple):
-    """images and clean uint8 [B, H, W, 3], masks bool [B, H, W]; known bool [B, H, W], false where `clean`
-    is not known."""
+class DraemBatch(NamedTuple):
+    """images and clean uint8 [B, H, W, 3], masks bool [B, H, W]; has_clean bool [B, H, W], false where the
+    clean image is not known."""
 
     images: np.ndarray
     clean: np.ndarray
     masks: np.ndarray
-    known: np.ndarray
+    has_clean: np.ndarray
 
 
 def examples(
     batch: Batch, params: DraemParams, textures: Textures, stream: Callable[[int], np.random.Generator]
-) -> Examples:
-    """The examples of a batch drawn with bases; the one at place i draws from `stream(i)` alone."""
+) -> DraemBatch:
+    """The examples of a batch drawn with bases; the one in row i draws from `stream(i)` alone."""
     assert batch.masks is not None
     assert batch.pseudo is not None
     assert batch.base is not None
     assert batch.has_base is not None
     images, clean, masks = batch.images.copy(), batch.base.copy(), batch.masks.copy()
-    for place in range(len(images)):
-        rng = stream(place)
+    for row in range(len(images)):
+        rng = stream(row)
         if rng.random() < params.rotated:
             angle = rng.uniform(-params.rotation, params.rotation)
-            images[place] = turned(images[place], angle, Image.Resampling.BILINEAR)
-            clean[place] = turned(clean[place], angle, Image.Resampling.BILINEAR)
-            masks[place] = turned(masks[place], angle, Image.Resampling.NEAREST)
-        if batch.pseudo[place]:
-            images[place], masks[place] = pseudo_anomaly(clean[place], params, textures, rng)
-    known = batch.has_base[:, None, None] | ~masks
-    return Examples(images, clean, masks, known)
+            images[row] = turned(images[row], angle, Image.Resampling.BILINEAR)
+            clean[row] = turned(clean[row], angle, Image.Resampling.BILINEAR)
+            masks[row] = turned(masks[row], angle, Image.Resampling.NEAREST)
+        if batch.pseudo[row]:
+            images[row], masks[row] = pseudo_anomaly(clean[row], params, textures, rng)
+    return DraemBatch(images, clean, masks, batch.has_base[:, None, None] | ~masks)
 
 
 def pseudo_anomaly(
@@ -65,9 +64,9 @@ def pseudo_anomaly(
     return painted(image, texture, mask, beta), mask
 
 
-def seen(images: np.ndarray, side: int | None) -> np.ndarray:
+def resized_images(images: np.ndarray, side: int | None) -> np.ndarray:
     """Images uint8 [B, H, W, 3] as the network sees them: `side` pixels high and wide, None: as they are."""
-    return images if side is None else np.stack([resize_image(np.asarray(each), side) for each in images])
+    return images if side is None else np.stack([resize_image(np.asarray(image), side) for image in images])
 
 
 def resized(batch: Batch, side: int | None) -> Batch:
@@ -77,8 +76,8 @@ def resized(batch: Batch, side: int | None) -> Batch:
     assert batch.base is not None
     assert batch.masks is not None
     return batch._replace(
-        images=seen(batch.images, side),
-        base=seen(batch.base, side),
+        images=resized_images(batch.images, side),
+        base=resized_images(batch.base, side),
         masks=np.stack([resize_mask(mask, side) for mask in batch.masks]),
     )
 

@@ -2,7 +2,7 @@
 
 Zavrtanik et al., "DRAEM: A discriminatively trained reconstruction embedding for surface anomaly
 detection", ICCV 2021, section 3.2. A UNet of six encoder levels, widths b, 2b, 4b, 8b, 8b, 8b, two
-3x3 convolutions a level, with maximum pooling down and bilinear upsampling plus skip connections up.
+3x3 convolutions per level, with maximum pooling down and bilinear upsampling plus skip connections up.
 """
 
 from itertools import pairwise

@@ -25,64 +25,79 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     for name in ("resize", "imagesize", "seed"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    asked = parser.parse_args()
-    asked.repository = Path(asked.repository)
-    if not asked.repository.is_absolute():
-        sys.exit(f"repository is {asked.repository}; give it as an absolute path")
-    (fit if asked.step == "fit" else predict)(asked)
+    arguments = parser.parse_args()
+    arguments.repository = Path(arguments.repository)
+    if not arguments.repository.is_absolute():
+        sys.exit(f"repository is {arguments.repository}; give it as an absolute path")
+    (fit if arguments.step == "fit" else predict)(arguments)
 
 
-def fit(asked: argparse.Namespace) -> None:
-    here = Path(asked.data).parent / "workspace"
-    shutil.rmtree(here, ignore_errors=True)
-    normals = sorted((Path(asked.data) / asked.category / "train" / "good").iterdir())
-    place = here / "data" / asked.category
-    _link(normals, place / "train" / "good")
+def fit(arguments: argparse.Namespace) -> None:
+    workspace = Path(arguments.data).parent / "workspace"
+    shutil.rmtree(workspace, ignore_errors=True)
+    normals = sorted((Path(arguments.data) / arguments.category / "train" / "good").iterdir())
+    category = workspace / "data" / arguments.category
+    _link(normals, category / "train" / "good")
     # it evaluates what it has trained, and needs one image of each kind for that; nobody reads the numbers
-    _link(normals[:1], place / "test" / "good")
-    _link(normals[:1], place / "test" / "probe")
-    _half_white(place / "ground_truth" / "probe" / normals[0].name)
-    script = [sys.executable, "bin/run_patchcore.py", "--gpu", "0", "--seed", asked.seed]
-    script += ["--save_patchcore_model", "--log_group", "group", "--log_project", "project", here / "results"]
+    _link(normals[:1], category / "test" / "good")
+    _link(normals[:1], category / "test" / "probe")
+    _half_white(category / "ground_truth" / "probe" / normals[0].name)
+    script = [sys.executable, "bin/run_patchcore.py", "--gpu", "0", "--seed", arguments.seed]
+    script += [
+        "--save_patchcore_model",
+        "--log_group",
+        "group",
+        "--log_project",
+        "project",
+        workspace / "results",
+    ]
     script += ["patch_core", "-b", "wideresnet50", "-le", "layer2", "-le", "layer3"]
     script += ["--pretrain_embed_dimension", "1024", "--target_embed_dimension", "1024"]
     script += ["--anomaly_scorer_num_nn", "1", "--patchsize", "3"]
-    script += ["sampler", "-p", asked.percentage, "approx_greedy_coreset"]
-    script += ["dataset", "--resize", asked.resize, "--imagesize", asked.imagesize, "-d", asked.category]
-    words = [str(word) for word in [*script, "mvtec", here / "data"]]
+    script += ["sampler", "-p", arguments.percentage, "approx_greedy_coreset"]
+    script += [
+        "dataset",
+        "--resize",
+        arguments.resize,
+        "--imagesize",
+        arguments.imagesize,
+        "-d",
+        arguments.category,
+    ]
+    words = [str(word) for word in [*script, "mvtec", workspace / "data"]]
     print("$", *words, flush=True)
-    done = subprocess.run(words, cwd=asked.repository, env=_environment(asked))
+    done = subprocess.run(words, cwd=arguments.repository, env=_environment(arguments))
     if done.returncode:
         sys.exit(f"bin/run_patchcore.py ended with status {done.returncode}")
-    saved = here / "results" / "project" / "group" / "models" / f"{NAME}{asked.category}"
+    saved = workspace / "results" / "project" / "group" / "models" / f"{NAME}{arguments.category}"
     if not saved.is_dir():
         sys.exit(f"bin/run_patchcore.py ended and left no {saved}")
-    shutil.copytree(saved, Path(asked.out) / "patchcore")
+    shutil.copytree(saved, Path(arguments.out) / "patchcore")
 
 
-def predict(asked: argparse.Namespace) -> None:
-    os.environ.update(_environment(asked))
-    sys.path.insert(0, str(asked.repository / "src"))
+def predict(arguments: argparse.Namespace) -> None:
+    os.environ.update(_environment(arguments))
+    sys.path.insert(0, str(arguments.repository / "src"))
     import numpy
     import patchcore.common
     import patchcore.patchcore
     import torch
     from patchcore.datasets.mvtec import DatasetSplit, MVTecDataset
 
-    images = sorted(Path(asked.images).iterdir())
-    here = Path(asked.images).parent / "workspace"
-    shutil.rmtree(here, ignore_errors=True)
-    _link(images, here / asked.category / "test" / "good")
-    device = torch.device("cuda:0" if asked.device.startswith("cuda") else "cpu")
+    images = sorted(Path(arguments.images).iterdir())
+    workspace = Path(arguments.images).parent / "workspace"
+    shutil.rmtree(workspace, ignore_errors=True)
+    _link(images, workspace / arguments.category / "test" / "good")
+    device = torch.device("cuda:0" if arguments.device.startswith("cuda") else "cpu")
     core = patchcore.patchcore.PatchCore(device)
     nearest = patchcore.common.FaissNN(False, 4)
-    core.load_from_path(str(Path(asked.model) / "patchcore"), device=device, nn_method=nearest)
-    sizes = {"resize": asked.resize, "imagesize": asked.imagesize}
-    dataset = MVTecDataset(str(here), classname=asked.category, split=DatasetSplit.TEST, **sizes)
+    core.load_from_path(str(Path(arguments.model) / "patchcore"), device=device, nn_method=nearest)
+    sizes = {"resize": arguments.resize, "imagesize": arguments.imagesize}
+    dataset = MVTecDataset(str(workspace), classname=arguments.category, split=DatasetSplit.TEST, **sizes)
     scores, maps, _, _ = core.predict(torch.utils.data.DataLoader(dataset, batch_size=1))
-    before = round((asked.resize - asked.imagesize) / 2)
-    after = asked.resize - asked.imagesize - before
-    out = Path(asked.out)
+    before = round((arguments.resize - arguments.imagesize) / 2)
+    after = arguments.resize - arguments.imagesize - before
+    out = Path(arguments.out)
     with (out / "scores.csv").open("w") as table:
         table.write("stem,score\n")
         for image, score, amap in zip(images, scores, maps):  # noqa: B905 - Python 3.8
@@ -93,13 +108,13 @@ def predict(asked: argparse.Namespace) -> None:
             numpy.save(out / f"{image.stem}.npy", whole)
 
 
-def _environment(asked: argparse.Namespace) -> dict[str, str]:
-    found = dict(os.environ, PYTHONPATH=str(asked.repository / "src"))
-    if asked.device.startswith("cuda"):
-        number = int(asked.device.partition(":")[2] or 0)
-        seen = [name for name in found.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        found["CUDA_VISIBLE_DEVICES"] = seen[number] if number < len(seen) else str(number)
-    return found
+def _environment(arguments: argparse.Namespace) -> dict[str, str]:
+    variables = dict(os.environ, PYTHONPATH=str(arguments.repository / "src"))
+    if arguments.device.startswith("cuda"):
+        number = int(arguments.device.partition(":")[2] or 0)
+        devices = [name for name in variables.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        variables["CUDA_VISIBLE_DEVICES"] = devices[number] if number < len(devices) else str(number)
+    return variables
 
 
 def _link(images: list[Path], folder: Path) -> None:

@@ -24,11 +24,11 @@ BLOCK, TILE_POINTS = 2048, 256
 
 @dataclass
 class Selection:
-    """How far a selection is. `bounds` float64 [N]: squared distances to the first `seen[i]` chosen points
+    """How far a selection is. `bounds` float64 [N]: squared distances to the first `covered[i]` chosen points
     (or the starting value, where that is less); `chosen` int64 [M], of which the first `count` are made."""
 
     bounds: np.ndarray
-    seen: np.ndarray
+    covered: np.ndarray
     chosen: np.ndarray
     count: int = 0
 
@@ -44,13 +44,13 @@ def begin_at(first: int, points: int, size: int) -> Selection:
     """A selection whose first choice is the point `first`, as anomalib draws it."""
     selection = begin(np.full(points, np.inf), size)
     selection.chosen[0], selection.count, selection.bounds[first] = first, 1, 0.0
-    selection.seen[first] = 1
+    selection.covered[first] = 1
     return selection
 
 
 def mean_distances(features: Tensor, starts: np.ndarray) -> np.ndarray:
     """Squares of the mean distance of each point to the points `starts`, float64 [N]: the starting values of
-    the released code, which are no true bounds of anything but are compared with distances all the same."""
+    the released code, which are not true bounds of anything but are compared with distances all the same."""
     anchors = features[torch.from_numpy(starts).to(features.device)].double()
     parts = [
         torch.cdist(part.double(), anchors, compute_mode="donot_use_mm_for_euclid_dist").mean(dim=1)
@@ -74,16 +74,16 @@ def select(
     while state.count < len(state.chosen):
         rows, outside = _top(state.bounds, block)
         stale = _refresh(centres, state, rows)
-        here = state.bounds[rows]
-        if here.max() <= 0 and outside <= 0:
+        block_bounds = state.bounds[rows]
+        if block_bounds.max() <= 0 and outside <= 0:
             break
         members = centres.points(rows).cpu().numpy()
         # Ties with what stands outside wait until a block holds nothing to refresh: it is the farthest then.
-        floor = outside if stale or here.max() > outside else np.nextafter(outside, -np.inf)
-        picked, seen = _inside(members, here, floor, len(state.chosen) - state.count, state.count)
+        floor = outside if stale or block_bounds.max() > outside else np.nextafter(outside, -np.inf)
+        picked, covered = _inside(members, block_bounds, floor, len(state.chosen) - state.count, state.count)
         before = state.count
         state.chosen[before : before + len(picked)] = rows[picked]
-        state.bounds[rows], state.seen[rows] = here, seen
+        state.bounds[rows], state.covered[rows] = block_bounds, covered
         state.count += len(picked)
         centres.add(state.chosen[before : state.count])
         if len(picked):
@@ -131,17 +131,17 @@ def _refresh(centres: _Centres, state: Selection, rows: np.ndarray) -> bool:
     The nearest of the new centres is found by a product in single precision; the bound is then the distance
     to it, taken directly in double precision, so that no cancellation enters a comparison.
     """
-    behind = rows[state.seen[rows] < state.count]
+    behind = rows[state.covered[rows] < state.count]
     if not len(behind):
         return False
-    behind = behind[np.argsort(state.seen[behind], kind="stable")]
+    behind = behind[np.argsort(state.covered[behind], kind="stable")]
     for start in range(0, len(behind), TILE_POINTS):
         tile = behind[start : start + TILE_POINTS]
         points = centres.points(tile)
-        to = centres.points(state.chosen[centres.nearest(points, int(state.seen[tile[0]]))])
+        to = centres.points(state.chosen[centres.nearest(points, int(state.covered[tile[0]]))])
         exact = (points.double() - to.double()).square().sum(dim=1).cpu().numpy()
         state.bounds[tile] = np.minimum(state.bounds[tile], exact)
-        state.seen[tile] = state.count
+        state.covered[tile] = state.count
     return True
 
 
@@ -165,30 +165,30 @@ def _inside(
     """
     size = len(members)
     alive = np.empty(size, np.int64)
-    seen = np.full(size, count, np.int32)
-    left, farthest = 0, -1
+    covered = np.full(size, count, np.int32)
+    count_alive, farthest = 0, -1
     for row in range(size):
         if bounds[row] > floor:
-            alive[left] = row
-            left += 1
+            alive[count_alive] = row
+            count_alive += 1
             if farthest < 0 or bounds[row] > bounds[farthest]:
                 farthest = row
     picked = np.empty(min(limit, size), np.int64)
-    made = 0
-    while farthest >= 0 and made < limit and bounds[farthest] > 0.0:
-        picked[made] = farthest
-        made += 1
-        last, farthest, kept = farthest, -1, 0
-        for at in range(left):
+    count_picked = 0
+    while farthest >= 0 and count_picked < limit and bounds[farthest] > 0.0:
+        picked[count_picked] = farthest
+        count_picked += 1
+        last, farthest, survivors = farthest, -1, 0
+        for at in range(count_alive):
             row = alive[at]
             gap = _squared(members[row], members[last])
             if gap < bounds[row]:
                 bounds[row] = gap
-            seen[row] = count + made
+            covered[row] = count + count_picked
             if bounds[row] > floor:
-                alive[kept] = row
-                kept += 1
+                alive[survivors] = row
+                survivors += 1
                 if farthest < 0 or bounds[row] > bounds[farthest]:
                     farthest = row
-        left = kept
-    return picked[:made], seen
+        count_alive = survivors
+    return picked[:count_picked], covered

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +15,15 @@ from bench.methods import DetectorSplit
 from bench.methods.context import Context
 from bench.methods.training import Checkpoints, TrainingFailed, deterministic
 from detectors.backbones.backbone import Backbone, pretrained
-from detectors.patchcore import PatchCoreParams
 from detectors.patchcore.coreset import Selection, begin, begin_at, mean_distances, select
-from detectors.patchcore.projection import DENSE, dense, sparse
+from detectors.patchcore.params import PatchCoreParams
 from detectors.patchcore.scoring import patch_vectors
 
 STARTS = 10
+DENSE = 128
+"""Length of the released code's projection."""
+EPSILON = 0.9
+"""Distortion of anomalib's projection."""
 
 
 def remember(params: PatchCoreParams, data: DetectorSplit, out: Path, ctx: Context) -> None:
@@ -43,8 +47,8 @@ def remember(params: PatchCoreParams, data: DetectorSplit, out: Path, ctx: Conte
         chosen = _chosen(params, patches, size, images, ctx)
         np.save(out / "memory.npy", patches[chosen])
     (out / "params.json").write_text(params.model_dump_json(indent=1))
-    told = {"images": images, "patches": len(patches), "remembered": len(chosen)}
-    (out / "memory.json").write_text(json.dumps(told, indent=1))
+    counts = {"images": images, "patches": len(patches), "remembered": len(chosen)}
+    (out / "memory.json").write_text(json.dumps(counts, indent=1))
 
 
 def _embedded(
@@ -66,11 +70,11 @@ def _embedded(
     while done < images:
         batch = np.stack([pool.images[row] for pool, row in rows[done : done + params.batch_size]])
         new, _ = patch_vectors(params, backbone, batch, ctx.device)
-        each, width = new.shape[1:]
+        per_image, width = new.shape[1:]
         if vectors is None:
-            shape = (images * each, width)
+            shape = (images * per_image, width)
             vectors = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
-        vectors[done * each : (done + len(batch)) * each] = new.flatten(0, 1).cpu().numpy()
+        vectors[done * per_image : (done + len(batch)) * per_image] = new.flatten(0, 1).cpu().numpy()
         done += len(batch)
         checkpoints.after(done, images + _size(params, len(vectors)), "patches")
     assert vectors is not None
@@ -123,10 +127,35 @@ def started(params: PatchCoreParams, features: Tensor, size: int, ctx: Context) 
 def _save(path: Path, selection: Selection) -> None:
     part = path.with_suffix(".part")
     with part.open("wb") as file:
-        np.savez(file, **vars(selection))
+        np.savez(
+            file,
+            bounds=selection.bounds,
+            seen=selection.covered,
+            chosen=selection.chosen,
+            count=selection.count,
+        )
     part.replace(path)
 
 
 def _load(path: Path) -> Selection:
-    with np.load(path) as kept:
-        return Selection(kept["bounds"], kept["seen"], kept["chosen"], int(kept["count"]))
+    with np.load(path) as arrays:
+        return Selection(arrays["bounds"], arrays["seen"], arrays["chosen"], int(arrays["count"]))
+
+
+def dense(rng: np.random.Generator, width: int) -> np.ndarray:
+    """float32 [width, 128], as torch initialises a linear layer; the released code's projection."""
+    reach = 1 / math.sqrt(width)
+    return rng.uniform(-reach, reach, (DENSE, width)).astype(np.float32).T
+
+
+def sparse(rng: np.random.Generator, width: int, points: int) -> np.ndarray:
+    """float32 [width, length]: anomalib's projection (Li, Hastie & Church, KDD 2006).
+
+    A value is 0 but for a share 1 / sqrt(width) of them, which are +-width^(1/4) / sqrt(length). The length
+    is that of the Johnson-Lindenstrauss lemma for `points` points and a distortion of 0.9.
+    """
+    length = int(4 * math.log(points) / (EPSILON**2 / 2 - EPSILON**3 / 3))
+    share = 1 / math.sqrt(width)
+    signs = rng.integers(2, size=(length, width)) * 2 - 1
+    is_used = rng.random((length, width)) < share
+    return (signs * is_used * (1 / math.sqrt(share * length))).astype(np.float32).T

@@ -45,33 +45,33 @@ class Memory:
             raise ValueError(f"{k} neighbours asked of a memory of {len(self)} vectors")
         distances, rows = [], []
         for part in queries.split(TILE_QUERIES):
-            gaps, found = self._one(part) if k == 1 else self._some(part, k)
+            gaps, nearest_rows = self._one(part) if k == 1 else self._some(part, k)
             distances.append(gaps.float())
-            rows.append(found)
+            rows.append(nearest_rows)
         return torch.cat(distances), torch.cat(rows)
 
     def _some(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
         """Squared distances float64 and rows (Q, k)."""
         products = torch.addmm(self.halves, queries - self.centre, self.moved.T, alpha=-1)
-        found = products.topk(k, dim=1, largest=False).indices
-        gaps, order = self._squared(queries, found).sort(dim=1, stable=True)
-        return gaps, found.gather(1, order)
+        nearest = products.topk(k, dim=1, largest=False).indices
+        gaps, order = self._squared(queries, nearest).sort(dim=1, stable=True)
+        return gaps, nearest.gather(1, order)
 
     def _one(self, queries: Tensor) -> tuple[Tensor, Tensor]:
         """Squared distances float64 and rows (Q, 1)."""
         moved = queries - self.centre
         if self._screen is None:
             return self._one_by_float32(queries, moved)
-        gaps, found = self._screen.nearest(queries, moved)
-        undecided = found[:, 0] < 0
+        gaps, rows = self._screen.nearest(queries, moved)
+        undecided = rows[:, 0] < 0
         if undecided.any():
-            gaps[undecided], found[undecided] = self._one_by_float32(queries[undecided], moved[undecided])
-        return gaps, found
+            gaps[undecided], rows[undecided] = self._one_by_float32(queries[undecided], moved[undecided])
+        return gaps, rows
 
     def _one_by_float32(self, queries: Tensor, moved: Tensor) -> tuple[Tensor, Tensor]:
-        found = torch.from_numpy(nearest_of(moved, self.moved, self.halves, self._tile))
-        found = found.to(queries.device)[:, None]
-        return self._squared(queries, found), found
+        rows = torch.from_numpy(nearest_of(moved, self.moved, self.halves, self._tile))
+        rows = rows.to(queries.device)[:, None]
+        return self._squared(queries, rows), rows
 
     def _squared(self, queries: Tensor, rows: Tensor) -> Tensor:
         return (queries[:, None].double() - self.vectors[rows].double()).square().sum(dim=2)

@@ -12,16 +12,15 @@ from torch import Tensor
 from bench.methods import Batch, Prediction
 from bench.methods.context import Context
 from detectors.backbones.backbone import Backbone, resized, stored
-from detectors.backbones.embedding import embed
-from detectors.backbones.maps import image_maps
-from detectors.patchcore import PatchCoreParams
+from detectors.backbones.patches import embed, image_maps
 from detectors.patchcore.neighbours import Memory
+from detectors.patchcore.params import PatchCoreParams
 
 
 def score(
     params: PatchCoreParams, model: Path, images: Iterable[Batch], ctx: Context
 ) -> Iterator[Prediction]:
-    """The predictions of the model in the folder `model`, one a batch, in order."""
+    """The predictions of the model in the folder `model`, one per batch, in order."""
     with ctx.torch_stream("unused"):  # building a network draws initial weights
         backbone = stored(params.backbone, params.layers, model / "backbone.safetensors")
     backbone.to(torch.device(ctx.device)).to(memory_format=torch.channels_last)

@@ -92,7 +92,7 @@ def _settle(products, halves, by_lost, lost, by_length, lengths, queries, vector
     count = len(halves)
     least = np.empty(count, np.float32)
     lowest, highest = np.empty(LANES, np.float32), np.empty(LANES, np.float32)
-    left = np.empty(MOST_LEFT, np.int64)
+    candidates = np.empty(MOST_LEFT, np.int64)
     for q in range(len(products)):
         lowest[:], highest[:] = np.inf, np.inf
         for start in range(0, count, LANES):
@@ -108,21 +108,21 @@ def _settle(products, halves, by_lost, lost, by_length, lengths, queries, vector
                 highest,
             )
         bound = highest.min()
-        found = 0
+        count_left = 0
         for lane in range(LANES):
             if lowest[lane] <= bound:
                 for m in range(lane, count, LANES):
                     if least[m] <= bound:
-                        if found < MOST_LEFT:
-                            left[found] = m
-                        found += 1
+                        if count_left < MOST_LEFT:
+                            candidates[count_left] = m
+                        count_left += 1
         rows[q] = -1
-        if found > MOST_LEFT:
+        if count_left > MOST_LEFT:
             continue
-        for m in np.sort(left[:found]):
+        for m in np.sort(candidates[:count_left]):
             gap = 0.0
             for d in range(queries.shape[1]):
-                apart = np.float64(queries[q, d]) - np.float64(vectors[m, d])
-                gap += apart * apart
+                difference = np.float64(queries[q, d]) - np.float64(vectors[m, d])
+                gap += difference * difference
             if rows[q] < 0 or gap < gaps[q]:
                 gaps[q], rows[q] = gap, m

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.methods import DetectorSplit
-from detectors.supervised import Plan, Schedule80kParams, Supervised, iterations_plan
+from detectors.supervised import Supervised
+from detectors.training_params import Schedule80kParams, TrainingSchedule, schedule_of_iterations
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,7 +27,7 @@ class BiSeNetV2(Supervised):
     task = "segmentation"
     mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
     std = (58.395 / 255, 57.12 / 255, 57.375 / 255)
-    imports = ("detectors.training", "detectors.networks.bisenet_v2")
+    imports = ("detectors.training", "detectors.segmenters.bisenet_v2_network")
     Params = Schedule80kParams
     params: Schedule80kParams
     presets: ClassVar = {
@@ -45,10 +46,10 @@ class BiSeNetV2(Supervised):
         },
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
-        return iterations_plan(self.params)
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
+        return schedule_of_iterations(self.params)
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
-        from detectors.networks.bisenet_v2 import BiSeNetV2 as Network
+        from detectors.segmenters.bisenet_v2_network import BiSeNetV2Network
 
-        return Network()
+        return BiSeNetV2Network()

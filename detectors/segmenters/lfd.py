@@ -14,18 +14,18 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from bench.methods import DetectorSplit
-from detectors.encoders import HALVES, IMAGENET
-from detectors.supervised import (
+from detectors.pretrained import HALVES, IMAGENET, missing_embedded, missing_torchvision
+from detectors.supervised import Supervised
+from detectors.training_params import (
     LearningRate,
     Loss,
+    Normalisation,
     Optimizer,
-    Plan,
     Schedule,
     SegmentationParams,
-    Supervised,
+    TrainingSchedule,
     WeightDecay,
 )
-from detectors.weights import missing_embedded, missing_torchvision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class LFDParams(SegmentationParams):
     """configs/LFD.yaml for MVTec AD."""
 
-    batch_size: int = Field(default=8, ge=2, description="examples a step; batch norm needs two")
+    batch_size: int = Field(default=8, ge=2, description="examples per step; batch norm needs two")
     learning_rate: LearningRate = 0.01
     optimizer: Optimizer = "sgd"
     weight_decay: WeightDecay = 1e-4
@@ -50,7 +50,7 @@ class LFDParams(SegmentationParams):
         description="the epoch whose model is kept: 100 on MVTec AD and MVTec 3D, 10 on VisA; None: the last",
     )
     epoch_size: int | None = Field(
-        default=None, ge=1, description="examples an epoch; None: as many as the training set has"
+        default=None, ge=1, description="examples per epoch; None: as many as the training set has"
     )
     scale: int = Field(default=2, ge=1, description="by how much the branch for context sees a smaller image")
     init_weights: Literal["imagenet", "embedded", "random"] = Field(
@@ -72,7 +72,7 @@ class LFD(Supervised):
     name = "lfd"
     version = 1
     task = "segmentation"
-    imports = ("detectors.training", "detectors.networks.lfd")
+    imports = ("detectors.training", "detectors.segmenters.lfd_network")
     Params = LFDParams
     params: LFDParams
     presets: ClassVar = {
@@ -99,19 +99,20 @@ class LFD(Supervised):
         "visa": {"last_epoch": 10},
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
         params = self.params
         samples = params.epoch_size or sum(data.count(pool) for pool in ("normal", "real", "generated"))
         epoch = -(-samples // params.batch_size)
-        return Plan((params.last_epoch or params.epochs) * epoch, epoch, horizon=params.epochs * epoch)
+        steps = (params.last_epoch or params.epochs) * epoch
+        return TrainingSchedule(steps, epoch, horizon=params.epochs * epoch)
 
     @property
-    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    def normalisation(self) -> Normalisation:
         """As the weights were trained."""
         return HALVES if self.params.init_weights == "embedded" else IMAGENET
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
-        from detectors.networks.lfd import build
+        from detectors.segmenters.lfd_network import build
 
         return build(self.params.scale, self.params.init_weights, weights, pretrained)
 

@@ -12,41 +12,27 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bench.methods import DetectorSplit
-from detectors.encoders import (
+from detectors.pretrained import (
     EMBEDDED_ENCODER,
     HALVES,
     IMAGENET,
     Encoder,
     EncoderParams,
     EncoderWeights,
+    library_name,
+    load_encoder,
     missing_encoder,
 )
-from detectors.supervised import (
-    BatchSize,
-    LearningRate,
-    Loss,
-    Optimizer,
-    Plan,
-    Schedule,
-    SegmentationParams,
-    Supervised,
-    epochs_plan,
+from detectors.supervised import Supervised
+from detectors.training_params import (
+    AnomalyDiffusionParams,
+    Normalisation,
+    TrainingSchedule,
+    schedule_of_epochs,
 )
 
 if TYPE_CHECKING:
     from torch import nn
-
-
-class AnomalyDiffusionParams(SegmentationParams):
-    """The recipe of AnomalyDiffusion's train-localization.py."""
-
-    batch_size: BatchSize = 8
-    learning_rate: LearningRate = 1e-4
-    optimizer: Optimizer = "adam"
-    schedule: Schedule = "multistep"
-    loss: Loss = "focal"
-    epochs: int = Field(default=200, ge=1, description="epochs")
-    epoch_size: int = Field(default=500, ge=1, description="examples an epoch")
 
 
 class UNetParams(EncoderParams, AnomalyDiffusionParams):
@@ -65,7 +51,7 @@ class UNet(Supervised):
     name = "unet"
     version = 1
     task = "segmentation"
-    imports = ("detectors.training", "detectors.networks.smp_unet")
+    imports = ("detectors.training", "segmentation_models_pytorch")
     Params = UNetParams
     params: UNetParams
     presets: ClassVar = {
@@ -90,11 +76,11 @@ class UNet(Supervised):
         },
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
-        return epochs_plan(self.params.epoch_size, self.params.epochs, self.params.batch_size)
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
+        return schedule_of_epochs(self.params.epoch_size, self.params.epochs, self.params.batch_size)
 
     @property
-    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    def normalisation(self) -> Normalisation:
         """As the encoder's weights were trained; none where they are random, as in the paper."""
         if self.params.encoder_weights == "embedded":
             return HALVES
@@ -103,10 +89,13 @@ class UNet(Supervised):
         return super().normalisation
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
-        from detectors.networks.smp_unet import build
+        import segmentation_models_pytorch as smp
 
+        encoder, channels = self.params.encoder, self.params.decoder_channels
+        network = smp.Unet(library_name(encoder), encoder_weights=None, decoder_channels=channels, classes=2)
         source = self.params.encoder_weights if pretrained else None
-        return build(self.params.encoder, source, self.params.decoder_channels, weights)
+        load_encoder(network.encoder, encoder, source, weights)
+        return network
 
     def missing(self, weights: Path | None = None) -> list[str]:
         return missing_encoder(self.params, weights, self.name)

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bench.methods import DetectorSplit
-from detectors.segmenters.unet import AnomalyDiffusionParams
-from detectors.supervised import Plan, Supervised, epochs_plan
+from detectors.supervised import Supervised
+from detectors.training_params import AnomalyDiffusionParams, TrainingSchedule, schedule_of_epochs
 
 if TYPE_CHECKING:
     from torch import nn
@@ -49,8 +49,8 @@ class UNetDraem(Supervised):
         },
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
-        return epochs_plan(self.params.epoch_size, self.params.epochs, self.params.batch_size)
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
+        return schedule_of_epochs(self.params.epoch_size, self.params.epochs, self.params.batch_size)
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
         from detectors.draem.subnetwork import DraemSubnetwork

@@ -15,16 +15,24 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from bench.methods import DetectorSplit
-from detectors.encoders import (
+from detectors.pretrained import (
     EMBEDDED_ENCODER,
     HALVES,
     IMAGENET,
     Encoder,
     EncoderParams,
     EncoderWeights,
+    library_name,
+    load_encoder,
     missing_encoder,
 )
-from detectors.supervised import Plan, Schedule80kParams, Supervised, iterations_plan
+from detectors.supervised import Supervised
+from detectors.training_params import (
+    Normalisation,
+    Schedule80kParams,
+    TrainingSchedule,
+    schedule_of_iterations,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -44,7 +52,7 @@ class UPerNet(Supervised):
     name = "upernet"
     version = 2
     task = "segmentation"
-    imports = ("detectors.training", "detectors.networks.smp_upernet")
+    imports = ("detectors.training", "segmentation_models_pytorch")
     Params = UPerNetParams
     params: UPerNetParams
     presets: ClassVar = {
@@ -73,19 +81,24 @@ class UPerNet(Supervised):
         },
     }
 
-    def plan(self, data: DetectorSplit) -> Plan:
-        return iterations_plan(self.params)
+    def training_schedule(self, data: DetectorSplit) -> TrainingSchedule:
+        return schedule_of_iterations(self.params)
 
     @property
-    def normalisation(self) -> tuple[tuple[float, float, float], tuple[float, float, float]]:
+    def normalisation(self) -> Normalisation:
         """As the encoder's weights were trained."""
         return HALVES if self.params.encoder == EMBEDDED_ENCODER else IMAGENET
 
     def network(self, classes: int, weights: Path | None, pretrained: bool) -> nn.Module:
-        from detectors.networks.smp_upernet import build
+        import segmentation_models_pytorch as smp
 
+        encoder, channels = self.params.encoder, self.params.decoder_channels
+        network = smp.UPerNet(
+            library_name(encoder), encoder_weights=None, decoder_channels=channels, classes=2
+        )
         source = self.params.encoder_weights if pretrained else None
-        return build(self.params.encoder, source, self.params.decoder_channels, weights)
+        load_encoder(network.encoder, encoder, source, weights)
+        return network
 
     def missing(self, weights: Path | None = None) -> list[str]:
         return missing_encoder(self.params, weights, self.name)

@@ -12,7 +12,7 @@ released options; "ds": DeepSIM [23], which keeps hd's options and adds the spli
 |---|---|---|
 | optimiser | Adam, betas (0.5, 0.999) | hd, ds |
 | learning rate | 2e-4, constant for half of the epochs, then linearly to 0 | hd, ds |
-| epochs, batch | 200 passes over all images, 1 image a step | hd, ds |
+| epochs, batch | 200 passes over all images, 1 image per step | hd, ds |
 | first width | 64 channels, generator and discriminator | hd, ds |
 | scales, blocks | four below the first, 9 ResNet blocks at the coarsest; the paper says "four | hd, ds |
 | | scales" | |

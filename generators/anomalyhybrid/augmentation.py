@@ -21,7 +21,7 @@ SCALES = (0.7, 1.4)
 SHIFT = 0.3
 
 
-class Pose(NamedTuple):
+class ConditionPose(NamedTuple):
     """Mirroring and resize-translation: source = (p * flip - shift) / scale."""
 
     flip: np.ndarray
@@ -29,15 +29,17 @@ class Pose(NamedTuple):
     scale: float
 
 
-def draw_pose(params: AnomalyHybridParams, rng: np.random.Generator) -> Pose:
+def draw_pose(params: AnomalyHybridParams, rng: np.random.Generator) -> ConditionPose:
     flip = np.where(rng.random(2) < params.flip, -1.0, 1.0)
     resized = rng.random() < params.resize
     scale = float(np.exp(rng.uniform(*np.log(SCALES))))
     shift = rng.uniform(-SHIFT, SHIFT, size=2)
-    return Pose(flip, shift if resized else np.zeros(2), scale if resized else 1.0)
+    return ConditionPose(flip, shift if resized else np.zeros(2), scale if resized else 1.0)
 
 
-def training_grid(params: AnomalyHybridParams, pose: Pose, side: int, rng: np.random.Generator) -> np.ndarray:
+def training_grid(
+    params: AnomalyHybridParams, pose: ConditionPose, side: int, rng: np.random.Generator
+) -> np.ndarray:
     """One condition's augmentation: a pose, then a local spline with its probability; float32 [H, W, 2]."""
     grid = identity_grid(side) * pose.flip
     grid = (grid - pose.shift) / pose.scale

@@ -12,7 +12,7 @@ from generators.anomalyhybrid.conditions import Views
 from generators.anomalyhybrid.params import AnomalyHybridParams
 
 
-class Examples(NamedTuple):
+class TrainingBatch(NamedTuple):
     """conditions [B, 5, H, W], colours in -1..1; for each decoder its content C_in and its target A_y."""
 
     conditions: Tensor
@@ -38,19 +38,19 @@ class TrainingSet:
     def __len__(self) -> int:
         return len(self.rows["normal"]) + len(self.rows["real"])
 
-    def draw(self, params: AnomalyHybridParams, star: bool, rng: np.random.Generator) -> Examples:
+    def draw(self, params: AnomalyHybridParams, star: bool, rng: np.random.Generator) -> TrainingBatch:
         """One batch, a function of `rng` alone."""
-        drawn = [self._one(params, rng) for _ in range(params.batch_size)]
-        stacks = torch.from_numpy(np.stack([stack for stack, *_ in drawn]))  # (B, 5, H, W)
-        swapped = torch.from_numpy(np.stack([colour for _, colour, _ in drawn]))  # (B, 3, H, W)
-        r, d, e = torch.from_numpy(np.stack([grids for *_, grids in drawn])).unbind(dim=1)
+        examples = [self._one(params, rng) for _ in range(params.batch_size)]
+        stacks = torch.from_numpy(np.stack([stack for stack, *_ in examples]))  # (B, 5, H, W)
+        swapped = torch.from_numpy(np.stack([colour for _, colour, _ in examples]))  # (B, 3, H, W)
+        r, d, e = torch.from_numpy(np.stack([grids for *_, grids in examples])).unbind(dim=1)
         if star:
             return _star_examples(stacks, r, d, e)
         conditions = torch.cat(
             [warp(swapped, r) * 2 - 1, warp(stacks[:, 3:4], d), warp(stacks[:, 4:5], e)], dim=1
         )
         colour = stacks[:, :3] * 2 - 1
-        return Examples(
+        return TrainingBatch(
             conditions,
             dict.fromkeys(("ahd", "ahe"), conditions[:, :3]),
             {"ahd": warp(colour, d), "ahe": warp(colour, e)},
@@ -81,11 +81,11 @@ class TrainingSet:
         return stack, colour, grids
 
 
-def _star_examples(stacks: Tensor, r: Tensor, d: Tensor, e: Tensor) -> Examples:
+def _star_examples(stacks: Tensor, r: Tensor, d: Tensor, e: Tensor) -> TrainingBatch:
     """Fig. 4b: depth and edges of the target image, referring to depth and edges in other augmentations."""
     colour, depth, edges = stacks[:, :3] * 2 - 1, stacks[:, 3:4], stacks[:, 4:5]
     conditions = torch.cat([warp(colour, r), warp(depth, d), warp(edges, e)], dim=1)
-    return Examples(
+    return TrainingBatch(
         conditions,
         {"ahd": conditions[:, 3:4] * 2 - 1, "ahe": conditions[:, 4:5] * 2 - 1},
         {"ahd": warp(depth, r) * 2 - 1, "ahe": warp(edges, r) * 2 - 1},

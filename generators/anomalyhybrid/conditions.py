@@ -64,8 +64,10 @@ class DepthScale:
 
     def nearness(self, depth: np.ndarray) -> np.ndarray:
         """float32; pixels without a measurement (0 or not finite) count as far."""
-        known = np.isfinite(depth) & (depth != 0)
-        scaled = np.clip((self.far - np.where(known, depth, self.far)) / (self.far - self.near), -0.5, 1.5)
+        is_measured = np.isfinite(depth) & (depth != 0)
+        scaled = np.clip(
+            (self.far - np.where(is_measured, depth, self.far)) / (self.far - self.near), -0.5, 1.5
+        )
         return scaled.astype(np.float32)
 
     def metric(self, nearness: np.ndarray) -> np.ndarray:
@@ -89,8 +91,8 @@ class Networks:
             self._loaded["edges"] = load_pidinet(find_pidinet(self.weights))
         reach = min(PIDINET_REACH, images.shape[1] - 1)
         wide = np.pad(images, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode="reflect")
-        found = finest_edges(self._loaded["edges"], wide, self.device)[:, reach:-reach, reach:-reach]
-        return np.rint(found * 255).astype(np.uint8)
+        edges = finest_edges(self._loaded["edges"], wide, self.device)[:, reach:-reach, reach:-reach]
+        return np.rint(edges * 255).astype(np.uint8)
 
     def depth(self, images: np.ndarray) -> np.ndarray:
         """uint8 [N, H, W, 3] to estimated nearness float32 [N, H, W] in 0..1."""
@@ -153,8 +155,8 @@ def open_views(category: CategoryTrain, folder: Path) -> dict[str, Views]:
 
 
 def open_scale(folder: Path) -> DepthScale | None:
-    held = json.loads((folder / "scale.json").read_text())
-    return DepthScale(**held) if held else None
+    values = json.loads((folder / "scale.json").read_text())
+    return DepthScale(**values) if values else None
 
 
 def depth_scale(owner: str, category: CategoryTrain) -> DepthScale:
@@ -165,10 +167,10 @@ def depth_scale(owner: str, category: CategoryTrain) -> DepthScale:
             f"MVTec 3D layout, or run anomalyhybrid with --set anomalyhybrid.depth=shading"
         )
     values = np.asarray(category.normal.pool.depth)[:64, ::2, ::2]
-    known = values[np.isfinite(values) & (values != 0)]
-    if not known.size:
+    measured = values[np.isfinite(values) & (values != 0)]
+    if not measured.size:
         raise BenchError(f"the depth maps of {category.name} hold no measurement; check its xyz files")
-    near, far = (float(value) for value in np.percentile(known, (1, 99)))
+    near, far = (float(value) for value in np.percentile(measured, (1, 99)))
     room = max(0.25 * (far - near), 1e-6)
     return DepthScale(near - room, far + room)
 

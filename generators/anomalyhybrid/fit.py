@@ -45,4 +45,4 @@ def fit(
 
 
 def _unsaid(done: int, total: int, note: str = "") -> None:
-    """Progress is told in training steps."""
+    """Progress is reported in training steps."""

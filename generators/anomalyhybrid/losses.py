@@ -51,8 +51,10 @@ def perceptual_loss(params: AnomalyHybridParams, weights: Path | None) -> Percep
     with torch.random.fork_rng(devices=[]):
         layers = torchvision.models.vgg19(weights=None).features
     state = torch.load(path, map_location="cpu", weights_only=True)
-    own = {name.removeprefix("features."): v for name, v in state.items() if name.startswith("features.")}
-    layers.load_state_dict(own)
+    features = {
+        name.removeprefix("features."): v for name, v in state.items() if name.startswith("features.")
+    }
+    layers.load_state_dict(features)
     for layer in layers:
         if isinstance(layer, nn.ReLU):
             layer.inplace = False
@@ -101,7 +103,7 @@ def real_or_not(values: list[Tensor], real: bool, gan: str) -> Tensor:
     """
     losses = []
     for value in values:
-        wanted = torch.full_like(value, float(real))
+        target = torch.full_like(value, float(real))
         compare = F.mse_loss if gan == "lsgan" else F.binary_cross_entropy_with_logits
-        losses.append(compare(value, wanted))
+        losses.append(compare(value, target))
     return torch.stack(losses).mean()

@@ -63,20 +63,20 @@ def move(
     mask = _cropped(mask, rng)
     centre, half = _frame(mask)  # in -1..1
     half = max(half * scale, 0.1)
-    held = torch.from_numpy(np.concatenate([stack, mask[None].astype(np.float32)]))[None]
+    layers = torch.from_numpy(np.concatenate([stack, mask[None].astype(np.float32)]))[None]
 
-    def laid(shift: np.ndarray) -> Region:
+    def moved_by(shift: np.ndarray) -> Region:
         bent = identity_grid(side) - shift + local_spline(side, shift, half, moves * half)
         grid = (bent * flip / scale + centre).astype(np.float32)
-        found = warp(held, torch.from_numpy(grid)[None])[0].numpy()
+        moved = warp(layers, torch.from_numpy(grid)[None])[0].numpy()
         # beyond the border the source is reflected, and the region must not be
-        return Region(found[:5], (found[5] > 0.5) & (np.abs(grid) <= 1).all(axis=2))
+        return Region(moved[:5], (moved[5] > 0.5) & (np.abs(grid) <= 1).all(axis=2))
 
-    middle = laid(np.zeros(2))
+    middle = moved_by(np.zeros(2))
     home = centre * flip
     if middle.mask.sum() < LEAST:
         return Region(stack, mask)
-    placed = laid(home if stays else _place(middle, home, target, rng))
+    placed = moved_by(home if stays else _place(middle, home, target, rng))
     return placed if placed.mask.sum() >= LEAST else Region(stack, mask)
 
 
@@ -150,11 +150,17 @@ def _place(middle: Region, home: np.ndarray, target: np.ndarray, rng: np.random.
     """
     side = middle.mask.shape[0]
     ring = around(middle.mask).astype(np.float64)
-    known, body = np.ones((side, side)), middle.mask.astype(np.float64)
+    ones, body = np.ones((side, side)), middle.mask.astype(np.float64)
     cost = np.zeros((2 * side, 2 * side))
-    for seen, wanted in zip(middle.stack[:4].astype(np.float64), target[:4].astype(np.float64), strict=True):
-        cost += _slid(known, ring * seen**2) - 2 * _slid(wanted, ring * seen) + _slid(wanted**2, ring)
-    count, inside = _slid(known, ring), _slid(known, body) / body.sum()
+    for around_region, channel in zip(
+        middle.stack[:4].astype(np.float64), target[:4].astype(np.float64), strict=True
+    ):
+        cost += (
+            _slid(ones, ring * around_region**2)
+            - 2 * _slid(channel, ring * around_region)
+            + _slid(channel**2, ring)
+        )
+    count, inside = _slid(ones, ring), _slid(ones, body) / body.sum()
     possible = (inside > 1 - LOST) & (count > (1 - 2 * LOST) * ring.sum())
     if not possible.any():
         return home

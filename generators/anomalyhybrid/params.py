@@ -49,7 +49,7 @@ class AnomalyHybridParams(Params):
 
     epochs: int = Field(200, ge=1, le=10_000, description="passes over the images, unless steps is given")
     steps: int | None = Field(None, ge=1, le=10_000_000, description="training steps; none: by epochs")
-    batch_size: int = Field(1, ge=1, le=256, description="images a step")
+    batch_size: int = Field(1, ge=1, le=256, description="images per step")
     learning_rate: float = Field(2e-4, gt=0, le=0.1, description="of Adam with betas (0.5, 0.999)")
     constant_share: float = Field(
         0.5, ge=0, le=1, description="share of the steps before the learning rate falls linearly to 0"

@@ -144,7 +144,7 @@ class PiDiNet(nn.Module):
                 if (stage, number) == (1, 1):
                     continue  # the stem takes the first place of the first stage
                 halves = stage > 1 and number == 1
-                # the stem is no block: the first stage counts its three from 1
+                # the stem is not a block: the first stage counts its three from 1
                 name = f"block{stage}_{number - 1 if stage == 1 else number}"
                 self.add_module(name, Block(kind, before, width, halves))
                 before = width
@@ -160,8 +160,8 @@ class PiDiNet(nn.Module):
         for stage in range(4):
             for number in range(1, 4 if stage == 0 else 5):
                 x = getattr(self, f"block{stage + 1}_{number}")(x)
-            seen = self.conv_reduces[stage](self.attentions[stage](self.dilations[stage](x)))
-            maps.append(F.interpolate(seen, size, mode="bilinear", align_corners=False))
+            reduced = self.conv_reduces[stage](self.attentions[stage](self.dilations[stage](x)))
+            maps.append(F.interpolate(reduced, size, mode="bilinear", align_corners=False))
         maps.append(self.classifier(torch.cat(maps, dim=1)))
         return [torch.sigmoid(edges) for edges in maps]
 

@@ -27,7 +27,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class SampleRecipe:
     """The conditions of one sample.
 
     `own` [3, H, W] is the target's colour, `colour` [3, H, W] the condition, `structure` [2, H, W] the depth
@@ -40,7 +40,7 @@ class Recipe:
     decoder: str
     reference: Place
     target: Place
-    own: np.ndarray
+    target_colour: np.ndarray
     colour: np.ndarray
     structure: np.ndarray
     plain: np.ndarray
@@ -79,7 +79,7 @@ class Recipes:
                 f"'{category.name}' is empty; check ground_truth/{request.defect}"
             )
 
-    def draw(self, index: int, rng: np.random.Generator) -> Recipe:
+    def draw(self, index: int, rng: np.random.Generator) -> SampleRecipe:
         params = self.params
         decoder = params.decoders if params.decoders != "both" else ("ahd", "ahe")[index % 2]
         if self.request.defect == "good":
@@ -87,7 +87,7 @@ class Recipes:
         whole = params.anomalies == "global" or (params.anomalies == "mixed" and index // 2 % 2 == 1)
         return self._hybrid(decoder, rng) if whole else self._local(decoder, rng)
 
-    def _normal(self, decoder: str, rng: np.random.Generator) -> Recipe:
+    def _normal(self, decoder: str, rng: np.random.Generator) -> SampleRecipe:
         """One normal image's appearance in another's structure, or in its own structure, bent."""
         reference = self._any_normal(rng)
         target = self._any_normal(rng) if self.params.normals == "hybrid" else reference
@@ -102,43 +102,47 @@ class Recipes:
             bent = warp(torch.from_numpy(structure)[None], torch.from_numpy(grid.astype(np.float32))[None])
             structure = bent[0].numpy()
         nowhere = np.zeros(colour.shape[1:], dtype=bool)
-        return Recipe(
+        return SampleRecipe(
             "normal", decoder, reference, target, colour, colour, structure, structure, *[nowhere] * 3
         )
 
-    def _hybrid(self, decoder: str, rng: np.random.Generator) -> Recipe:
+    def _hybrid(self, decoder: str, rng: np.random.Generator) -> SampleRecipe:
         """A global anomaly: a normal image's appearance in the structure of a real defect's image."""
         reference, target = self._any_normal(rng), self._any_real(rng)
         structure = self._stack(target)[3:]
         mask = self.views["real"].mask(target.row)
         nowhere = np.zeros_like(mask)
         colour = self._stack(reference)[:3]
-        own = self._stack(target)[:3]
+        target_colour = self._stack(target)[:3]
         places = (mask, mask, nowhere)
-        return Recipe("global", decoder, reference, target, own, colour, structure, structure, *places)
+        return SampleRecipe(
+            "global", decoder, reference, target, target_colour, colour, structure, structure, *places
+        )
 
-    def _local(self, decoder: str, rng: np.random.Generator) -> Recipe:
+    def _local(self, decoder: str, rng: np.random.Generator) -> SampleRecipe:
         params = self.params
         reference = self._any_real(rng)
         from_normal = params.target == "normal" or (params.target == "any" and rng.random() < 0.5)
         target = self._any_normal(rng) if from_normal else self._any_real(rng)
         kind, bend = self._manipulation(rng)
         source, stack = self._stack(reference), self._stack(target)
-        own = self.views["real"].mask(reference.row)
+        reference_mask = self.views["real"].mask(reference.row)
         targets = self._own_region(target)
-        region = move(source, own, stack, bend, rng)
+        region = move(source, reference_mask, stack, bend, rng)
         # what is removed is removed in both regions; else the target's anomaly keeps its structure
         where = region.mask | targets if kind == "remove" else region.mask
         structure = manipulate(kind, stack, region, where)
-        colour, shows = source[:3], own
+        colour, shows = source[:3], reference_mask
         if params.colour != "reference":
-            colour, shows = stack[:3], np.zeros_like(own)
+            colour, shows = stack[:3], np.zeros_like(reference_mask)
         if params.colour == "region" or (kind == "mask" and params.colour == "target"):
-            seen = matched(region.stack[:3], stack, region.mask)
-            colour = colour + feather(region.mask, 1) * (seen - colour)
+            recoloured = matched(region.stack[:3], stack, region.mask)
+            colour = colour + feather(region.mask, 1) * (recoloured - colour)
         name = f"{kind}+tps" if bend else kind
         places = (where, targets, shows)
-        return Recipe(name, decoder, reference, target, stack[:3], colour, structure, stack[3:], *places)
+        return SampleRecipe(
+            name, decoder, reference, target, stack[:3], colour, structure, stack[3:], *places
+        )
 
     def _manipulation(self, rng: np.random.Generator) -> tuple[str, bool]:
         """What is done to the values, and whether they are bent first; on its own, TPS replaces."""
@@ -153,8 +157,8 @@ class Recipes:
     def _any_real(self, rng: np.random.Generator) -> Place:
         return Place("real", self.reals[rng.integers(len(self.reals))])
 
-    def _stack(self, place: Place) -> np.ndarray:
-        return self.views[place.pool].stack(place.row)
+    def _stack(self, image: Place) -> np.ndarray:
+        return self.views[image.pool].stack(image.row)
 
-    def _own_region(self, place: Place) -> np.ndarray:
-        return self.views[place.pool].mask(place.row)
+    def _own_region(self, image: Place) -> np.ndarray:
+        return self.views[image.pool].mask(image.row)

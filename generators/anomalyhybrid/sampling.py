@@ -17,7 +17,7 @@ from generators.anomalyhybrid.conditions import DepthScale, conditions_of, open_
 from generators.anomalyhybrid.manipulation import feather
 from generators.anomalyhybrid.network import HybridGenerator, fuse
 from generators.anomalyhybrid.params import AnomalyHybridParams
-from generators.anomalyhybrid.recipes import Recipe, Recipes
+from generators.anomalyhybrid.recipes import Recipes, SampleRecipe
 
 ATTEMPTS = 6
 """Recipes drawn before the one that changed most is taken."""
@@ -47,7 +47,7 @@ def sample(
     deepener = Painter(params, model / "star", 1, ctx.device) if star else None
     scale = open_scale(conditions) if star else None
     for index in request.indices:
-        best: tuple[float, Recipe, np.ndarray, np.ndarray | None] | None = None
+        best: tuple[float, SampleRecipe, np.ndarray, np.ndarray | None] | None = None
         for attempt in range(1 if request.defect == "good" else ATTEMPTS):
             rng = ctx.rng(f"sample/{request.defect}/{attempt}", index)
             recipe = recipes.draw(index, rng)
@@ -56,24 +56,24 @@ def sample(
                 best = (0.0, recipe, image, None)
                 break
             plain = painter.paint(unmanipulated(params, recipe))[0] if params.fusion == "free" else None
-            mask, seen = anomaly_mask(params, recipe, image, fusion, plain)
-            if best is None or seen > best[0]:
-                best = (seen, recipe, image, mask)
-            if seen >= SEEN_SHARE:
+            mask, changed_share = anomaly_mask(params, recipe, image, fusion, plain)
+            if best is None or changed_share > best[0]:
+                best = (changed_share, recipe, image, mask)
+            if changed_share >= SEEN_SHARE:
                 break
         assert best is not None
-        _, recipe, image, found = best
+        _, recipe, image, best_mask = best
         changed = request.defect != "good" and _bases(params)
         base = np.asarray(category.normal[recipe.target.row]) if changed else None
         depth = None
         if deepener is not None:
             depth = deepened(deepener, params, recipe, image, _raw_depth(category, recipe), scale)
-        yield Sample(to_bytes(image), found, depth, base)
+        yield Sample(to_bytes(image), best_mask, depth, base)
 
 
-def unmanipulated(params: AnomalyHybridParams, recipe: Recipe) -> Recipe:
+def unmanipulated(params: AnomalyHybridParams, recipe: SampleRecipe) -> SampleRecipe:
     """The same hybrid without the local anomaly."""
-    colour = recipe.colour if params.colour == "reference" else recipe.own
+    colour = recipe.colour if params.colour == "reference" else recipe.target_colour
     return replace(recipe, structure=recipe.plain, colour=colour)
 
 
@@ -105,7 +105,7 @@ class Painter:
             image = fuse(self._batch(content), result.generated, fusion)
         return image[0].float().cpu().numpy(), fusion[0, 0].float().cpu().numpy()
 
-    def paint(self, recipe: Recipe) -> tuple[np.ndarray, np.ndarray]:
+    def paint(self, recipe: SampleRecipe) -> tuple[np.ndarray, np.ndarray]:
         """The colour image [3, H, W] of a recipe in 0..1, and its fusion map [H, W]."""
         colour = recipe.colour * 2 - 1
         conditions = np.concatenate([colour, recipe.structure])
@@ -118,7 +118,7 @@ class Painter:
         )
 
 
-def fusion_limit(params: AnomalyHybridParams, recipe: Recipe) -> np.ndarray | None:
+def fusion_limit(params: AnomalyHybridParams, recipe: SampleRecipe) -> np.ndarray | None:
     """Under fusion=region, where a local anomaly may change its target: the region and a little beyond."""
     if params.fusion == "free" or recipe.kind in ("normal", "global"):
         return None
@@ -127,7 +127,7 @@ def fusion_limit(params: AnomalyHybridParams, recipe: Recipe) -> np.ndarray | No
 
 def anomaly_mask(
     params: AnomalyHybridParams,
-    recipe: Recipe,
+    recipe: SampleRecipe,
     image: np.ndarray,
     fusion: np.ndarray,
     plain: np.ndarray | None,
@@ -141,19 +141,19 @@ def anomaly_mask(
     reference's where the fusion map lets its colours through, belong to the mask too. Gaps of a pixel or two
     are closed.
     """
-    own = recipe.target_region | (recipe.reference_region & (fusion < 0.5))
+    real_anomalies = recipe.target_region | (recipe.reference_region & (fusion < 0.5))
     if recipe.kind == "global":
-        return own, 1.0
-    before = recipe.own if plain is None else plain
+        return real_anomalies, 1.0
+    before = recipe.target_colour if plain is None else plain
     change = ndimage.uniform_filter(np.abs(image - before).max(axis=0), 3)
     reach = max(1, round(BLEED * len(change)))
     allowed = ndimage.binary_dilation(recipe.region, iterations=reach)
     changed = allowed & (change * 255 >= params.least_change)
-    seen = float((changed & recipe.region).sum() / max(1, recipe.region.sum()))
+    changed_share = float((changed & recipe.region).sum() / max(1, recipe.region.sum()))
     closed = ndimage.binary_closing(np.pad(changed, 2), iterations=2)[2:-2, 2:-2] & allowed
     filled = ndimage.binary_fill_holes(closed) & allowed
-    mask = _without_specks(filled) | own
-    return (mask if mask.any() else recipe.region), seen
+    mask = _without_specks(filled) | real_anomalies
+    return (mask if mask.any() else recipe.region), changed_share
 
 
 def _without_specks(mask: np.ndarray) -> np.ndarray:
@@ -169,7 +169,7 @@ def _without_specks(mask: np.ndarray) -> np.ndarray:
 def deepened(
     painter: Painter,
     params: AnomalyHybridParams,
-    recipe: Recipe,
+    recipe: SampleRecipe,
     image: np.ndarray,
     raw: np.ndarray,
     scale: DepthScale | None,
@@ -184,13 +184,13 @@ def deepened(
     limit = fusion_limit(params, recipe)
     near = (painter.run("ahd", conditions, content, None)[0][0] + 1) / 2
     depth = near.astype(np.float32) if scale is None else scale.metric(near)
-    known = np.isfinite(raw) & (raw != 0)
+    measured = np.isfinite(raw) & (raw != 0)
     if limit is not None:
-        depth = np.where(known, raw + limit * (depth - raw), 0)
-    return np.where(known, depth, 0).astype(np.float32)
+        depth = np.where(measured, raw + limit * (depth - raw), 0)
+    return np.where(measured, depth, 0).astype(np.float32)
 
 
-def _raw_depth(category: CategoryTrain, recipe: Recipe) -> np.ndarray:
+def _raw_depth(category: CategoryTrain, recipe: SampleRecipe) -> np.ndarray:
     pool = category.normal.pool
     if recipe.target.pool == "real":
         pool = next(iter(category.anomalies.values())).pool

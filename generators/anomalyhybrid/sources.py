@@ -47,9 +47,9 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
                 f"{weights or 'WEIGHTS'}/{DEPTH_ANYTHING} and --weights, or use --set {owner}.depth=shading"
             )
     if params.perceptual == "vgg" and find_vgg19(weights) is None:
-        place = weights or hub_checkpoints()
+        folder = weights or hub_checkpoints()
         problems.append(
-            f"'{owner}' needs the VGG-19 weights {VGG19}: put {VGG19_URL} into {place}, "
+            f"'{owner}' needs the VGG-19 weights {VGG19}: put {VGG19_URL} into {folder}, "
             f"or use --set {owner}.perceptual=embedded"
         )
     return problems
@@ -100,10 +100,10 @@ def find_pidinet(weights: Path | None) -> Path:
 
 
 def _checked(path: Path) -> Path:
-    found = file_sha256(path)
-    if found != PIDINET_SHA256:
+    sha256 = file_sha256(path)
+    if sha256 != PIDINET_SHA256:
         raise BenchError(
-            f"{path} is not the published PiDiNet: its sha256 starts with {found[:8]}, not "
+            f"{path} is not the published PiDiNet: its sha256 starts with {sha256[:8]}, not "
             f"{PIDINET_SHA256[:8]}; fetch {PIDINET_URL} again"
         )
     return path

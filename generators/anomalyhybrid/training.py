@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part, TrainingFailed, run_fit
-from generators.anomalyhybrid.batches import Examples, TrainingSet
+from bench.methods.training import Fit, FitPart, Losses, TrainingFailed, run_fit
+from generators.anomalyhybrid.batches import TrainingBatch, TrainingSet
 from generators.anomalyhybrid.losses import PerceptualLoss, perceptual_loss, real_or_not
 from generators.anomalyhybrid.network import Discriminator, Fusion, HybridGenerator
 from generators.anomalyhybrid.params import AnomalyHybridParams
@@ -74,7 +74,7 @@ def train(
         state={"generator": learners.generator, "discriminator": learners.discriminator},
         optimizers={f"{i}": optimizer for i, optimizer in enumerate(learners.optimizers)},
         after_step=lambda trace: _check(owner, trace, steps, milder),
-        part=Part(name, part * steps, parts * steps),
+        part=FitPart(name, part * steps, parts * steps),
         remedy=lower if params.precision == "fp32" else f"{lower}, or use precision=fp32",
     )
     trace = run_fit(fit, ctx)
@@ -99,7 +99,7 @@ def _step(
     learners: Learners,
     run: Any,
     images: PerceptualLoss,
-    examples: Examples,
+    examples: TrainingBatch,
     device: str,
 ) -> tuple[float, float, float]:
     """One step of the generator and one of the discriminator; the three losses of `COLUMNS`."""
@@ -169,14 +169,14 @@ def _check(owner: str, trace: Sequence[Losses], steps: int, remedy: str) -> None
         )
 
 
-def _to_device(examples: Examples, device: str) -> Examples:
+def _to_device(examples: TrainingBatch, device: str) -> TrainingBatch:
     def moved(x: Tensor) -> Tensor:
         return x.to(device, memory_format=torch.channels_last)
 
     contents, targets = (
         {name: moved(x) for name, x in images.items()} for images in (examples.contents, examples.targets)
     )
-    return Examples(moved(examples.conditions), contents, targets)
+    return TrainingBatch(moved(examples.conditions), contents, targets)
 
 
 def _write(generator: HybridGenerator, trace: Sequence[Losses], out: Path) -> None:

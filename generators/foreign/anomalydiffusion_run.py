@@ -24,82 +24,84 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     for name in ("count", "seed"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    asked = parser.parse_args()
-    data, repository = Path(asked.data), Path(asked.repository)
-    here = workspace(repository, data.parent / "workspace", OWN)
+    arguments = parser.parse_args()
+    data, repository = Path(arguments.data), Path(arguments.repository)
+    folder_of_run = workspace(repository, data.parent / "workspace", OWN)
     # the mask model takes n // 3 files of a type, the anomaly model n // 3 + 1
-    mvtec_layout(data, here / "data", lambda third: 3 * third - 1)
-    defects = mvtec_layout(data, here / "data-masks", lambda third: 3 * third)
+    mvtec_layout(data, folder_of_run / "data", lambda third: 3 * third - 1)
+    defects = mvtec_layout(data, folder_of_run / "data-masks", lambda third: 3 * third)
     pairs = [(category, defect) for category in defects for defect in defects[category]]
-    (here / "name-anomaly.txt").write_text("\n".join("+".join(pair) for pair in pairs))
-    if asked.step == "sample":
-        sample(asked, here)
-    elif asked.checkpoints:
-        keep(Path(asked.checkpoints), Path(asked.out) / "logs", pairs)
+    (folder_of_run / "name-anomaly.txt").write_text("\n".join("+".join(pair) for pair in pairs))
+    if arguments.step == "sample":
+        sample(arguments, folder_of_run)
+    elif arguments.checkpoints:
+        keep(Path(arguments.checkpoints), Path(arguments.out) / "logs", pairs)
     else:
-        fit(asked, here, pairs)
+        fit(arguments, folder_of_run, pairs)
 
 
-def fit(asked: argparse.Namespace, here: Path, pairs: list[tuple[str, str]]) -> None:
+def fit(arguments: argparse.Namespace, folder_of_run: Path, pairs: list[tuple[str, str]]) -> None:
     script = [sys.executable, "main.py", "--spatial_encoder_embedding", "--data_enhance"]
     script += ["--base", f"{CONFIGS}-encoder+embedding.yaml", "-t", "--actual_resume", LDM, "-n", "test"]
     script += ["--gpus", "0,", "--init_word", "anomaly", "--mvtec_path=data"]
-    # its last step, a test, wants a loader that its configuration has not
-    script += ["--seed", asked.seed, "--no-test", "true", "--logdir", "logs/anomaly"]
-    run(script, here, asked.device, writes=Path("logs/anomaly"))
-    if not (here / ANOMALY).exists():
-        trained = sorted((here / "logs/anomaly").glob("*/checkpoints/spatial_encoder.pt"))
-        copies(trained[-1].parent if trained else here / ANOMALY, here / ANOMALY)
+    # its last step, a test, wants a loader that its configuration does not have
+    script += ["--seed", arguments.seed, "--no-test", "true", "--logdir", "logs/anomaly"]
+    run(script, folder_of_run, arguments.device, writes=Path("logs/anomaly"))
+    if not (folder_of_run / ANOMALY).exists():
+        trained = sorted((folder_of_run / "logs/anomaly").glob("*/checkpoints/spatial_encoder.pt"))
+        copies(trained[-1].parent if trained else folder_of_run / ANOMALY, folder_of_run / ANOMALY)
     for category, defect in pairs:
         script = [sys.executable, "train_mask.py", "--mvtec_path=data-masks", "--base", f"{CONFIGS}.yaml"]
         script += ["-t", "--actual_resume", f"./{LDM}", "-n", "test", "--gpus", "0,", "--init_word", "crack"]
         script += [f"--sample_name={category}", f"--anomaly_name={defect}"]
-        script += ["--seed", asked.seed, "--no-test", "true"]
-        run(script, here, asked.device, writes=Path(f"logs/mask-checkpoints/{category}-{defect}"))
-    keep(here / "logs", Path(asked.out) / "logs", pairs)
+        script += ["--seed", arguments.seed, "--no-test", "true"]
+        run(
+            script, folder_of_run, arguments.device, writes=Path(f"logs/mask-checkpoints/{category}-{defect}")
+        )
+    keep(folder_of_run / "logs", Path(arguments.out) / "logs", pairs)
 
 
 def keep(logs: Path, target: Path, pairs: list[tuple[str, str]]) -> None:
     """The checkpoints that sampling reads, of all that the training left."""
-    wanted = [f"anomaly-checkpoints/checkpoints/{name}.pt" for name in ("spatial_encoder", "embeddings")]
-    wanted += [f"mask-checkpoints/{'-'.join(pair)}/checkpoints/embeddings.pt" for pair in pairs]
-    for name in wanted:
+    names = [f"anomaly-checkpoints/checkpoints/{name}.pt" for name in ("spatial_encoder", "embeddings")]
+    names += [f"mask-checkpoints/{'-'.join(pair)}/checkpoints/embeddings.pt" for pair in pairs]
+    for name in names:
         copies(logs / name, target / name)
 
 
-def sample(asked: argparse.Namespace, here: Path) -> None:
-    shutil.rmtree(here / "logs", ignore_errors=True)
-    shutil.copytree(Path(asked.model) / "logs", here / "logs")
-    names = [f"--sample_name={asked.category}", f"--anomaly_name={asked.defect}"]
-    masks = here / "generated_mask" / asked.category / asked.defect
-    pairs = here / "generated_dataset" / asked.category / asked.defect
+def sample(arguments: argparse.Namespace, folder_of_run: Path) -> None:
+    shutil.rmtree(folder_of_run / "logs", ignore_errors=True)
+    shutil.copytree(Path(arguments.model) / "logs", folder_of_run / "logs")
+    names = [f"--sample_name={arguments.category}", f"--anomaly_name={arguments.defect}"]
+    masks = folder_of_run / "generated_mask" / arguments.category / arguments.defect
+    pairs = folder_of_run / "generated_dataset" / arguments.category / arguments.defect
     for folder in (masks, pairs):
         shutil.rmtree(folder, ignore_errors=True)
-    count = spare(asked.count)
+    count = spare(arguments.count)
     script = [sys.executable, "generate_mask.py", "--data_root=data-masks", *names]
-    until_made(script, here, asked.device, masks, count)
+    until_made(script, folder_of_run, arguments.device, masks, count)
     script = [sys.executable, "generate_with_mask.py", "--data_root=data-masks", *names, "--adaptive_mask"]
     # image-mask/ is what it writes last of each pair
-    until_made(script, here, asked.device, pairs / "image-mask", count)
+    until_made(script, folder_of_run, arguments.device, pairs / "image-mask", count)
     whole = set(numbered(pairs / "image-mask", r"(\d+)\.jpg"))
-    images, found = (numbered(pairs / kind, r"(\d+)\.jpg") for kind in ("image", "mask"))
+    images, mask_files = (numbered(pairs / kind, r"(\d+)\.jpg") for kind in ("image", "mask"))
     complete = {number: path for number, path in images.items() if number in whole}
-    collect(complete, found, Path(asked.out) / asked.category / asked.defect)
+    collect(complete, mask_files, Path(arguments.out) / arguments.category / arguments.defect)
 
 
-def until_made(script: list[str], here: Path, device: str, folder: Path, count: int) -> None:
+def until_made(script: list[str], folder_of_run: Path, device: str, folder: Path, count: int) -> None:
     """Run until `count` files lie in the folder: the scripts make 504 whatever is asked for."""
     print("$", *script, flush=True)
-    process = subprocess.Popen(script, cwd=here, env=environment(device))
-    made: dict[int, Path] = {}
-    while process.poll() is None and len(made) <= count:
+    process = subprocess.Popen(script, cwd=folder_of_run, env=environment(device))
+    files: dict[int, Path] = {}
+    while process.poll() is None and len(files) <= count:
         time.sleep(0.2)
-        made = numbered(folder, r"(\d+)\.jpg") if folder.is_dir() else {}
+        files = numbered(folder, r"(\d+)\.jpg") if folder.is_dir() else {}
     if process.poll() is None:
         process.kill()
         process.wait()
         # the newest may be half written
-        made[max(made)].unlink()
+        files[max(files)].unlink()
     elif process.returncode:
         sys.exit(f"{script[1]} ended with status {process.returncode}")
 

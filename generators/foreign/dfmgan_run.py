@@ -19,31 +19,31 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     for name in ("count", "start", "seed", "gpus", "pretrain", "transfer"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    asked = parser.parse_args()
-    data = Path(asked.data)
-    here = workspace(Path(asked.repository), data.parent / "workspace", OWN)
-    if asked.step == "fit":
+    arguments = parser.parse_args()
+    data = Path(arguments.data)
+    folder = workspace(Path(arguments.repository), data.parent / "workspace", OWN)
+    if arguments.step == "fit":
         # it trains on the whole folder of a type: the third is all that is there
-        fit(asked, here, mvtec_layout(data, here / "data", lambda third: third))
+        fit(arguments, folder, mvtec_layout(data, folder / "data", lambda third: third))
     else:
-        sample(asked, here)
+        sample(arguments, folder)
 
 
-def fit(asked: argparse.Namespace, here: Path, defects: dict[str, list[str]]) -> None:
+def fit(arguments: argparse.Namespace, folder: Path, defects: dict[str, list[str]]) -> None:
     (category,) = defects
     size = ["--width", SIDE, "--height", SIDE]
     tool, train = [sys.executable, "dataset_tool.py"], [sys.executable, "train.py"]
-    common = ["--gpus", asked.gpus, "--seed", asked.seed, "--metrics", "none"]
+    common = ["--gpus", arguments.gpus, "--seed", arguments.seed, "--metrics", "none"]
     good = Path("runs/good")
     run(
         [*tool, "--source", f"data/{category}/train/good", "--dest", "zips/good.zip", *size],
-        here,
-        asked.device,
+        folder,
+        arguments.device,
     )
-    device = asked.device if asked.gpus == 1 else ""
+    device = arguments.device if arguments.gpus == 1 else ""
     run(
-        [*train, "--data", "zips/good.zip", "--outdir", good, "--kimg", asked.pretrain, *common],
-        here,
+        [*train, "--data", "zips/good.zip", "--outdir", good, "--kimg", arguments.pretrain, *common],
+        folder,
         device,
         writes=good,
     )
@@ -51,33 +51,33 @@ def fit(asked: argparse.Namespace, here: Path, defects: dict[str, list[str]]) ->
         archive, runs = f"zips/{defect}_mask.zip", Path("runs") / f"defect-{defect}"
         source = ["--source", f"data/{category}/test/{defect}"]
         source += ["--source-mask", f"data/{category}/ground_truth/{defect}"]
-        run([*tool, *source, "--dest", archive, *size], here, asked.device)
-        resumed = ["--resume", last(here / good), "--kimg", asked.transfer, "--snap", 10]
+        run([*tool, *source, "--dest", archive, *size], folder, arguments.device)
+        resumed = ["--resume", last(folder / good), "--kimg", arguments.transfer, "--snap", 10]
         words = [*train, "--data", archive, "--outdir", runs, *resumed, "--transfer", "res_block_match_dis"]
-        run([*words, *common], here, device, writes=runs)
-        copies(last(here / runs), Path(asked.out) / f"{defect}.pkl")
+        run([*words, *common], folder, device, writes=runs)
+        copies(last(folder / runs), Path(arguments.out) / f"{defect}.pkl")
 
 
 def last(runs: Path) -> Path:
     """The last snapshot of a training: which is the good one is for people to choose, says the README."""
-    found = sorted(runs.glob("*/network-snapshot-*.pkl"))
-    return found[-1] if found else runs / "network-snapshot.pkl"
+    snapshots = sorted(runs.glob("*/network-snapshot-*.pkl"))
+    return snapshots[-1] if snapshots else runs / "network-snapshot.pkl"
 
 
-def sample(asked: argparse.Namespace, here: Path) -> None:
+def sample(arguments: argparse.Namespace, folder: Path) -> None:
     # seeds of this chunk's spares must not be those of the next chunk
-    first = asked.seed * 1_000_000 + 2 * asked.start
+    first = arguments.seed * 1_000_000 + 2 * arguments.start
     output = Path("gen_img")
-    for old in (here / output).glob("*"):
+    for old in (folder / output).glob("*"):
         old.unlink()
-    if (here / output).exists():  # it makes the folder itself
-        (here / output).rmdir()
-    network = Path(asked.model) / f"{asked.defect}.pkl"
-    seeds = f"{first}-{first + spare(asked.count) - 1}"
+    if (folder / output).exists():  # it makes the folder itself
+        (folder / output).rmdir()
+    network = Path(arguments.model) / f"{arguments.defect}.pkl"
+    seeds = f"{first}-{first + spare(arguments.count) - 1}"
     script = [sys.executable, "generate.py", "--network", network, "--output", output, "--gen-mask"]
-    run([*script, "--seeds", seeds], here, asked.device)
-    images, masks = (numbered(here / output, rf"(\d+)_{kind}\.png") for kind in ("img", "mask"))
-    collect(images, masks, Path(asked.out) / asked.category / asked.defect)
+    run([*script, "--seeds", seeds], folder, arguments.device)
+    images, masks = (numbered(folder / output, rf"(\d+)_{kind}\.png") for kind in ("img", "mask"))
+    collect(images, masks, Path(arguments.out) / arguments.category / arguments.defect)
 
 
 if __name__ == "__main__":

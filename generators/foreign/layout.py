@@ -16,13 +16,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 
-def workspace(repository: Path, folder: Path, own: tuple[str, ...]) -> Path:
+def workspace(repository: Path, folder: Path, written: tuple[str, ...]) -> Path:
     """A folder with a link to each entry of the repository, but for the names that its scripts write."""
     if not repository.is_absolute():
         sys.exit(f"repository is {repository}; give it as an absolute path")
     folder.mkdir(parents=True, exist_ok=True)
     for entry in repository.iterdir():
-        if entry.name not in own:
+        if entry.name not in written:
             _link(entry, folder / entry.name)
     return folder
 
@@ -34,8 +34,8 @@ def mvtec_layout(data: Path, target: Path, files: Callable[[int], int]) -> dict[
     rule comes to the `n` that DefectBench gives; the rest are these again, and are not looked at.
     """
     shutil.rmtree(target, ignore_errors=True)
-    told = json.loads((data / "split.json").read_text())["categories"]
-    for category, defects in told.items():
+    categories = json.loads((data / "split.json").read_text())["categories"]
+    for category, defects in categories.items():
         for row, image in enumerate(sorted((data / category / "train" / "good").iterdir())):
             _link(image, target / category / "train" / "good" / f"{row:03d}.png")
         for defect, count in defects.items():
@@ -45,7 +45,7 @@ def mvtec_layout(data: Path, target: Path, files: Callable[[int], int]) -> dict[
                 _link(source / "image" / stem, target / category / "test" / defect / f"{row:03d}.png")
                 mask = target / category / "ground_truth" / defect / f"{row:03d}_mask.png"
                 _link(source / "mask" / stem, mask)
-    return {category: sorted(defects) for category, defects in told.items()}
+    return {category: sorted(defects) for category, defects in categories.items()}
 
 
 def run(command: list[object], cwd: Path, device: str, writes: Path | None = None, **variables: str) -> None:
@@ -71,28 +71,28 @@ def run(command: list[object], cwd: Path, device: str, writes: Path | None = Non
 
 def environment(device: str, **variables: str) -> dict[str, str]:
     """The variables of a script that is to see one GPU: "cuda:1" is the second that we see."""
-    found = dict(os.environ, **variables)
+    values = dict(os.environ, **variables)
     if device.startswith("cuda"):
         number = int(device.partition(":")[2] or 0)
-        seen = [name for name in found.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-        found["CUDA_VISIBLE_DEVICES"] = seen[number] if number < len(seen) else str(number)
-    return found
+        devices = [name for name in values.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+        values["CUDA_VISIBLE_DEVICES"] = devices[number] if number < len(devices) else str(number)
+    return values
 
 
 def collect(images: dict[int, Path], masks: dict[int, Path], target: Path) -> None:
     """Copy pairs, given as {number: file}, to image/ and mask/ in `target`, in order of their numbers."""
     for row, number in enumerate(sorted(images)):
-        for kind, found in (("image", images), ("mask", masks)):
-            if number in found:
-                place = target / kind / f"{row:04d}{found[number].suffix}"
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(found[number], place)
+        for kind, files in (("image", images), ("mask", masks)):
+            if number in files:
+                copy = target / kind / f"{row:04d}{files[number].suffix}"
+                copy.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(files[number], copy)
 
 
 def numbered(folder: Path, pattern: str) -> dict[int, Path]:
     """{number: file} of the files whose whole name the pattern matches; its group is the number."""
-    found = ((re.match(f"{pattern}$", path.name), path) for path in folder.iterdir())
-    return {int(match.group(1)): path for match, path in found if match}
+    matches = ((re.match(f"{pattern}$", path.name), path) for path in folder.iterdir())
+    return {int(match.group(1)): path for match, path in matches if match}
 
 
 def copies(source: Path, target: Path) -> None:

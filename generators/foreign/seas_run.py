@@ -12,7 +12,7 @@ from pathlib import Path
 from layout import collect, copies, mvtec_layout, numbered, run, spare, workspace
 
 TOKENS = 4
-"""Anomaly tokens a defect type, `anomaly_token_num` of configs/seas.yaml."""
+"""Anomaly tokens per defect type, `anomaly_token_num` of configs/seas.yaml."""
 BATCH = 10
 """`batch_size` of the inference in configs/seas.yaml; no rest of a batch is made."""
 OWN = ("data", "outputs", "seeded.yaml")
@@ -25,17 +25,17 @@ def main() -> None:
         parser.add_argument(f"--{name}", default="")
     for name in ("count", "start", "seed", "steps", "guidance"):
         parser.add_argument(f"--{name}", type=int, default=0)
-    asked = parser.parse_args()
-    data = Path(asked.data)
+    arguments = parser.parse_args()
+    data = Path(arguments.data)
     # paths are given relative to this folder: the repository looks for "visa" and "3d" in them
-    here = workspace(Path(asked.repository), data.parent / "workspace", OWN)
-    defects = mvtec_layout(data, here / "data", lambda third: 3 * third)
-    (fit if asked.step == "fit" else sample)(asked, here, defects)
+    folder = workspace(Path(arguments.repository), data.parent / "workspace", OWN)
+    defects = mvtec_layout(data, folder / "data", lambda third: 3 * third)
+    (fit if arguments.step == "fit" else sample)(arguments, folder, defects)
 
 
-def fit(asked: argparse.Namespace, here: Path, defects: dict[str, list[str]]) -> None:
+def fit(arguments: argparse.Namespace, folder: Path, defects: dict[str, list[str]]) -> None:
     (category,) = defects
-    steps = asked.steps * len(defects[category])
+    steps = arguments.steps * len(defects[category])
     output = f"outputs/checkpoints/{category}"
     folders = [
         f"--output_dir={output}",
@@ -50,58 +50,66 @@ def fit(asked: argparse.Namespace, here: Path, defects: dict[str, list[str]]) ->
     generation, mask = Path(output) / "generation-checkpoint", Path(output) / "mask-checkpoint"
     run(
         [*launch, "examples/SeaS_main.py", *folders, f"--gen_train_steps={steps}"],
-        here,
-        asked.device,
+        folder,
+        arguments.device,
         writes=generation,
         **one,
     )
     trained = [f"--seas_trained_model_path={generation}", f"--mask_train_steps={steps}"]
-    run([*launch, "examples/SeaS_mask_main.py", *folders, *trained], here, asked.device, writes=mask, **one)
+    run(
+        [*launch, "examples/SeaS_mask_main.py", *folders, *trained],
+        folder,
+        arguments.device,
+        writes=mask,
+        **one,
+    )
     for checkpoint in (generation, mask):
-        copies(here / checkpoint, Path(asked.out) / checkpoint.name)
-    (Path(asked.out) / "defects.json").write_text(json.dumps(defects[category]))
+        copies(folder / checkpoint, Path(arguments.out) / checkpoint.name)
+    (Path(arguments.out) / "defects.json").write_text(json.dumps(defects[category]))
 
 
-def sample(asked: argparse.Namespace, here: Path, defects: dict[str, list[str]]) -> None:
-    model, output = Path(asked.model), Path("outputs/images")
-    known = json.loads((model / "defects.json").read_text())
+def sample(arguments: argparse.Namespace, folder: Path, defects: dict[str, list[str]]) -> None:
+    model, output = Path(arguments.model), Path("outputs/images")
+    defects_in_order = json.loads((model / "defects.json").read_text())
     prompt = "a ob1"
-    if asked.defect != "good":
-        first = known.index(asked.defect) * TOKENS + 1
+    if arguments.defect != "good":
+        first = defects_in_order.index(arguments.defect) * TOKENS + 1
         prompt += " with " + " ".join(f"sks{first + i}" for i in range(TOKENS))
-    batches = -(-spare(asked.count) // BATCH)
+    batches = -(-spare(arguments.count) // BATCH)
     # seeds of this chunk's spares must not be those of the next chunk
-    seeded(here, seed_start=asked.seed * 1_000_000 + 2 * asked.start, guidance_scale=asked.guidance)
-    shutil.rmtree(here / output, ignore_errors=True)
-    (here / output).mkdir(parents=True)
+    seeded(
+        folder, seed_start=arguments.seed * 1_000_000 + 2 * arguments.start, guidance_scale=arguments.guidance
+    )
+    shutil.rmtree(folder / output, ignore_errors=True)
+    (folder / output).mkdir(parents=True)
     run(
         [
             sys.executable,
             "examples/SeaS_infer.py",
             "--config=seeded.yaml",
             f"--output_dir={output}",
-            f"--ref_data_dir=data/{asked.category}/train/good/",
+            f"--ref_data_dir=data/{arguments.category}/train/good/",
             f"--gen_model_path={model / 'generation-checkpoint'}",
             f"--rmp_model_path={model / 'mask-checkpoint' / 'rmp'}",
             f"--prompt={prompt}",
             f"--total_infer_num={batches * BATCH}",
         ],
-        here,
-        asked.device,
+        folder,
+        arguments.device,
     )
-    masks = {} if asked.defect == "good" else numbered(here / output / "mask", r"(\d+)\.png")
-    images = numbered(here / output / "image", r"(\d+)\.png")
-    collect(images, masks, Path(asked.out) / asked.category / asked.defect)
+    masks = {} if arguments.defect == "good" else numbered(folder / output / "mask", r"(\d+)\.png")
+    images = numbered(folder / output / "image", r"(\d+)\.png")
+    collect(images, masks, Path(arguments.out) / arguments.category / arguments.defect)
 
 
-def seeded(here: Path, **values: int) -> None:
+def seeded(folder: Path, **values: int) -> None:
     """The repository's configuration with other values: it takes precedence over the command line."""
-    text = (here / "configs" / "seas.yaml").read_text(encoding="utf-8")
+    text = (folder / "configs" / "seas.yaml").read_text(encoding="utf-8")
     for key, value in values.items():
-        text, found = re.subn(rf"(?m)^(\s*{key}\s*:\s*)[0-9.]+", rf"\g<1>{value}", text)
-        if not found:
+        text, count = re.subn(rf"(?m)^(\s*{key}\s*:\s*)[0-9.]+", rf"\g<1>{value}", text)
+        if not count:
             sys.exit(f"configs/seas.yaml has no {key}")
-    (here / "seeded.yaml").write_text(text, encoding="utf-8")
+    (folder / "seeded.yaml").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

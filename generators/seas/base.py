@@ -34,12 +34,12 @@ class Base:
 def load_base(folder: Path) -> Base:
     """Read a folder in diffusers layout; raises OSError where a file is missing or no safetensors."""
     logging.disable_progress_bar()
-    given: Any = {"use_safetensors": True, "local_files_only": True}
+    options: Any = {"use_safetensors": True, "local_files_only": True}
     return Base(
         CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
-        CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **given).eval(),
-        UNet2DConditionModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False, **given).eval(),
-        AutoencoderKL.from_pretrained(folder / "vae", low_cpu_mem_usage=False, **given).eval(),
+        CLIPTextModel.from_pretrained(folder / "text_encoder", dtype=torch.float32, **options).eval(),
+        UNet2DConditionModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False, **options).eval(),
+        AutoencoderKL.from_pretrained(folder / "vae", low_cpu_mem_usage=False, **options).eval(),
         json.loads((folder / "scheduler" / "scheduler_config.json").read_text()),
     )
 
@@ -47,16 +47,16 @@ def load_base(folder: Path) -> Base:
 class LearnedWords(nn.Module):
     """The look-up U' of A.3: the rows of the text encoder, which stay as they are, and new ones to learn."""
 
-    known: Tensor
+    fixed: Tensor
 
-    def __init__(self, known: Tensor, new: Tensor) -> None:
+    def __init__(self, fixed: Tensor, new: Tensor) -> None:
         super().__init__()
-        self.register_buffer("known", known.detach(), persistent=False)
+        self.register_buffer("fixed", fixed.detach(), persistent=False)
         self.new = nn.Parameter(new.detach().clone())
 
     def forward(self, ids: Tensor) -> Tensor:
-        count = len(self.known)
-        old = F.embedding(ids.clamp(max=count - 1), self.known)
+        count = len(self.fixed)
+        old = F.embedding(ids.clamp(max=count - 1), self.fixed)
         if len(self.new) == 0:
             return old
         return torch.where(ids[..., None] < count, old, F.embedding((ids - count).clamp(min=0), self.new))
@@ -71,17 +71,17 @@ class TextSide(nn.Module):
         self.encoder.requires_grad_(False)
         rows = self.encoder.embeddings.token_embedding.weight
         # New tokens get the numbers that follow the tokenizer's; a padded look-up has rows beyond them.
-        known = rows[: len(self.tokenizer)]
+        fixed = rows[: len(self.tokenizer)]
         starts = [
-            known[self.tokenizer(word, add_special_tokens=False).input_ids].mean(0) for _, word in prompts.new
+            fixed[self.tokenizer(word, add_special_tokens=False).input_ids].mean(0) for _, word in prompts.new
         ]
         added = self.tokenizer.add_tokens([token for token, _ in prompts.new])
-        if added != len(prompts.new) or len(known) + added != len(self.tokenizer):
+        if added != len(prompts.new) or len(fixed) + added != len(self.tokenizer):
             raise ValueError(
                 "the tokenizer of the base model does not fit its text encoder, or knows <ob1> or <df1>"
             )
-        new = torch.stack(starts) if starts else known[:0]
-        self.words = LearnedWords(known, new)
+        new = torch.stack(starts) if starts else fixed[:0]
+        self.words = LearnedWords(fixed, new)
         self.encoder.embeddings.token_embedding = self.words
 
     def ids(self, texts: Sequence[str]) -> Tensor:
@@ -97,9 +97,9 @@ class TextSide(nn.Module):
         ids = self.ids([prompt.text])[0].tolist()
         inner = [self.tokenizer(word, add_special_tokens=False).input_ids for word in prompt.normal]
         outer = [self.tokenizer(word, add_special_tokens=False).input_ids for word in prompt.anomaly]
-        found = positions(ids, [*inner, *outer])
+        where = positions(ids, [*inner, *outer])
         split = sum(map(len, inner))
-        return found[:split], found[split:]
+        return where[:split], where[split:]
 
     def forward(self, ids: Tensor) -> Tensor:
         """Conditioning vectors, (B, Z, C1)."""

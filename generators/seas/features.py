@@ -12,14 +12,14 @@ from torch import Tensor, nn
 @contextmanager
 def outputs_of(modules: Sequence[nn.Module]) -> Iterator[list[Tensor]]:
     """Inside, each call of a module leaves its output in the list."""
-    kept: list[Tensor] = []
+    outputs: list[Tensor] = []
 
-    def keep(module: nn.Module, given: Any, output: Tensor) -> None:
-        kept.append(output)
+    def keep(module: nn.Module, inputs: Any, output: Tensor) -> None:
+        outputs.append(output)
 
     handles = [module.register_forward_hook(keep) for module in modules]
     try:
-        yield kept
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()
@@ -32,9 +32,9 @@ def noise_and_features(
 
     At 512 x 512 these are (1280, 16, 16), (1280, 32, 32), (640, 64, 64) and (320, 64, 64).
     """
-    with outputs_of([unet.up_blocks[level - 1] for level in levels]) as kept:
+    with outputs_of([unet.up_blocks[level - 1] for level in levels]) as features:
         noise = unet(latents, times, encoder_hidden_states=prompts).sample
-    return noise, list(kept)
+    return noise, list(features)
 
 
 def decode(vae: Any, latents: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -42,17 +42,17 @@ def decode(vae: Any, latents: Tensor) -> tuple[Tensor, list[Tensor]]:
 
     At 512 x 512 these are (512, 128, 128), (512, 256, 256) and (256, 512, 512).
     """
-    with outputs_of(vae.decoder.up_blocks[:3]) as kept:
+    with outputs_of(vae.decoder.up_blocks[:3]) as features:
         images = vae.decode(latents / vae.config.scaling_factor).sample
-    return images, list(kept)
+    return images, list(features)
 
 
 def encoder_features(vae: Any, images: Tensor) -> list[Tensor]:
     """The encoder's features of images in [-1, 1], from coarse to fine as the decoder's are (Table 15)."""
     encoder = vae.encoder
-    with outputs_of([encoder.conv_in, *encoder.down_blocks[:2]]) as kept:
+    with outputs_of([encoder.conv_in, *encoder.down_blocks[:2]]) as features:
         vae.encode(images)
-    return list(kept)[::-1]
+    return list(features)[::-1]
 
 
 def fine_features(source: str, vae: Any, latents: Tensor) -> tuple[Tensor, list[Tensor]]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part
+from bench.methods.training import Fit, FitPart, Losses
 from generators.seas.attention import keep_maps
 from generators.seas.base import DTYPES, Base, TextSide
 from generators.seas.losses import (
@@ -19,7 +19,7 @@ from generators.seas.losses import (
     pooled_mask,
     suppression_loss,
 )
-from generators.seas.material import Latents, Material, View, draw, latent_noise
+from generators.seas.material import Latents, Material, Pose, draw, latent_noise
 from generators.seas.noising import noised, signal_shares
 from generators.seas.params import SeaSParams
 from generators.seas.prompts import Prompts
@@ -30,7 +30,7 @@ REMEDY = "lower its learning rate, or use precision=fp32"
 
 
 class FineTuning:
-    """The loss of Eq. 6 on a batch of views, with all that it needs held ready."""
+    """The loss of Eq. 6 on a batch of poses, with all that it needs held ready."""
 
     def __init__(
         self,
@@ -52,17 +52,17 @@ class FineTuning:
         self.normal_places = [torch.tensor(pair[0], device=device) for pair in places]
         self.anomaly_places = [torch.tensor(pair[1], device=device) for pair in places]
 
-    def loss(self, views: Sequence[View], noise: Tensor, times: Tensor, jitter: Tensor) -> dict[str, Tensor]:
+    def loss(self, poses: Sequence[Pose], noise: Tensor, times: Tensor, jitter: Tensor) -> dict[str, Tensor]:
         """Each part of the loss, and "loss", their sum: L = L_df + L_ob (Eq. 3 to 6).
 
-        `views` has the abnormal images first; `noise` and `jitter` (B, 4, h, w) are noise of the diffusion
+        `poses` has the abnormal images first; `noise` and `jitter` (B, 4, h, w) are noise of the diffusion
         and of the VAE's draw, `times` int64 (B). Beside losses: the mean attention of the anomaly tokens
         and of the normal token, inside the mask and outside it.
         """
-        count = sum(view.kind >= 0 for view in views)
-        clean = self.latents.draw(views, jitter)
+        count = sum(pose.kind >= 0 for pose in poses)
+        clean = self.latents.draw(poses, jitter)
         noisy = noised(clean, noise, self.shares[times].float())
-        kinds = torch.tensor([view.kind for view in views], device=self.device) % len(self.ids)
+        kinds = torch.tensor([pose.kind for pose in poses], device=self.device) % len(self.ids)
         used, which = kinds.unique(return_inverse=True)
         with (
             torch.autocast(
@@ -72,21 +72,21 @@ class FineTuning:
         ):
             prompts = self.text(self.ids[used])[which]
             predicted = self.unet(noisy, times, encoder_hidden_states=prompts).sample
-            parts = self._alignment(views[:count]) if count else {}
+            parts = self._alignment(poses[:count]) if count else {}
         squared = self.params.squared_norm
         if count:
             parts["noise_abnormal"] = noise_loss(noise[:count], predicted[:count], squared)
-        if count < len(views):
+        if count < len(poses):
             parts["noise_normal"] = noise_loss(noise[count:], predicted[count:], squared)
         losses = [value for name, value in parts.items() if not name.endswith("side")]
         return {"loss": torch.stack(losses).sum(), **parts}
 
-    def _alignment(self, views: Sequence[View]) -> dict[str, Tensor]:
+    def _alignment(self, poses: Sequence[Pose]) -> dict[str, Tensor]:
         params = self.params
-        masks = self.latents.masks(views)
+        masks = self.latents.masks(poses)
         latent_side = self.material.side // 2 ** (len(self.vae.config.block_out_channels) - 1)
-        anomaly_at = torch.stack([self.anomaly_places[view.kind] for view in views])
-        normal_at = torch.stack([self.normal_places[view.kind] for view in views])
+        anomaly_at = torch.stack([self.anomaly_places[pose.kind] for pose in poses])
+        normal_at = torch.stack([self.normal_places[pose.kind] for pose in poses])
         anomaly, normal, pooled = [], [], []
         for level in params.attention_layers:
             anomaly.append(self.maps.of_tokens(level, anomaly_at))  # (B, r, r)
@@ -105,14 +105,14 @@ class FineTuning:
         return parts
 
     def batch(self, ctx: Context, index: int, abnormal: int, normal: int) -> tuple:
-        """Views, noise, times and jitter of batch `index`, by a stream of its own."""
+        """Poses, noise, times and jitter of batch `index`, by a stream of its own."""
         rng = ctx.rng(f"fine-tuning/{self.material.stream}", index)
-        views = draw(self.material, self.params, rng, abnormal, normal)
+        poses = draw(self.material, self.params, rng, abnormal, normal)
         noise, jitter = (
-            latent_noise(rng, len(views), self.vae, self.material.side, self.device) for _ in range(2)
+            latent_noise(rng, len(poses), self.vae, self.material.side, self.device) for _ in range(2)
         )
-        times = torch.from_numpy(rng.integers(len(self.shares), size=len(views))).to(self.device)
-        return views, noise, times, jitter
+        times = torch.from_numpy(rng.integers(len(self.shares), size=len(poses))).to(self.device)
+        return poses, noise, times, jitter
 
 
 def composition(params: SeaSParams, step: int, steps: int, types: int) -> tuple[int, int]:
@@ -138,7 +138,7 @@ def make_optimizer(kind: str, groups: list[dict[str, Any]], weight_decay: float)
     return torch.optim.AdamW(groups, weight_decay=weight_decay, fused=kind == "fused")
 
 
-def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: FitPart, steps: int) -> Fit:
     """The fit of the U-Net and of the rows of the new tokens."""
     params = tuning.params
     unet = tuning.unet.requires_grad_(True).train()

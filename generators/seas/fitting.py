@@ -18,7 +18,7 @@ from torch import nn
 
 from bench.methods import CategoryTrain
 from bench.methods.context import Context
-from bench.methods.training import Losses, Part, run_fit
+from bench.methods.training import FitPart, Losses, run_fit
 from generators.seas.base import DTYPES, Base, TextSide, load_base
 from generators.seas.fine_tuning import FineTuning, fine_tuning_fit
 from generators.seas.mask_training import MaskTraining, build_branch, mask_fit
@@ -85,7 +85,7 @@ def _fit_part(
     latents = Latents(base.vae, material, device)
     steps = params.steps_per_type * max(1, len(types))
     tuning = FineTuning(base, text, prompts, material, latents, params, device)
-    fit = fine_tuning_fit(tuning, ctx, owner, Part(f"{name}-unet", done, total), steps)
+    fit = fine_tuning_fit(tuning, ctx, owner, FitPart(f"{name}-unet", done, total), steps)
     write_trace(out / "trace.csv", run_fit(fit, ctx))
     dtype = DTYPES[params.sampling_precision]
     write_weights(base.unet, out / "unet.safetensors", dtype)
@@ -98,7 +98,7 @@ def _fit_part(
         embedded = text(tuning.ids)
     training = MaskTraining(base, branch, embedded, material, latents, params, device)
     mask_steps = params.mask_steps_per_type * len(types)
-    fit = mask_fit(training, ctx, owner, Part(f"{name}-mask", done + steps, total), mask_steps)
+    fit = mask_fit(training, ctx, owner, FitPart(f"{name}-mask", done + steps, total), mask_steps)
     write_trace(out / "mask_trace.csv", run_fit(fit, ctx))
     write_weights(branch, out / "mask.safetensors", torch.float32)
     return steps + mask_steps

@@ -118,14 +118,14 @@ class MaskBranch(nn.Module):
         super().__init__()
         self.coarse = CoarseFeatures(coarse_channels, widths)
         self.coarse_head = nn.Conv2d(self.coarse.width, 2, 3, padding=1)
-        taken = {"none": [], "single": [2], "progressive": [0, 1, 2]}[refinement]
-        self.taken = tuple(taken)
+        levels = {"none": [], "single": [2], "progressive": [0, 1, 2]}[refinement]
+        self.levels = tuple(levels)
         modules, before = [], self.coarse.width
-        for place in taken:
-            modules.append(MaskRefinement(before, fine_channels[place], refined_widths[place], case))
-            before = refined_widths[place]
+        for level in levels:
+            modules.append(MaskRefinement(before, fine_channels[level], refined_widths[level], case))
+            before = refined_widths[level]
         self.refine = nn.ModuleList(modules)
-        self.head = nn.Conv2d(before, 2, 3, padding=1) if taken else None
+        self.head = nn.Conv2d(before, 2, 3, padding=1) if levels else None
 
     def coarse_logits(self, features: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The coarse feature (B, 192, 64, 64) and its logits (B, 2, 64, 64), at full size."""
@@ -138,8 +138,8 @@ class MaskBranch(nn.Module):
         """Logits (B, 2, side, side) after the refinement modules; without any, the coarse ones upsampled."""
         if self.head is None:
             return upsampled(coarse_logits, side)
-        for place, module in zip(self.taken, self.refine, strict=True):
-            coarse = module(coarse, fine[place])
+        for level, module in zip(self.levels, self.refine, strict=True):
+            coarse = module(coarse, fine[level])
         return upsampled(self.head(coarse), side)
 
     def forward(self, features: Sequence[Tensor], fine: Sequence[Tensor], side: int) -> tuple[Tensor, Tensor]:

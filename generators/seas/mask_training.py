@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from bench.methods.context import Context
-from bench.methods.training import Fit, Losses, Part
+from bench.methods.training import Fit, FitPart, Losses
 from generators.seas.base import DTYPES, Base
 from generators.seas.features import channels, fine_features, noise_and_features
 from generators.seas.fine_tuning import REMEDY, make_optimizer
 from generators.seas.losses import focal_loss, pooled_mask
 from generators.seas.mask_network import MaskBranch, upsampled
-from generators.seas.material import Latents, Material, View, draw, latent_noise
+from generators.seas.material import Latents, Material, Pose, draw, latent_noise
 from generators.seas.noising import noised, predicted_clean, signal_shares
 from generators.seas.params import SeaSParams
 
@@ -56,7 +56,7 @@ def mask_loss(
 
 
 class MaskTraining:
-    """The loss of Eq. 7 on a batch of views; the text embeddings `prompts` (types + 1, Z, C1) are fixed."""
+    """The loss of Eq. 7 on a batch of poses; the text embeddings `prompts` (types + 1, Z, C1) are fixed."""
 
     def __init__(
         self,
@@ -72,15 +72,15 @@ class MaskTraining:
         self.material, self.latents, self.params, self.device = material, latents, params, device
         self.shares = signal_shares(base.schedule).to(device)
 
-    def loss(self, views: Sequence[View], noise: Tensor, times: Tensor, jitter: Tensor) -> Tensor:
-        """Eq. 7 for these views, the abnormal ones first."""
-        params, count = self.params, sum(view.kind >= 0 for view in views)
+    def loss(self, poses: Sequence[Pose], noise: Tensor, times: Tensor, jitter: Tensor) -> Tensor:
+        """Eq. 7 for these poses, the abnormal ones first."""
+        params, count = self.params, sum(pose.kind >= 0 for pose in poses)
         precision = DTYPES[params.precision]
         with torch.autocast(self.device.type, precision, enabled=params.precision != "fp32"):
-            coarse_in, fine = self.features(views, noise, times, jitter, count)
+            coarse_in, fine = self.features(poses, noise, times, jitter, count)
             coarse, logits = self.branch.coarse_logits(coarse_in)
             refined = self.branch.refined_logits(coarse[:count], logits[:count], fine, self.material.side)
-        mask = self.latents.masks(views[:count])
+        mask = self.latents.masks(poses[:count])
         small = pooled_mask(mask, logits.shape[2], logits.shape[2])
         return mask_loss(
             logits[:count],
@@ -94,12 +94,12 @@ class MaskTraining:
 
     @torch.no_grad()
     def features(
-        self, views: Sequence[View], noise: Tensor, times: Tensor, jitter: Tensor, count: int
+        self, poses: Sequence[Pose], noise: Tensor, times: Tensor, jitter: Tensor, count: int
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Features of the U-Net for all views, and of the VAE for the first `count`, the abnormal ones."""
+        """Features of the U-Net for all poses, and of the VAE for the first `count`, the abnormal ones."""
         shares = self.shares[times].float()
-        noisy = noised(self.latents.draw(views, jitter), noise, shares)
-        kinds = torch.tensor([view.kind for view in views], device=self.device) % len(self.prompts)
+        noisy = noised(self.latents.draw(poses, jitter), noise, shares)
+        kinds = torch.tensor([pose.kind for pose in poses], device=self.device) % len(self.prompts)
         predicted, coarse = noise_and_features(
             self.unet, self.params.mask_features, noisy, times, self.prompts[kinds]
         )
@@ -109,18 +109,18 @@ class MaskTraining:
         return coarse, fine
 
     def batch(self, ctx: Context, index: int) -> tuple:
-        """Views, noise, times and jitter of batch `index`, by a stream of its own."""
+        """Poses, noise, times and jitter of batch `index`, by a stream of its own."""
         rng = ctx.rng(f"mask/{self.material.stream}", index)
         normal = self.params.normal_batch * self.params.normal_supervision
-        views = draw(self.material, self.params, rng, self.params.abnormal_batch, normal)
+        poses = draw(self.material, self.params, rng, self.params.abnormal_batch, normal)
         noise, jitter = (
-            latent_noise(rng, len(views), self.vae, self.material.side, self.device) for _ in range(2)
+            latent_noise(rng, len(poses), self.vae, self.material.side, self.device) for _ in range(2)
         )
-        times = torch.from_numpy(rng.integers(self.params.mask_time + 1, size=len(views))).to(self.device)
-        return views, noise, times, jitter
+        times = torch.from_numpy(rng.integers(self.params.mask_time + 1, size=len(poses))).to(self.device)
+        return poses, noise, times, jitter
 
 
-def mask_fit(training: MaskTraining, ctx: Context, owner: str, part: Part, steps: int) -> Fit:
+def mask_fit(training: MaskTraining, ctx: Context, owner: str, part: FitPart, steps: int) -> Fit:
     """The fit of the mask branch."""
     params, branch = training.params, training.branch
     training.unet.requires_grad_(False).eval().zero_grad(set_to_none=True)

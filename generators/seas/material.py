@@ -1,4 +1,4 @@
-"""What one product is learned from: its images in all views, as latents, and which of them a step draws."""
+"""What one product is learned from: its images in all poses, as latents, and which of them a step draws."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TURNS, MIRRORS = 4, 3
 """Quarter turns, and none, left to right or top to bottom."""
 
 
-class View(NamedTuple):
+class Pose(NamedTuple):
     """One image in one pose: `kind` is the number of its defect type, -1 for a normal image."""
 
     kind: int
@@ -53,30 +53,30 @@ class Material:
         """(kind, row) of all abnormal images, the unified set X_df."""
         return [(kind, row) for kind, rows in enumerate(self.abnormal) for row in rows]
 
-    def image(self, view: View) -> np.ndarray:
+    def image(self, pose: Pose) -> np.ndarray:
         """uint8 [side, side, 3], in its pose."""
-        if view.kind < 0:
-            image = self.category.normal[view.row]
+        if pose.kind < 0:
+            image = self.category.normal[pose.row]
         else:
-            image = self.category.anomalies[self.types[view.kind]][view.row].image
+            image = self.category.anomalies[self.types[pose.kind]][pose.row].image
         if image.shape[0] != self.side:
             image = resize_image(image, self.side)
-        return posed(image, view)
+        return posed(image, pose)
 
-    def mask(self, view: View) -> np.ndarray:
+    def mask(self, pose: Pose) -> np.ndarray:
         """bool [side, side], in its pose; all false for normal images."""
-        if view.kind < 0:
+        if pose.kind < 0:
             return np.zeros((self.side, self.side), dtype=bool)
-        mask = self.category.anomalies[self.types[view.kind]][view.row].mask
+        mask = self.category.anomalies[self.types[pose.kind]][pose.row].mask
         if mask.shape[0] != self.side:
             mask = resize_mask(mask, self.side)
-        return posed(mask, view)
+        return posed(mask, pose)
 
 
-def posed(pixels: np.ndarray, view: View) -> np.ndarray:
+def posed(pixels: np.ndarray, pose: Pose) -> np.ndarray:
     """Turned by quarter turns, then mirrored."""
-    turned = np.rot90(pixels, view.turn)
-    return np.ascontiguousarray({0: turned, 1: turned[:, ::-1], 2: turned[::-1]}[view.mirror])
+    turned = np.rot90(pixels, pose.turn)
+    return np.ascontiguousarray({0: turned, 1: turned[:, ::-1], 2: turned[::-1]}[pose.mirror])
 
 
 def choose_normals(category: CategoryTrain, params: SeaSParams, ctx: Context, owner: str) -> list[int]:
@@ -109,8 +109,8 @@ def gather(
     return Material(category, tuple(types), tuple(abnormal), tuple(normal), params.side)
 
 
-def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, normal: int) -> list[View]:
-    """The views of one batch: first abnormal images of the unified set, then normal ones."""
+def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, normal: int) -> list[Pose]:
+    """The poses of one batch: first abnormal images of the unified set, then normal ones."""
     pairs = material.pairs
     chosen = [pairs[i] for i in rng.integers(len(pairs), size=abnormal)] if abnormal else []
     chosen += [(-1, material.normal[i]) for i in rng.integers(len(material.normal), size=normal)]
@@ -118,36 +118,36 @@ def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, 
     if params.augmentation == "none":
         turns, mirrors = turns * 0, mirrors * 0
     return [
-        View(kind, row, int(turn), int(mirror))
+        Pose(kind, row, int(turn), int(mirror))
         for (kind, row), turn, mirror in zip(chosen, turns, mirrors, strict=True)
     ]
 
 
 class Latents:
-    """Means and deviations of the VAE's latents of each view, encoded once and kept on the device."""
+    """Means and deviations of the VAE's latents of each pose, encoded once and kept on the device."""
 
     def __init__(self, vae: Any, material: Material, device: torch.device) -> None:
         self.vae, self.material, self.device = vae, material, device
-        self._kept: dict[View, tuple[Tensor, Tensor]] = {}
+        self._kept: dict[Pose, tuple[Tensor, Tensor]] = {}
 
-    def draw(self, views: Sequence[View], noise: Tensor) -> Tensor:
-        """A draw of the scaled latents of each view, (B, 4, h, w); `noise` of that shape decides it."""
-        held = [self._of(view) for view in views]
-        means, deviations = (torch.cat([pair[i] for pair in held]) for i in (0, 1))
+    def draw(self, poses: Sequence[Pose], noise: Tensor) -> Tensor:
+        """A draw of the scaled latents of each pose, (B, 4, h, w); `noise` of that shape decides it."""
+        moments = [self._of(pose) for pose in poses]
+        means, deviations = (torch.cat([pair[i] for pair in moments]) for i in (0, 1))
         return (means + deviations * noise) * self.vae.config.scaling_factor
 
-    def masks(self, views: Sequence[View]) -> Tensor:
+    def masks(self, poses: Sequence[Pose]) -> Tensor:
         """float32 (B, side, side) of 0 and 1."""
-        masks = np.stack([self.material.mask(view) for view in views])
+        masks = np.stack([self.material.mask(pose) for pose in poses])
         return torch.from_numpy(masks).to(self.device).float()
 
-    def _of(self, view: View) -> tuple[Tensor, Tensor]:
-        if view not in self._kept:
+    def _of(self, pose: Pose) -> tuple[Tensor, Tensor]:
+        if pose not in self._kept:
             # One at a time: in a batch the same image has other bits, and a resumed fit draws other batches.
             with torch.no_grad():
-                found = self.vae.encode(as_input(self.material.image(view)[None], self.vae)).latent_dist
-            self._kept[view] = (found.mean.float(), found.std.float())
-        return self._kept[view]
+                latents = self.vae.encode(as_input(self.material.image(pose)[None], self.vae)).latent_dist
+            self._kept[pose] = (latents.mean.float(), latents.std.float())
+        return self._kept[pose]
 
 
 def as_input(images: np.ndarray, network: Any) -> Tensor:
@@ -159,5 +159,5 @@ def as_input(images: np.ndarray, network: Any) -> Tensor:
 def latent_noise(rng: Generator, count: int, vae: Any, side: int, device: torch.device) -> Tensor:
     """Standard normal float32 (count, 4, side/8, side/8), drawn on the CPU: the same on every device."""
     latent = side // 2 ** (len(vae.config.block_out_channels) - 1)
-    drawn = rng.standard_normal((count, vae.config.latent_channels, latent, latent), dtype=np.float32)
-    return torch.from_numpy(drawn).to(device)
+    values = rng.standard_normal((count, vae.config.latent_channels, latent, latent), dtype=np.float32)
+    return torch.from_numpy(values).to(device)

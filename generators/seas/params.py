@@ -60,8 +60,8 @@ class SeaSParams(Params):
 
     steps_per_type: int = Field(800, ge=1, description="steps of the U-Net for each defect type")
     mask_steps_per_type: int = Field(800, ge=1, description="steps of the mask branch for each defect type")
-    abnormal_batch: int = Field(2, ge=1, description="abnormal images a step")
-    normal_batch: int = Field(2, ge=1, description="normal images a step")
+    abnormal_batch: int = Field(2, ge=1, description="abnormal images per step")
+    normal_batch: int = Field(2, ge=1, description="normal images per step")
     accumulation: int = Field(1, ge=1, description="batches whose gradients make one step of the U-Net")
     learning_rate: float = Field(4e-6, gt=0, description="of the U-Net")
     token_learning_rate: float = Field(4e-5, gt=0, description="of the new token embeddings")

@@ -33,8 +33,8 @@ def unbalanced(types: int, normal_tokens: int = 1, anomaly_tokens: int = 4, comm
     product = f"a {' '.join(products)}"
     abnormal = []
     for kind in range(types):
-        own = defects[kind * anomaly_tokens : (kind + 1) * anomaly_tokens]
-        abnormal.append(Prompt(f"{product} with {(', ' if commas else ' ').join(own)}", products, own))
+        tokens = defects[kind * anomaly_tokens : (kind + 1) * anomaly_tokens]
+        abnormal.append(Prompt(f"{product} with {(', ' if commas else ' ').join(tokens)}", products, tokens))
     new = [(token, NORMAL_START) for token in products] + [(token, ANOMALY_START) for token in defects]
     return Prompts(Prompt(product, products, ()), tuple(abnormal), tuple(new))
 
@@ -48,14 +48,14 @@ def typical(category: str, types: int) -> Prompts:
 
 def positions(ids: Sequence[int], words: Sequence[Sequence[int]]) -> tuple[int, ...]:
     """Where the words, each given as its token ids, stand in a tokenised prompt, in order."""
-    found: list[int] = []
+    rows: list[int] = []
     start = 0
     for word in words:
-        for place in range(start, len(ids) - len(word) + 1):
-            if list(ids[place : place + len(word)]) == list(word):
-                found.extend(range(place, place + len(word)))
-                start = place + len(word)
+        for row in range(start, len(ids) - len(word) + 1):
+            if list(ids[row : row + len(word)]) == list(word):
+                rows.extend(range(row, row + len(word)))
+                start = row + len(word)
                 break
         else:
             raise ValueError(f"the tokens {list(word)} are not in the prompt {list(ids)}")
-    return tuple(found)
+    return tuple(rows)

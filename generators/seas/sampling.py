@@ -89,8 +89,8 @@ class Sampler:
                 assert self.branch is not None
                 clean = predicted_clean(latents, predicted, float(self.shares[int(time)]))
                 image, fine = fine_features(params.fine_features, self.vae, clean.to(self.dtype))
-                found = self._probabilities(coarse, fine)
-                sums = found if sums is None else sums + found
+                probabilities = self._probabilities(coarse, fine)
+                sums = probabilities if sums is None else sums + probabilities
             latents = scheduler.step(predicted, time, latents).prev_sample
         if image is None or sums is None:
             image, _ = decode(self.vae, latents.to(self.dtype))
@@ -131,14 +131,14 @@ def sample_product(
     product = json.loads((model / "product.json").read_text())
     sampler = load_sampler(params, model, product["parts"], category.name, request.defect, folder, ctx)
     size = params.sampling_batch
-    wanted = set(request.indices)
+    requested = set(request.indices)
     ready: dict[int, Sample] = {}
     for index in request.indices:
         if index not in ready:
             first = index - index % size
             group = range(first, first + size)
             ready = _group(
-                sampler, category, product["normal"], group, wanted, request.defect, resolution, ctx
+                sampler, category, product["normal"], group, requested, request.defect, resolution, ctx
             )
         yield ready[index]
 
@@ -148,7 +148,7 @@ def _group(
     category: CategoryTrain,
     normal: Sequence[int],
     indices: range,
-    wanted: set[int],
+    requested: set[int],
     defect: str,
     resolution: int,
     ctx: Context,
@@ -161,25 +161,25 @@ def _group(
         if params.start_images == "drawn":
             rows = [normal[int(rng.integers(len(normal)))] for rng in rngs]
         else:
-            rows = [normal[place % len(normal)] for place in range(len(indices))]
+            rows = [normal[row % len(normal)] for row in range(len(indices))]
         starts = np.stack([_sized(category.normal[row], params.side) for row in rows])
         noise = torch.cat([latent_noise(rng, 1, sampler.vae, params.side, sampler.device) for rng in rngs])
-        made = sampler.make(starts, noise)
-        for place, index in enumerate(indices):
-            if index in done or index not in wanted:
+        batch = sampler.make(starts, noise)
+        for row, index in enumerate(indices):
+            if index in done or index not in requested:
                 continue
-            image = _sized(as_pixels(made.images[place]), resolution)
-            if made.probabilities is None:
+            image = _sized(as_pixels(batch.images[row]), resolution)
+            if batch.probabilities is None:
                 done[index] = Sample(image)
                 continue
-            probability = made.probabilities[place].cpu().numpy()
+            probability = batch.probabilities[row].cpu().numpy()
             mask = probability > params.threshold
             if not mask.any() and attempt == ATTEMPTS - 1:
                 ctx.log.warning("%s/%s %d: no pixel above the threshold", category.name, defect, index)
                 mask = probability >= np.quantile(probability, 1 - LEAST_SHARE)
             if mask.any():
                 done[index] = Sample(image, sized_mask(mask, resolution))
-        if all(index in done for index in indices if index in wanted):
+        if all(index in done for index in indices if index in requested):
             break
     return done
 

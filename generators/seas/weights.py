@@ -31,14 +31,14 @@ def hub_cache() -> Path:
 
 def places(base: str, weights: Path | None) -> list[Path]:
     """Folders where the base model may lie, in the order in which they are looked into."""
-    found = [Path(base).expanduser()]
+    folders = [Path(base).expanduser()]
     if weights is not None:
-        found += [weights / base, weights / Path(base).name]
+        folders += [weights / base, weights / Path(base).name]
     repository = hub_cache() / f"models--{base.replace('/', '--')}"
     revision = repository / "refs" / "main"
     if revision.is_file():
-        found.append(repository / "snapshots" / revision.read_text().strip())
-    return found
+        folders.append(repository / "snapshots" / revision.read_text().strip())
+    return folders
 
 
 def find_base(base: str, weights: Path | None) -> Path | None:

@@ -6,149 +6,61 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.methods import registry
-from bench.runner.driver import Driver, Outcome, RunSettings
-from bench.runner.local import LocalExecutor
-from bench.store import Store, open_store
+from bench.store import open_store
 from bench.tasks import Task
 
-PLUGIN = '''
-import os, signal, subprocess, sys, time
-from pathlib import Path
-from bench.methods import Generator, Params
-
-class HurtParams(Params):
-    does: str = "write"
-    at: str = ""
-
-class Hurt(Generator):
-    """Does in `fit` what its parameter says."""
-    name, version, scope = "hurt", 1, "category"
-    needs, yields = frozenset(), frozenset({"anomaly", "mask"})
-    Params, presets = HurtParams, {"tiny": {}}
-
-    def fit(self, data, out, ctx):
-        does, at = self.params.does, Path(self.params.at)
-        (out / "half").write_text("half a model")
-        (at / f"begun-{os.getpid()}").touch()
-        with (at / "log").open("a") as log:
-            log.write(f"begin {does} {time.monotonic_ns()}\\n")
-        if does == "want-memory-once" and not (ctx.scratch / "again").exists():
-            (ctx.scratch / "again").touch()
-            os.kill(os.getpid(), signal.SIGKILL)
-        if does == "want-memory":
-            os.kill(os.getpid(), signal.SIGKILL)
-        if does == "lose-the-gpu" and not (ctx.scratch / "again").exists():
-            (ctx.scratch / "again").touch()
-            raise RuntimeError("CUDA error: unspecified launch failure\\nCUDA kernel errors might be "
-                               "asynchronously reported at some other API call.")
-        if does == "run-out-of-gpu-memory":
-            raise RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB.")
-        if does in ("hang", "leave"):
-            wait = [sys.executable, "-c", "import time; time.sleep(600)", str(at)]
-            subprocess.Popen(wait)
-            subprocess.Popen(wait, start_new_session=True)
-            if os.fork() == 0:
-                (at / f"forked-{os.getpid()}").touch()
-                time.sleep(600)
-        if does == "hang":
-            signal.pause()
-        if does == "leave":
-            os._exit(9)
-        time.sleep(0.2)
-        with (at / "log").open("a") as log:
-            log.write(f"end {does} {time.monotonic_ns()}\\n")
-
-    def sample(self, model, data, request, ctx):
-        yield from ()
-'''
-
-
-class View:
-    """Keeps what it was told."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-        self.begun: list[str] = []
-
-    def begin(self, todo: int, done: int) -> None: ...
-    def progress(self, task: Task, event: Any) -> None: ...
-    def ended(self, task: Task, error: str | None, *, again: bool = False) -> None: ...
-    def close(self) -> None: ...
-
-    def started(self, task: Task) -> None:
-        self.begun.append(task.params["params"]["does"])
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-
-@pytest.fixture(scope="module")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    path = tmp_path_factory.mktemp("plugin") / "hurt.py"
-    path.write_text(PLUGIN)
-    registry.load_plugins([str(path)])
-    yield path
-    registry._PLUGINS["generator"].pop("hurt", None)
-
-
-def fit(does: str, at: Path, seed: int = 0) -> Task:
-    params = {"params": {"does": does, "at": str(at)}, "category": "", "defect": "", "resolution": 16}
-    return Task("generator.fit", 1, params, (), registry.adapter_id("generator", "hurt"), seed)
-
-
-def drive(store: Store, plugin: Path, *goals: Task, **settings: Any) -> tuple[Outcome, View]:
-    view = View()
-    told = RunSettings("run", "env", "", plugins=(str(plugin),), **settings)
-    return Driver(store, LocalExecutor(2), told, view).run(goals, {"plan": "none"}), view
+Fit = Callable[..., Task]
+Drive = Callable[..., Any]
 
 
 class Hurt:
     """One run of tasks that are hurt in every way, and the same once more."""
 
-    def __init__(self, at: Path, plugin: Path) -> None:
-        self.at, self.plugin = at, plugin
+    def __init__(self, at: Path, fit: Fit, drive: Drive) -> None:
+        self.at = at
         self.store = open_store(at / "store", create=True)
-        ways = ("want-memory-once", "want-memory", "lose-the-gpu", "run-out-of-gpu-memory", "leave")
-        self.tasks = {does: fit(does, at) for does in ways}
-        self.others = [fit("write", at, seed) for seed in range(4)]
-        self.outcome, self.view = drive(self.store, plugin, *self.tasks.values(), *self.others)
+        ways = ("die-once", "die", "lose-the-gpu-once", "run-out-of-gpu-memory", "leave-processes")
+        self.tasks = {does: fit(does, at=at) for does in ways}
+        self.others = [fit("write", at=at, seed=seed) for seed in range(4)]
+        self.outcome, self.view = drive(self.store, [*self.tasks.values(), *self.others])
         self.lines = (at / "log").read_text().splitlines()
+        self.begun = [task.params["params"]["does"] for task in self.view.begun]
         self.failures = {does: self.store.failure(task.key) for does, task in self.tasks.items()}
 
 
 @pytest.fixture(scope="module")
-def hurt(tmp_path_factory: pytest.TempPathFactory, plugin: Path) -> Hurt:
-    return Hurt(tmp_path_factory.mktemp("hurt"), plugin)
+def hurt(tmp_path_factory: pytest.TempPathFactory, fit: Fit, drive: Drive) -> Hurt:
+    return Hurt(tmp_path_factory.mktemp("hurt"), fit, drive)
 
 
 def test_a_task_that_was_killed_for_want_of_memory_is_begun_again_alone(hurt: Hurt) -> None:
-    again = hurt.tasks["want-memory-once"]
+    again = hurt.tasks["die-once"]
     assert hurt.store.done(again.key)
-    assert hurt.view.begun.count("want-memory-once") == 2
-    told = [said for said in hurt.view.said if said.startswith(f"{again.title}: its process was killed")]
-    assert len(told) == 2  # the other is killed again
-    for said in told:
-        assert "by SIGKILL, most likely for want of memory (it had 0." in said
-        assert "GB); it is begun again when nothing else runs, as before: its method knows no way" in said
-    second = hurt.lines.index([line for line in hurt.lines if line.startswith("begin want-memory-once")][1])
-    assert hurt.lines[second + 1].startswith("end want-memory-once")
+    assert hurt.begun.count("die-once") == 2
+    killed = f"{again.title}: its process was killed"
+    sentences = [sentence for sentence in hurt.view.sentences if sentence.startswith(killed)]
+    assert len(sentences) == 2  # the other is killed again
+    for sentence in sentences:
+        assert "by SIGKILL, most likely for want of memory (it had 0." in sentence
+        assert "GB); it is begun again when nothing else runs, as before: its method knows no way" in sentence
+    second = hurt.lines.index([line for line in hurt.lines if line.startswith("begin die-once")][1])
+    assert hurt.lines[second + 1].startswith("end die-once")
     assert sum(line.startswith("end write") for line in hurt.lines[:second]) == 4
 
 
 def test_a_task_that_wants_too_much_memory_alone_fails_with_the_reason(hurt: Hurt) -> None:
-    task = hurt.tasks["want-memory"]
-    assert hurt.view.begun.count("want-memory") == 2
-    told = hurt.outcome.failed[task.key]
-    assert told.startswith("its process was killed by SIGKILL, most likely for want of memory (it had 0.")
-    assert told.endswith("GB); it was killed again when it ran alone")
-    assert hurt.failures["want-memory"]["error"] == hurt.outcome.failed[task.key]
+    task = hurt.tasks["die"]
+    assert hurt.begun.count("die") == 2
+    reason = hurt.outcome.failed[task.key]
+    assert reason.startswith("its process was killed by SIGKILL, most likely for want of memory (it had 0.")
+    assert reason.endswith("GB); it was killed again when it ran alone")
+    assert hurt.failures["die"]["error"] == hurt.outcome.failed[task.key]
 
 
 def test_what_fails_costs_the_others_nothing(hurt: Hurt) -> None:
@@ -156,15 +68,15 @@ def test_what_fails_costs_the_others_nothing(hurt: Hurt) -> None:
     assert len(hurt.outcome.failed) == 4 and hurt.outcome.ran == 9
 
 
-def test_a_gpu_that_is_lost_is_told_as_that_and_the_same_command_goes_on(hurt: Hurt) -> None:
-    lost = hurt.tasks["lose-the-gpu"]
+def test_a_gpu_that_is_lost_is_told_as_that_and_the_same_command_goes_on(hurt: Hurt, drive: Drive) -> None:
+    lost = hurt.tasks["lose-the-gpu-once"]
     assert hurt.outcome.failed[lost.key] == (
         "the GPU failed (CUDA error: unspecified launch failure); see nvidia-smi, "
         "then run the same command again"
     )
-    assert "asynchronously" in hurt.failures["lose-the-gpu"]["log"]
-    outcome, view = drive(hurt.store, hurt.plugin, lost, *hurt.others)
-    assert (outcome.failed, view.begun) == ({}, ["lose-the-gpu"])
+    assert "asynchronously" in hurt.failures["lose-the-gpu-once"]["log"]
+    outcome, view = drive(hurt.store, [lost, *hurt.others])
+    assert (outcome.failed, [task.key for task in view.begun]) == ({}, [lost.key])
     assert hurt.store.done(lost.key)
 
 
@@ -175,19 +87,19 @@ def test_a_task_that_wants_too_much_gpu_memory_says_so(hurt: Hurt) -> None:
         "it found none again when it ran alone"
     )
     assert hurt.failures["run-out-of-gpu-memory"]["error"] == hurt.outcome.failed[task.key]
-    assert hurt.view.begun.count("run-out-of-gpu-memory") == 2
+    assert hurt.begun.count("run-out-of-gpu-memory") == 2
 
 
 def test_what_a_task_leaves_behind_is_ended_with_it(hurt: Hurt) -> None:
-    assert hurt.outcome.failed[hurt.tasks["leave"].key] == "its process ended with status 9"
+    assert hurt.outcome.failed[hurt.tasks["leave-processes"].key] == "its process ended with status 9"
     wait_until_none(hurt.at)
 
 
 def test_a_hanging_task_is_stopped_at_its_limit_with_all_that_it_started(
-    tmp_path: Path, plugin: Path
+    tmp_path: Path, fit: Fit, drive: Drive
 ) -> None:
-    hanging = fit("hang", tmp_path)
-    outcome, _ = drive(open_store(tmp_path / "store", create=True), plugin, hanging, time_limit=1.0)
+    hanging = fit("hang-with-processes", at=tmp_path)
+    outcome, _ = drive(open_store(tmp_path / "store", create=True), [hanging], time_limit=1.0)
     assert outcome.failed == {hanging.key: "it was stopped at its time limit of 1 s"}
     assert list(tmp_path.glob("forked-*"))
     wait_until_none(tmp_path)
@@ -203,21 +115,21 @@ def test_a_hanging_task_is_stopped_at_its_limit_with_all_that_it_started(
     ],
 )
 def test_who_kills_driver_or_worker_ends_all_that_a_task_started(
-    victim: str, number: signal.Signals, plugin: Path, tmp_path: Path
+    victim: str, number: signal.Signals, acts: Path, fit: Fit, tmp_path: Path
 ) -> None:
     store = open_store(tmp_path / "store", create=True)
     script = f"""
 from pathlib import Path
-from bench import registry
+from bench.methods import registry
 from bench.cli.progress import PlainView
 from bench.runner.driver import Driver, RunSettings
 from bench.runner.local import LocalExecutor
 from bench.store import open_store
 from bench.tasks import Task
-registry.load_plugins([{str(plugin)!r}])
-params = {dict(fit("hang", tmp_path).params)!r}
-task = Task("generator.fit", 1, params, (), registry.adapter_id("generator", "hurt"))
-settings = RunSettings("run", "env", "", plugins=({str(plugin)!r},))
+registry.load_plugins([{str(acts)!r}])
+params = {dict(fit("hang-with-processes", at=tmp_path).params)!r}
+task = Task("generator.fit", 1, params, (), registry.adapter_id("generator", "acts"))
+settings = RunSettings("run", "env", "", plugins=({str(acts)!r},))
 Driver(open_store(Path({str(store.root)!r})), LocalExecutor(1), settings, PlainView()).run([task], {{}})
 """
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.DEVNULL) as driver:

@@ -84,7 +84,10 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ("--set: generated_per_type", "greater than or equal to 1", "given: 0"),
     ),
     "setting of a wrong type": ((*RUN, "--set", "resolution=big"), ("--set: resolution", "integer", "'big'")),
-    "yes for a number": ((*RUN, "--set", "unet.epochs=true"), ("'epochs' of 'unet'", "True", "no yes or no")),
+    "yes for a number": (
+        (*RUN, "--set", "unet.epochs=true"),
+        ("'epochs' of 'unet'", "True", "not a yes or no"),
+    ),
     "yes for a count": ((*RUN, "--set", "chunk=true"), ("chunk", "True", "no yes or no")),
     "infinite parameter": (
         (*RUN, "--set", "unet.learning_rate=inf"),

@@ -23,7 +23,7 @@ def test_another_exposure_noise_and_a_small_defect_do_not_hide_a_part(parts):
     again = parts[:3] * 0.7 + 30 + np.random.default_rng(1).normal(0, 4, parts[:3].shape)
     again[:, 20:22, 20:26] = 0
     pairs = near_duplicates(parts[:3], again.clip(0, 255).astype(np.uint8), parts[5:])
-    assert [(p.first, p.second) for p in sorted(pairs)] == [(0, 0), (1, 1), (2, 2)]
+    assert [(p.left, p.right) for p in sorted(pairs)] == [(0, 0), (1, 1), (2, 2)]
 
 
 def test_parts_of_one_product_are_not_duplicates(parts):
@@ -56,7 +56,7 @@ def test_the_first_third_of_the_magnetic_tiles_leaves_the_same_parts_on_both_sid
     test = small([item for item, _ in split.test_items])
     pairs = near_duplicates(base, test, small(split.normal[:100]))
     defects = [defect for _, defect in split.test_items]
-    twins = {p.second for p in pairs if defects[p.second] != "good"}
+    twins = {p.right for p in pairs if defects[p.right] != "good"}
     assert len(pairs) > 60
     assert len(twins) > len(split.base_items) // 2
-    assert sum(defects[p.second] == split.base_items[p.first][1] for p in pairs) > 0.9 * len(pairs)
+    assert sum(defects[p.right] == split.base_items[p.left][1] for p in pairs) > 0.9 * len(pairs)

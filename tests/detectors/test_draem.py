@@ -15,11 +15,10 @@ from bench.errors import BenchError
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import TrainingFailed
 from bench.streams import stream
-from detectors.draem import Draem, DraemParams
+from detectors.draem.adapter import Draem
 from detectors.draem.examples import examples, pseudo_anomaly, resized
-from detectors.draem.losses import map_loss, reconstruction_loss, ssim
-from detectors.draem.network import DraemNetwork
-from detectors.draem.prediction import image_scores
+from detectors.draem.model import DraemNetwork, image_scores, map_loss, reconstruction_loss, ssim
+from detectors.draem.params import DraemParams
 from detectors.losses import focal
 from detectors.pseudo import texture_source
 
@@ -112,9 +111,9 @@ def test_what_an_example_shows_does_not_depend_on_its_neighbours(blobs: Detector
 
 def test_the_reconstruction_is_not_judged_where_the_clean_image_is_unknown(blobs: DetectorSplit) -> None:
     _, made = drawn(blobs, {"normal": 0.5, "real": 0.5}, 8, rotated=0.0)
-    assert np.array_equal(made.known, ~made.masks)
+    assert np.array_equal(made.has_clean, ~made.masks)
     clean = torch.from_numpy(made.clean).permute(0, 3, 1, 2).float() / 255
-    known = torch.from_numpy(made.known)
+    known = torch.from_numpy(made.has_clean)
     wrong = torch.where(known[:, None], clean, torch.rand(clean.shape, generator=torch.Generator()))
     assert reconstruction_loss(wrong, clean, known).item() == pytest.approx(0, abs=1e-6)
     everywhere = torch.ones_like(known)

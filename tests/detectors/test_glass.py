@@ -16,11 +16,20 @@ from bench.methods import Batch, DetectorSplit
 from bench.methods.training import TrainingFailed
 from bench.streams import stream
 from detectors.backbones.backbone import stored
-from detectors.glass import Glass, GlassParams
-from detectors.glass.features import features, place_masks
-from detectors.glass.local import OPERATIONS, local_anomaly, local_mask, opacity
-from detectors.glass.network import GlassNetwork
-from detectors.glass.synthesis import ascended, global_anomalies, hardest, radius_of, truncated
+from detectors.glass.adapter import Glass
+from detectors.glass.anomalies import (
+    OPERATIONS,
+    ascended,
+    global_anomalies,
+    hardest,
+    local_anomaly,
+    local_mask,
+    opacity,
+    radius_of,
+    truncated,
+)
+from detectors.glass.model import GlassNetwork, features, place_masks
+from detectors.glass.params import GlassParams
 from detectors.pseudo import texture_source
 
 OWN = GlassParams(textures="procedural")
@@ -243,8 +252,8 @@ def test_the_published_weights_and_textures_are_asked_for_before_work_starts(
     ("options", "sentence"),
     [
         ({"backbone_weights": "embedded", "backbone": "resnet18"}, "are those of backbone="),
-        ({"opacity_range": (0.8, 0.2)}, "is no range within 0 and 1"),
-        ({"distance": (2.0, 1.0)}, "is no range of distances"),
+        ({"opacity_range": (0.8, 0.2)}, "is not a range within 0 and 1"),
+        ({"distance": (2.0, 1.0)}, "is not a range of distances"),
     ],
 )
 def test_parameters_that_do_not_go_together_are_refused(options, sentence: str) -> None:

@@ -9,8 +9,8 @@ import torch.nn.functional as F
 
 from bench.methods import Batch
 from bench.methods.training import learning_rate
-from detectors.augmentation import augment
 from detectors.losses import dice, focal, ohem, segmentation_loss
+from detectors.training import augment
 
 # Two pixels: softmax (0.75, 0.25) where normal is true, and (0.9, 0.1) where anomalous is true.
 LOGITS = torch.tensor([[0.75, 0.9], [0.25, 0.1]]).log().view(1, 2, 1, 2)

@@ -7,12 +7,11 @@ import pytest
 import torch
 
 from detectors.draem.subnetwork import DraemSubnetwork
-from detectors.inference import forward, to_input
-from detectors.networks.bisenet_v2 import CONFIG
-from detectors.networks.bisenet_v2 import BiSeNetV2 as BiSeNetV2Network
-from detectors.networks.resnet34 import build as resnet34
+from detectors.resnet34 import ResNet34
 from detectors.segmenters.bisenet_v2 import BiSeNetV2
+from detectors.segmenters.bisenet_v2_network import CONFIG, BiSeNetV2Network
 from detectors.segmenters.unet_draem import UNetDraem
+from detectors.training import forward, to_input
 
 
 @pytest.fixture(autouse=True)
@@ -81,7 +80,7 @@ def test_bisenet_trains_four_auxiliary_heads_as_mmsegmentation_does() -> None:
 
 
 def test_resnet34_names_the_classes_of_the_split() -> None:
-    network = resnet34(7, None, imagenet=False).eval()
+    network = ResNet34.configure().network(7, None, pretrained=False).eval()
     assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 7)
     assert sum(p.numel() for p in network.parameters()) == 21_284_672 + 513 * 7
 
@@ -91,11 +90,12 @@ def test_a_map_has_the_size_of_its_image_at_any_size(side: int) -> None:
     adapter = UNetDraem.configure("tiny")
     network = adapter.network(2, None, True).eval()
     images = np.zeros((1, side, side, 3), np.uint8)
-    assert forward(network, to_input(images, adapter, "cpu"), adapter)[0].shape == (1, 2, side, side)
+    x = to_input(images, adapter.normalisation, "cpu")
+    assert forward(network, x, "fp32")[0].shape == (1, 2, side, side)
 
 
 def test_images_are_normalised_as_the_papers_say() -> None:
     white = np.full((1, 2, 2, 3), 255, np.uint8)
-    assert torch.equal(to_input(white, UNetDraem.configure(), "cpu"), torch.ones(1, 3, 2, 2))
-    imagenet = to_input(white, BiSeNetV2.configure(), "cpu")[0, :, 0, 0]
+    assert torch.equal(to_input(white, UNetDraem.configure().normalisation, "cpu"), torch.ones(1, 3, 2, 2))
+    imagenet = to_input(white, BiSeNetV2.configure().normalisation, "cpu")[0, :, 0, 0]
     assert imagenet.tolist() == pytest.approx([(1 - 0.485) / 0.229, (1 - 0.456) / 0.224, (1 - 0.406) / 0.225])

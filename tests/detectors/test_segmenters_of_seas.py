@@ -12,12 +12,11 @@ from bench.errors import BenchError
 from bench.methods import DetectorSplit
 from bench.methods.training import learning_rate
 from detectors.losses import ohem
-from detectors.networks.lfd import LFDNetwork
-from detectors.networks.lfd import build as build_lfd
-from detectors.networks.smp_upernet import build as build_upernet
+from detectors.pretrained import TORCHVISION, embedded_weights
 from detectors.segmenters.lfd import LFD
+from detectors.segmenters.lfd_network import LFDNetwork
+from detectors.segmenters.lfd_network import build as build_lfd
 from detectors.segmenters.upernet import UPerNet
-from detectors.weights import TORCHVISION, embedded_weights
 
 
 @pytest.fixture(autouse=True)
@@ -85,10 +84,10 @@ def test_both_parts_of_an_embedded_lfd_start_from_the_first_stages_of_efficientn
 
 def test_lfd_stops_at_epoch_100_of_a_schedule_of_150(blobs: DetectorSplit) -> None:
     examples = sum(blobs.count(pool) for pool in ("normal", "real", "generated"))
-    plan = LFD.configure(None, {"init_weights": "random"}).plan(blobs)
-    assert plan.epoch == -(-examples // 8)
-    assert (plan.steps, plan.horizon) == (100 * plan.epoch, 150 * plan.epoch)
-    assert LFD.configure("visa").plan(blobs).steps == 10 * plan.epoch
+    schedule = LFD.configure(None, {"init_weights": "random"}).training_schedule(blobs)
+    assert schedule.epoch == -(-examples // 8)
+    assert (schedule.steps, schedule.horizon) == (100 * schedule.epoch, 150 * schedule.epoch)
+    assert LFD.configure("visa").training_schedule(blobs).steps == 10 * schedule.epoch
     with pytest.raises(BenchError, match="last_epoch 200 comes after"):
         LFD.configure(None, {"last_epoch": 200})
 
@@ -116,7 +115,8 @@ def test_weights_of_the_hard_pixels_scale_them_but_not_the_mean() -> None:
 
 
 def test_upernet_with_a_resnet50_gives_two_classes_at_the_size_of_the_image() -> None:
-    network = build_upernet("resnet50", None, 256, None).eval()
+    upernet = UPerNet.configure(None, {"encoder_weights": None, "decoder_channels": 256})
+    network = upernet.network(2, None, pretrained=True).eval()
     with torch.inference_mode():
         assert network(torch.zeros(1, 3, 64, 64)).shape == (1, 2, 64, 64)
     assert sum(p.numel() for p in network.encoder.parameters()) == 23_508_032

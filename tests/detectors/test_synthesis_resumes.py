@@ -7,8 +7,8 @@ import pytest
 
 from bench.conformance.checks import contents
 from bench.methods import Detector, DetectorSplit
-from detectors.draem import Draem
-from detectors.glass import Glass
+from detectors.draem.adapter import Draem
+from detectors.glass.adapter import Glass
 
 SHARES = {"normal": 0.4, "pseudo": 0.3, "generated": 0.2, "real": 0.1}
 SCORES = {0: 0.3, 1: 0.8, 2: 0.5}

@@ -68,10 +68,10 @@ def test_a_resnet34_learns_easy_classes_from_anomalies_alone(context, tmp_path) 
 
 
 def test_an_epoch_of_the_classifier_is_five_times_its_anomalous_images(blobs: DetectorSplit) -> None:
-    plan = ResNet34.configure(None, {"init_weights": "random"}).plan(blobs)
-    assert plan.epoch == -(-5 * 24 // 8)
-    assert plan.steps == 30 * plan.epoch
-    assert plan.anomalies_only
+    schedule = ResNet34.configure(None, {"init_weights": "random"}).training_schedule(blobs)
+    assert schedule.epoch == -(-5 * 24 // 8)
+    assert schedule.steps == 30 * schedule.epoch
+    assert schedule.anomalies_only
 
 
 @pytest.mark.parametrize("kill_at", [1, 4])

@@ -8,10 +8,9 @@ import torch
 
 from bench.download import hub_checkpoints
 from bench.errors import BenchError
-from detectors.networks.smp_unet import build
+from detectors.pretrained import TORCHVISION, embedded_weights, torchvision_weights, verified
 from detectors.resnet34 import ResNet34
 from detectors.segmenters.unet import UNet
-from detectors.weights import TORCHVISION, embedded_weights, torchvision_weights, verified
 
 NAME = "resnet34-b627a593.pth"
 
@@ -80,7 +79,8 @@ def test_a_file_with_the_digest_of_its_name_is_loaded_into_the_encoder(
     (no_hub / "weights").rename(no_hub / name)
     monkeypatch.setitem(TORCHVISION, "resnet18", name)
     with torch.random.fork_rng():
-        encoder = build("resnet18", "imagenet", (16, 16, 16, 16, 16), no_hub).encoder.state_dict()
+        unet = UNet.configure("tiny", {"encoder": "resnet18", "encoder_weights": "imagenet"})
+        encoder = unet.network(2, no_hub, pretrained=True).encoder.state_dict()
     assert all(torch.equal(encoder[key], value) for key, value in state.items() if not key.startswith("fc."))
 
 
@@ -89,7 +89,8 @@ def test_the_embedded_encoder_holds_the_weights_of_the_package() -> None:
     assert path is not None
     file = torch.load(path, weights_only=True)
     with torch.random.fork_rng():
-        encoder = build("tf_efficientnet_lite0", "embedded", (16, 16, 16, 16, 16), None).encoder.state_dict()
+        unet = UNet.configure("tiny", {"encoder_weights": "embedded"})
+        encoder = unet.network(2, None, pretrained=True).encoder.state_dict()
     assert torch.equal(encoder["model.conv_stem.weight"], file["_conv_stem.weight"])
     assert torch.equal(encoder["model.blocks.0.0.conv_dw.weight"], file["_blocks.0._depthwise_conv.weight"])
     assert torch.equal(encoder["model.blocks.6.0.conv_pwl.weight"], file["_blocks.15._project_conv.weight"])

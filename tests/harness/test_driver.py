@@ -27,7 +27,7 @@ from bench.tasks import Task, closure
 
 Drive = Callable[..., Any]
 Fit = Callable[..., Task]
-NO_CONVERGENCE = "plugin.py:20, in fit: ValueError: no convergence"
+NO_CONVERGENCE = "acts.py:52, in _act: ValueError: no convergence"
 
 
 def sampled(model: Task) -> Task:
@@ -115,10 +115,10 @@ def test_a_failure_blocks_what_rests_on_it_and_nothing_else(endings: Endings) ->
     ("does", "told", "logged"),
     [
         ("fail", NO_CONVERGENCE, "Traceback"),
-        ("exit", "plugin.py:22, in fit: SystemExit: 3", "fitting, which exit"),
+        ("exit", "acts.py:66, in _act: SystemExit: 3", "fitting, which exit"),
         ("vanish", "its process ended with status 9", ""),
         ("allocate", "it found no more memory (Unable to allocate", "fitting, which allocate"),
-        ("print", "plugin.py:40, in fit: RuntimeError: printed enough", "the end"),
+        ("print", "acts.py:55, in _act: RuntimeError: printed enough", "the end"),
         ("die", "its process was killed by SIGKILL, most likely for want of memory", "fitting, which die"),
     ],
 )
@@ -189,16 +189,16 @@ def test_when_the_worker_dies_its_tasks_fail_and_the_rest_is_made_by_a_new_one(
 
 
 def test_a_plugin_that_was_edited_since_the_plan_is_not_run_under_the_old_key(
-    store: Store, fit: Fit, drive: Drive, plugin: Path, tmp_path: Path
+    store: Store, fit: Fit, drive: Drive, acts: Path, tmp_path: Path
 ) -> None:
     task = fit("write")
     edited = tmp_path / "plugin.py"
-    edited.write_text(plugin.read_text().replace("half a model", "another model"))
+    edited.write_text(acts.read_text().replace("half a model", "another model"))
     outcome, _ = drive(store, [task], plugins=(str(edited),))
     assert "was planned, but the code here is acts@1#" in outcome.failed[task.key]
     registry.load_plugins([str(edited)])
     assert registry.adapter_id("generator", "acts") != task.adapter
-    registry.load_plugins([str(plugin)])
+    registry.load_plugins([str(acts)])
     assert registry.adapter_id("generator", "acts") == task.adapter
 
 
@@ -209,8 +209,8 @@ def command(store: Path, data: Path, *more: str) -> list[str]:
     ]
 
 
-def begin(store: Path, data: Path, plugin: Path, does: str) -> "subprocess.Popen[str]":
-    more = ("--generators", "acts", "--plugin", str(plugin), "--set", f"acts.does={does}")
+def begin(store: Path, data: Path, acts: Path, does: str) -> "subprocess.Popen[str]":
+    more = ("--generators", "acts", "--plugin", str(acts), "--set", f"acts.does={does}")
     return subprocess.Popen(
         command(store, data, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )
@@ -229,9 +229,9 @@ def fits_running(store: Path) -> bool:
     return any(store.glob("scratch/*/began"))
 
 
-def test_ctrl_c_lets_what_runs_end_and_begins_nothing(tmp_path: Path, tiny_data: Path, plugin: Path) -> None:
+def test_ctrl_c_lets_what_runs_end_and_begins_nothing(tmp_path: Path, tiny_data: Path, acts: Path) -> None:
     store, gate = tmp_path / "store", tmp_path / "gate"
-    with begin(store, tiny_data, plugin, f"wait-for {gate}") as process:
+    with begin(store, tiny_data, acts, f"wait-for {gate}") as process:
         watch_for_a_fit(store, process)
         process.send_signal(signal.SIGINT)
         until(process, lambda line: line.startswith("stopping"))
@@ -246,10 +246,10 @@ def test_ctrl_c_lets_what_runs_end_and_begins_nothing(tmp_path: Path, tiny_data:
 
 
 def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(
-    tmp_path: Path, tiny_data: Path, plugin: Path
+    tmp_path: Path, tiny_data: Path, acts: Path
 ) -> None:
     store = tmp_path / "store"
-    with begin(store, tiny_data, plugin, f"wait-for {tmp_path / 'never'}") as process:
+    with begin(store, tiny_data, acts, f"wait-for {tmp_path / 'never'}") as process:
         watch_for_a_fit(store, process)
         children = descendants(process.pid)
         process.send_signal(signal.SIGINT)
@@ -295,7 +295,7 @@ def wait_for_end(pid: int) -> None:
 
 A_DRIVER = """
 import sys
-from bench import registry
+from bench.methods import registry
 from bench.cli.progress import PlainView
 from bench.runner.driver import Driver, RunSettings
 from bench.runner.local import LocalExecutor
@@ -322,10 +322,10 @@ print("ran", outcome.ran)
 """
 
 
-def test_two_drivers_on_one_store_share_the_work(store: Store, plugin: Path) -> None:
+def test_two_drivers_on_one_store_share_the_work(store: Store, acts: Path) -> None:
     both = [
         subprocess.Popen(
-            [sys.executable, "-c", A_DRIVER, str(store.root), str(plugin), run],
+            [sys.executable, "-c", A_DRIVER, str(store.root), str(acts), run],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -67,14 +67,14 @@ def nodes() -> Iterator[Nodes]:
 
 @pytest.fixture
 def on_ray(
-    nodes: Nodes, plugin: Path, store: Store, monkeypatch: pytest.MonkeyPatch, silent: Callable[[], Any]
+    nodes: Nodes, acts: Path, store: Store, monkeypatch: pytest.MonkeyPatch, recording_view: Callable[[], Any]
 ) -> Callable[..., Any]:
     """Run goals on the cluster with the real driver."""
     monkeypatch.setenv("RAY_ADDRESS", nodes.address)
 
     def run(goals: list[Task], **options: Any) -> Any:
-        view = silent()
-        settings = RunSettings("run", "env", "", plugins=(str(plugin),))
+        view = recording_view()
+        settings = RunSettings("run", "env", "", plugins=(str(acts),))
         executor = RayExecutor(store, 2, view.say, **options)
         outcome = Driver(store, executor, settings, view).run(goals, {"plan": "none"})
         return outcome, view
@@ -135,7 +135,7 @@ def test_a_cluster_makes_what_a_machine_makes(
     outcome, _ = on_ray([*goals, fit("fail"), fit("die")], gpu_share=0.5)
     assert outcome.ran == 6
     failed, died = sorted(outcome.failed.values())
-    assert failed == "plugin.py:20, in fit: ValueError: no convergence"
+    assert failed == "acts.py:52, in _act: ValueError: no convergence"
     assert died.startswith("its process was killed by SIGKILL, most likely for want of memory (it had ")
     assert died.endswith(" GB); it was killed again when it ran alone")
     local = open_store(tmp_path / "local", create=True)
@@ -174,7 +174,7 @@ def test_a_head_that_is_started_again_gets_the_tasks_again(
         again = Nodes(nodes.port)
         nodes.cluster, nodes.node = again.cluster, again.node
         outcome, view = run.result()
-    assert "the Ray cluster is back" in view.said
+    assert "the Ray cluster is back" in view.sentences
     assert (outcome.failed, outcome.blocked) == ({}, {})
     assert all(store.done(goal.key) for goal in goals)
 

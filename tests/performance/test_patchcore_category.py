@@ -16,7 +16,7 @@ from bench.methods import Batch, DetectorSplit
 from bench.methods.context import Context
 from bench.sample import CATEGORIES, SampleSpec, render
 from detectors.backbones.backbone import Backbone, resized, stored
-from detectors.patchcore import PatchCore
+from detectors.patchcore.adapter import PatchCore
 from detectors.patchcore.coreset import begin, select
 
 NORMAL, TEST, SIDE = 209, 83, 224

@@ -13,7 +13,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from detectors.backbones.embedding import embed
+from detectors.backbones.patches import embed
 from detectors.patchcore.coreset import begin, mean_distances, select
 from detectors.patchcore.neighbours import Memory
 

@@ -70,7 +70,7 @@ def text_parts(folder: Path, tiny: bool) -> tuple[Any, Any]:
 
 def measured(folder: Path, device: str, tiny: bool, steps: int, **options: Any) -> dict[str, float]:
     """Seconds a step of both trainings, seconds a batch of samples, and peak memory in bytes."""
-    from bench.methods.training import Part
+    from bench.methods.training import FitPart
     from generators.seas.base import Base, TextSide
     from generators.seas.fine_tuning import FineTuning, fine_tuning_fit
     from generators.seas.mask_training import MaskTraining, build_branch, mask_fit
@@ -92,14 +92,14 @@ def measured(folder: Path, device: str, tiny: bool, steps: int, **options: Any) 
     material = gather(category, sorted(category.anomalies), normal, params, "seas")
     latents = Latents(vae, material, place)
     tuning = FineTuning(base, text, prompts, material, latents, params, place)
-    fit = fine_tuning_fit(tuning, ctx, "seas", Part("unet", 0, steps), steps)
+    fit = fine_tuning_fit(tuning, ctx, "seas", FitPart("unet", 0, steps), steps)
     found = {"step": each(fit.step, steps, device)}
     branch = build_branch(base, params).to(place)
     with torch.no_grad():
         embedded = text(tuning.ids)
         empty = text(text.ids([""]).to(place))
     training = MaskTraining(base, branch, embedded, material, latents, params, place)
-    fit = mask_fit(training, ctx, "seas", Part("mask", 0, steps), steps)
+    fit = mask_fit(training, ctx, "seas", FitPart("mask", 0, steps), steps)
     found["mask step"] = each(fit.step, steps, device)
     found["memory"] = float(torch.cuda.max_memory_allocated()) if device != "cpu" else 0.0
     dtype = torch.bfloat16 if params.sampling_precision == "bf16" else torch.float32

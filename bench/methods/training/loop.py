@@ -41,7 +41,7 @@ class HasState(Protocol):
 
 
 @dataclass(frozen=True)
-class Part:
+class FitPart:
     """The position of a fit among several of one task, which share its scratch folder and its progress."""
 
     name: str
@@ -67,7 +67,7 @@ class Fit:
     """All that steps change and that nobody needs after the last one."""
     after_step: Callable[[Sequence[Losses]], None] = lambda trace: None
     """Called with the losses of all steps so far; may raise TrainingFailed."""
-    part: Part | None = None
+    part: FitPart | None = None
     remedy: str = "lower its learning rate"
     """What to change where a loss is not finite."""
     checkpoint_seconds: float = CHECKPOINT_SECONDS
@@ -79,7 +79,7 @@ def run_fit(fit: Fit, ctx: Context) -> list[Losses]:
     Raises TrainingFailed where a loss is not finite, OutOfTime at the deadline, and whatever `ctx.progress`
     raises. A checkpoint is kept at such an end, every `checkpoint_seconds`, and at the end of a part.
     """
-    part = fit.part or Part("", 0, fit.steps)
+    part = fit.part or FitPart("", 0, fit.steps)
     path = ctx.scratch / f"{part.name or 'fit'}.checkpoint"
     trace = _resume(fit, path)
     checkpoints = Checkpoints(fit.name, ctx, lambda: _save(fit, path, trace), fit.checkpoint_seconds)

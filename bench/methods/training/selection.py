@@ -26,7 +26,7 @@ class Scores:
     scores: list[float] = field(default_factory=list)
     best_epoch: int | None = None
     """From 1; None where no score was given."""
-    wanted_by_harness: bool = True
+    is_asked_for: bool = True
     """False once the harness has answered that it scores nothing."""
 
     def state_dict(self) -> dict[str, Any]:
@@ -63,16 +63,17 @@ def train_model(
     """
     scores = Scores()
     best = ctx.scratch / BEST
+    out.mkdir(parents=True, exist_ok=True)
 
     def offer(trace: Sequence[Losses]) -> None:
         is_epoch = len(trace) % epoch == 0 or len(trace) == fit.steps
-        if not (is_epoch and scores.wanted_by_harness):
+        if not (is_epoch and scores.is_asked_for):
             return
         settle()
         write_model(network, out)
         score = ctx.validate(out)
         if score is None:
-            scores.wanted_by_harness = False
+            scores.is_asked_for = False
         elif scores.add(score):
             shutil.copyfile(out / MODEL, best.with_suffix(".part"))
             best.with_suffix(".part").replace(best)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 LEAST = 1 << 16
-"""Bytes of a tensor that is worth a place in the file."""
+"""Bytes of a tensor that is worth writing to the file."""
 
 
 @contextmanager
@@ -36,8 +36,8 @@ def spilled(ctx: Context) -> Iterator[None]:
             yield
 
 
-class _Kept:
-    """Where on the shelf a tensor lies."""
+class _SavedTensor:
+    """The position of a tensor on the shelf."""
 
     def __init__(self, shelf: _Shelf, tensor: torch.Tensor, start: int) -> None:
         self.shelf, self.start = shelf, start
@@ -49,13 +49,13 @@ class _Kept:
 
 
 class _Shelf:
-    """Tensors one after another in a file, which is emptied whenever nothing on it is wanted any more."""
+    """Tensors one after another in a file, which is emptied whenever none of them is needed any more."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
-        self.end = self.wanted = 0
+        self.end = self.count = 0
 
-    def put(self, tensor: torch.Tensor) -> torch.Tensor | _Kept:
+    def put(self, tensor: torch.Tensor) -> torch.Tensor | _SavedTensor:
         import torch
 
         learned = tensor.is_leaf and tensor.requires_grad  # held by the network in any case
@@ -64,30 +64,30 @@ class _Shelf:
         )
         if tensor.layout != torch.strided or learned or repeated or tensor.nbytes < LEAST:
             return tensor.detach()  # an output that kept itself would never be freed
-        kept = _Kept(self, tensor, self.end)
+        entry = _SavedTensor(self, tensor, self.end)
         self.file.seek(self.end)
         self.file.write(_bytes_of(_in_storage_order(tensor.detach()).cpu()))
-        self.wanted += 1
+        self.count += 1
         self.end += tensor.nbytes
-        return kept
+        return entry
 
-    def get(self, kept: torch.Tensor | _Kept) -> torch.Tensor:
+    def get(self, entry: torch.Tensor | _SavedTensor) -> torch.Tensor:
         import torch
 
-        if isinstance(kept, torch.Tensor):
-            return kept
-        tensor = torch.empty_strided(kept.size, kept.stride, dtype=kept.dtype, device=kept.device)
+        if isinstance(entry, torch.Tensor):
+            return entry
+        tensor = torch.empty_strided(entry.size, entry.stride, dtype=entry.dtype, device=entry.device)
         flat = _in_storage_order(tensor)
-        room = torch.empty(flat.size(), dtype=kept.dtype)
-        self.file.seek(kept.start)
+        room = torch.empty(flat.size(), dtype=entry.dtype)
+        self.file.seek(entry.start)
         if self.file.readinto(_bytes_of(room)) != room.nbytes:  # type: ignore[attr-defined]
             raise OSError("the file of saved tensors is shorter than it was written")
         flat.copy_(room)
         return tensor
 
     def drop(self) -> None:
-        self.wanted -= 1
-        if self.wanted == 0:
+        self.count -= 1
+        if self.count == 0:
             self.end = 0
             if not self.file.closed:
                 self.file.truncate(0)

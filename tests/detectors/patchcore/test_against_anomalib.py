@@ -15,9 +15,9 @@ from bench.data.pool import Pool
 from bench.methods import Batch, DetectorSplit
 from bench.methods.context import Context
 from detectors.backbones.backbone import pretrained, resized
-from detectors.backbones.embedding import embed
-from detectors.backbones.maps import image_maps
-from detectors.patchcore import PatchCore, coreset
+from detectors.backbones.patches import embed, image_maps
+from detectors.patchcore import coreset
+from detectors.patchcore.adapter import PatchCore
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
 

@@ -6,7 +6,7 @@ import torch
 
 from detectors.patchcore import coreset
 from detectors.patchcore.coreset import begin, begin_at, mean_distances, select
-from detectors.patchcore.projection import dense, sparse
+from detectors.patchcore.memory import dense, sparse
 
 
 def starts_of(points: int, count: int = 10) -> np.ndarray:

@@ -12,7 +12,8 @@ from bench.conformance.blob_split import blob_split
 from bench.conformance.checks import contents
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import OutOfTime, TrainingFailed
-from detectors.patchcore import PatchCore, coreset
+from detectors.patchcore import coreset
+from detectors.patchcore.adapter import PatchCore
 
 
 @pytest.fixture(autouse=True)

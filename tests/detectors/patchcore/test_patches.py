@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
-from detectors.backbones.embedding import embed
-from detectors.backbones.maps import image_maps
-from detectors.patchcore import PatchCore
+from detectors.backbones.patches import embed, image_maps
+from detectors.patchcore.adapter import PatchCore
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.scoring import patch_scores
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 
 from bench.errors import BenchError
 from detectors.backbones.backbone import Backbone, pretrained, resized, stored
-from detectors.patchcore import PatchCore
+from detectors.patchcore.adapter import PatchCore
 
 WRN = "wide_resnet50_2-95faca4d.pth"
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from generators.anomalyhybrid.augmentation import (
-    Pose,
+    ConditionPose,
     draw_pose,
     identity_grid,
     local_spline,
@@ -13,7 +13,7 @@ from generators.anomalyhybrid.augmentation import (
 from generators.anomalyhybrid.params import AnomalyHybridParams
 
 SIDE = 64
-STILL = Pose(np.ones(2), np.zeros(2), 1.0)
+STILL = ConditionPose(np.ones(2), np.zeros(2), 1.0)
 
 
 def sampled(image: np.ndarray, grid: np.ndarray) -> np.ndarray:
@@ -32,7 +32,7 @@ def test_the_identity_grid_changes_nothing(noise: np.ndarray) -> None:
 def test_mirroring_mirrors(noise: np.ndarray) -> None:
     params = AnomalyHybridParams(tps=0)
     grid = training_grid(
-        params, Pose(np.array([-1.0, 1.0]), np.zeros(2), 1.0), SIDE, np.random.default_rng(0)
+        params, ConditionPose(np.array([-1.0, 1.0]), np.zeros(2), 1.0), SIDE, np.random.default_rng(0)
     )
     np.testing.assert_allclose(sampled(noise, grid), noise[:, :, ::-1], atol=1e-5)
 

@@ -76,10 +76,10 @@ class Learning:
         self.tuning = FineTuning(self.base, self.text, prompts, self.seen, self.latents, self.params, place)
 
     def tune(self, steps: int) -> list[dict[str, float]]:
-        from bench.methods.training import Part, run_fit
+        from bench.methods.training import FitPart, run_fit
         from generators.seas.fine_tuning import fine_tuning_fit
 
-        fit = fine_tuning_fit(self.tuning, self.ctx, "seas", Part("unet", 0, steps), steps)
+        fit = fine_tuning_fit(self.tuning, self.ctx, "seas", FitPart("unet", 0, steps), steps)
         return run_fit(fit, self.ctx)
 
     @torch.no_grad()
@@ -103,18 +103,18 @@ class Learning:
 
     def teach(self, branch: Any, steps: int, material: Any = None) -> list[dict[str, float]]:
         """Train a branch on the seen defects, or on some of them."""
-        from bench.methods.training import Part, run_fit
+        from bench.methods.training import FitPart, run_fit
         from generators.seas.mask_training import mask_fit
 
         training = self.masking(branch, material or self.seen, self.latents)
-        fit = mask_fit(training, self.ctx, "seas", Part(f"mask-{steps}", 0, steps), steps)
+        fit = mask_fit(training, self.ctx, "seas", FitPart(f"mask-{steps}", 0, steps), steps)
         return run_fit(fit, self.ctx)
 
     @torch.no_grad()
     def overlap(self, branch: Any, material: Any, latents: Any, threshold: float = HIGHER) -> float:
         """IoU of predicted masks and real ones over all pixels of each defect in its first pose, at noise
         of its own, as one sampling step sees it."""
-        from generators.seas.material import View, latent_noise
+        from generators.seas.material import Pose, latent_noise
 
         training = self.masking(branch, material, latents)
         shared = united = 0
@@ -122,10 +122,10 @@ class Learning:
             rng = self.probe.rng("masks", number)
             noise, jitter = (latent_noise(rng, 1, self.base.vae, SIDE, torch.device("cpu")) for _ in range(2))
             times = torch.from_numpy(rng.integers(self.params.mask_time + 1, size=1))
-            view = View(kind, row, 0, 0)
-            coarse, fine = training.features([view], noise, times, jitter, 1)
+            pose = Pose(kind, row, 0, 0)
+            coarse, fine = training.features([pose], noise, times, jitter, 1)
             found = branch(coarse, fine, SIDE)[1].softmax(1)[:, 1] > threshold
-            real = latents.masks([view]) > 0
+            real = latents.masks([pose]) > 0
             shared += int((found & real).sum())
             united += int((found | real).sum())
         return shared / max(united, 1)

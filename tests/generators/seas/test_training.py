@@ -16,10 +16,10 @@ torch = pytest.importorskip("torch")
 
 def step_of(held, **given):
     """The gradients of one batch: parameter name to tensor, of the U-Net, the text side and the VAE."""
-    from bench.methods.training import Part
+    from bench.methods.training import FitPart
     from generators.seas.fine_tuning import fine_tuning_fit
 
-    fine_tuning_fit(held.stage, held.ctx, "seas", Part("unet", 0, 1), 1)  # says what needs a gradient
+    fine_tuning_fit(held.stage, held.ctx, "seas", FitPart("unet", 0, 1), 1)  # says what needs a gradient
     values = held.stage.loss(*held.stage.batch(held.ctx, 0, 2, 2))
     values["loss"].backward()
     return values
@@ -36,8 +36,8 @@ def test_the_gradient_reaches_the_unet_and_the_new_rows_and_nothing_else(tuning)
 def test_only_rows_of_the_prompts_in_the_batch_get_a_gradient(tuning) -> None:
     held = tuning()
     step_of(held)
-    views = held.stage.batch(held.ctx, 0, 2, 2)[0]
-    used = {0} | {1 + 4 * view.kind + n for view in views if view.kind >= 0 for n in range(4)}
+    poses = held.stage.batch(held.ctx, 0, 2, 2)[0]
+    used = {0} | {1 + 4 * pose.kind + n for pose in poses if pose.kind >= 0 for n in range(4)}
     moved = {int(row) for row in held.text.words.new.grad.abs().sum(1).nonzero()}
     assert moved == used
 
@@ -83,21 +83,21 @@ def test_abnormal_images_of_a_batch_come_from_all_types_alike(tuning) -> None:
     from generators.seas.material import draw
 
     held = tuning()
-    views = draw(held.material, held.params, np.random.default_rng(0), 3000, 1000)
-    kinds, counts = np.unique([view.kind for view in views], return_counts=True)
+    poses = draw(held.material, held.params, np.random.default_rng(0), 3000, 1000)
+    kinds, counts = np.unique([pose.kind for pose in poses], return_counts=True)
     images = [len(rows) for rows in held.material.abnormal]
     assert kinds.tolist() == [-1, 0, 1]
     np.testing.assert_allclose(counts[1:] / 3000, np.array(images) / sum(images), atol=0.03)
 
 
 def test_a_mask_turns_with_its_image(tuning) -> None:
-    from generators.seas.material import View
+    from generators.seas.material import Pose
 
     held = tuning()
     poses = set()
     for turn, mirror in itertools.product(range(4), range(3)):
-        view = View(0, held.material.abnormal[0][0], turn, mirror)
-        image, mask = held.material.image(view), held.material.mask(view)
+        pose = Pose(0, held.material.abnormal[0][0], turn, mirror)
+        image, mask = held.material.image(pose), held.material.mask(pose)
         # The hole is black in a bright plate; the mask lies on it in every pose.
         assert image[mask].mean() < image[~mask].mean() - 20
         poses.add(image.tobytes())
@@ -106,12 +106,12 @@ def test_a_mask_turns_with_its_image(tuning) -> None:
 
 def test_latents_are_encoded_once_and_scaled(tuning) -> None:
     held = tuning()
-    views, _, _, jitter = held.stage.batch(held.ctx, 0, 2, 2)
-    first = held.latents.draw(views, jitter)
+    poses, _, _, jitter = held.stage.batch(held.ctx, 0, 2, 2)
+    first = held.latents.draw(poses, jitter)
     held.base.vae.encode = None  # nothing may be encoded again
-    torch.testing.assert_close(held.latents.draw(views, jitter), first)
-    still = held.latents.draw(views, torch.zeros_like(jitter))
-    mean, _ = held.latents._kept[views[0]]
+    torch.testing.assert_close(held.latents.draw(poses, jitter), first)
+    still = held.latents.draw(poses, torch.zeros_like(jitter))
+    mean, _ = held.latents._kept[poses[0]]
     torch.testing.assert_close(still[:1], mean * held.base.vae.config.scaling_factor)
 
 

@@ -1,6 +1,7 @@
-"""Locally aware patches: a vector a position from the maps of several layers.
+"""From the maps of a backbone to locally aware patches, and from a value per patch to a map of the image.
 
-Roth et al., CVPR 2022, section 3.1. Every patch is 3x3, at stride 1, zeros beyond the border.
+Roth et al., CVPR 2022, section 3.1: a vector per position from the maps of several layers. Every patch is
+3x3, at stride 1, with zeros beyond the border.
 """
 
 from __future__ import annotations
@@ -8,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 from math import gcd
+from typing import Literal
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter1d
 from torch import Tensor
 
 PATCH = 3
+Upsampling = Literal["amazon", "anomalib"]
 
 
 def embed(maps: Sequence[Tensor], embedding: str, dimension: int) -> Tensor:
@@ -87,3 +92,42 @@ def _to(size: torch.Size, m: Tensor) -> Tensor:
     if m.shape[-2:] == size:
         return m
     return F.interpolate(m, size, mode="bilinear", align_corners=False)
+
+
+def image_maps(
+    patches: Tensor, size: int, crop: int | None, side: int, upsampling: Upsampling, sigma: float
+) -> Tensor:
+    """Maps float32 (B, side, side) of patches (B, h, w): enlarged to the `crop` that was looked at (or to all
+    of `size`), blurred there, 0 in the rest of `size`, and resized bilinearly to `side`.
+
+    Each of these steps is linear and acts on rows and on columns alike, so all of them together are one
+    matrix A: the map of an image is A P A', P its patches.
+    """
+    inner = size if crop is None else crop
+    rows, columns = (
+        _axis(n, inner, size, side, upsampling, sigma).to(patches.device) for n in patches.shape[-2:]
+    )
+    return rows @ patches.float() @ columns.T
+
+
+@lru_cache(maxsize=16)
+def _axis(patches: int, inner: int, size: int, side: int, upsampling: Upsampling, sigma: float) -> Tensor:
+    """float32 (side, patches)."""
+    axis = _resize(torch.eye(patches, dtype=torch.float64), inner, upsampling)
+    if sigma:
+        # Names of SciPy: "reflect" repeats the last value at the border, "mirror" does not.
+        border = "reflect" if upsampling == "amazon" else "mirror"
+        blurred = gaussian_filter1d(axis.numpy(), sigma, axis=0, mode=border)
+        axis = torch.from_numpy(np.ascontiguousarray(blurred))
+    before = round((size - inner) / 2)
+    axis = F.pad(axis, (0, 0, before, size - inner - before))
+    return _resize(axis, side, "amazon").float()
+
+
+def _resize(axis: Tensor, length: int, upsampling: Upsampling) -> Tensor:
+    """(n, patches) to (length, patches)."""
+    if len(axis) == length:
+        return axis
+    if upsampling == "anomalib":
+        return F.interpolate(axis.T[None], length, mode="nearest")[0].T
+    return F.interpolate(axis.T[None], length, mode="linear", align_corners=False)[0].T

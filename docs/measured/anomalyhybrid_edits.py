@@ -1,6 +1,6 @@
 """The numbers of docs/measured/anomalyhybrid.md on what a trained painter keeps and where it follows an edit.
 
-    python tests/generators/anomalyhybrid/edits.py STORE
+    python docs/measured/anomalyhybrid_edits.py STORE
 
 In grey levels, mean absolute: an image rendered from its own colour, depth and edges, against a copy of one
 more of the category; and the change that a disc of other depth, or an edge drawn round that disc, makes there
@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from pictures import Studio, find_fit
+from anomalyhybrid_pictures import Studio, find_fit
 
 from bench.store import open_store
 

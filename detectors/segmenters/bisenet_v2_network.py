@@ -20,7 +20,7 @@ from torch import Tensor, nn
 CONFIG = Path(mmseg.__file__).parent / ".mim" / "configs" / "_base_" / "models" / "bisenetv2.py"
 
 
-class BiSeNetV2(nn.Module):
+class BiSeNetV2Network(nn.Module):
     """Logits (B, 2, H, W); in training mode a list: the output and those of the four auxiliary heads."""
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The pictures of docs/measured/detectors.md: what each detector marks on the same test images.
 
-    python tests/detectors/maps.py OUT.png STORE ... [--each 1] [--mixes pseudo,real,normal]
+    python docs/measured/detectors_maps.py OUT.png STORE ... [--each 1] [--mixes pseudo,real,normal]
 
 A column is a test image: the first ones of each defect type and of the good ones, category by category.
 Below it the truth, and then the maps of every row of the leaderboards with one of the mixes, seed 0, white at

@@ -1,6 +1,6 @@
 """The speed table of docs/measured/anomalyhybrid.md: seconds and memory of a training step, beside its FLOPs.
 
-    python tests/generators/anomalyhybrid/speed.py [--device cuda] [--threads 2]
+    python docs/measured/anomalyhybrid_speed.py [--device cuda] [--threads 2]
 
 The floor is the time that as many FLOPs take in this machine's best matrix product. CUDA rows are 256 x 256
 in the ways that the options name; on a CPU they are the preset quick and the paper's network.
@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.methods.context import Context
 from generators.anomalyhybrid import AnomalyHybrid
-from generators.anomalyhybrid.batches import Examples
+from generators.anomalyhybrid.batches import TrainingBatch
 from generators.anomalyhybrid.losses import perceptual_loss
 from generators.anomalyhybrid.training import _begin, _step
 
@@ -65,7 +65,7 @@ def row(preset: str | None, side: int, options: dict[str, object], device: str) 
         for channels in (5, 3)
     )
     both = dict.fromkeys(("ahd", "ahe"), colour * 2 - 1)
-    examples = Examples(conditions, both, both)
+    examples = TrainingBatch(conditions, both, both)
     with FlopCounterMode(display=False) as counter:
         _step(params, state, state.generator, loss, examples, device)
     seconds = timed(lambda: _step(params, state, run, loss, examples, device), device)

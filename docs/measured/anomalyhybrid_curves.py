@@ -1,6 +1,6 @@
 """Curves and table of docs/measured/anomalyhybrid.md: what decides IC-LPIPS, how smooth the painter is.
 
-    python tests/generators/anomalyhybrid/curves.py STORE OUT.png [--steps STORE ...]
+    python docs/measured/anomalyhybrid_curves.py STORE OUT.png [--steps STORE ...]
 
 STORE holds a run of mvtec_generation on the sample with anomalyhybrid, crop_paste and as many images a type
 as can be had (--set generated_per_type=160). Each STORE of --steps holds one with other training steps.

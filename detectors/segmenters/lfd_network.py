@@ -16,8 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from detectors.networks.smp_encoder import embedded_state
-from detectors.weights import torchvision_weights, verified
+from detectors.pretrained import embedded_state, torchvision_state
 
 CHANNELS = 128
 
@@ -60,10 +59,7 @@ def build(scale: int, start: str, weights: Path | None, pretrained: bool = True)
     """
     network = LFDNetwork(scale, lite=start == "embedded")
     if pretrained and start == "imagenet":
-        path = torchvision_weights("resnet18", weights)
-        if path is None:
-            raise FileNotFoundError("no ImageNet weights of resnet18")
-        state = torch.load(verified(path), map_location="cpu", weights_only=True)
+        state = torchvision_state("resnet18", weights)
         for trunk in (network.semantic, network.detail[0]):
             trunk.load_state_dict(
                 {name: state[name] for name in trunk.state_dict() if name in state}, strict=False

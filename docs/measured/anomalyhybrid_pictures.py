@@ -1,6 +1,6 @@
 """The picture sheets of docs/measured/anomalyhybrid.md: what a trained AnomalyHybrid makes of chosen images.
 
-    python tests/generators/anomalyhybrid/pictures.py STORE OUT.png category/defect:index ...
+    python docs/measured/anomalyhybrid_pictures.py STORE OUT.png category/defect:index ...
 
 STORE holds a fit of anomalyhybrid (or anomalyhybrid_star, with --depth) over these categories; a row of the
 sheet is one sample of one type. `index` chooses which, as in `bench samples`.
@@ -22,7 +22,7 @@ from bench.store import Store, open_store
 from generators.anomalyhybrid import AnomalyHybrid, AnomalyHybridStar
 from generators.anomalyhybrid.conditions import Views, conditions_of, open_scale, open_views
 from generators.anomalyhybrid.params import AnomalyHybridParams
-from generators.anomalyhybrid.recipes import Recipe, Recipes
+from generators.anomalyhybrid.recipes import Recipes, SampleRecipe
 from generators.anomalyhybrid.sampling import Painter, anomaly_mask, deepened, to_bytes, unmanipulated
 
 TILE = 88
@@ -79,7 +79,7 @@ class Studio:
         train = self.fit.categories[category]
         return open_views(train, conditions_of(train, self.fit.model))
 
-    def recipe(self, category: str, defect: str, index: int, **changes: Any) -> Recipe:
+    def recipe(self, category: str, defect: str, index: int, **changes: Any) -> SampleRecipe:
         """The same reference, target and place whatever the manipulation: one stream draws them all."""
         request = Request(category, defect, range(1))
         params = self.params(**{"decoders": "ahd", **changes})
@@ -87,7 +87,7 @@ class Studio:
         context = Context(0, "generator.sample", self.fit.adapter, "", "cpu", Path())
         return recipes.draw(index, context.rng(f"sample/{defect}/0", index))
 
-    def made(self, recipe: Recipe, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
+    def made(self, recipe: SampleRecipe, **changes: Any) -> tuple[np.ndarray, np.ndarray]:
         """The image uint8 [H, W, 3] and its mask bool [H, W]."""
         self.painter.params = params = self.params(**changes)
         image, fusion = self.painter.paint(recipe)
@@ -107,7 +107,7 @@ def colour_row(studio: Studio, category: str, defect: str, index: int) -> dict[s
     row: dict[str, Tile] = {
         "reference": outlined(to_bytes(reference[:3]), views["real"].mask(first.reference.row)),
         "identity": studio.identity(reference, "ahd"),
-        "target": to_bytes(first.own),
+        "target": to_bytes(first.target_colour),
     }
     for kind in MANIPULATIONS:
         recipe = studio.recipe(category, defect, index, manipulations=kind)
@@ -144,7 +144,7 @@ def depth_row(studio: Studio, category: str, defect: str, index: int) -> dict[st
     return {
         "reference": outlined(to_bytes(views["real"].stack(recipe.reference.row)[:3]), where),
         "its depth": outlined(grey(np.asarray(real.depth[recipe.reference.row])), where),
-        "target": to_bytes(recipe.own),
+        "target": to_bytes(recipe.target_colour),
         "its depth ": grey(own),
         "made": outlined(image, mask),
         "AnomalyHybrid*": outlined(grey(depth), mask),

@@ -1,1 +1,0 @@
-"""Networks of the supervised detectors. Import these inside fit and predict alone: they load torch."""
