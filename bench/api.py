@@ -68,7 +68,7 @@ def run(
     dry_run: check and plan, but run nothing; the state of the result is then "planned".
     view: shows progress; nothing is shown by default.
 
-    A task that fails is no exception: the others go on, and `RunResult.failed` gives the reason. Raises
+    A task that fails raises nothing: the others go on, and `RunResult.failed` gives the reason. Raises
     BenchError for what is wrong in the request, the data set or the store, before any task runs; also where
     the disk is full. Ctrl-C once finishes the running tasks, twice raises KeyboardInterrupt.
 

@@ -1,4 +1,4 @@
-"""The cells that protocols are made of: what a row trains on, who is scored on what, and what cannot be.
+"""The cells of a leaderboard: what is trained, on what it is scored, and why a cell is skipped.
 
 `protocols.plan` asks for them in the order of the leaderboard.
 """
@@ -51,8 +51,8 @@ def _generated_anomalies(
         if reason:
             yield Skipped(labels, metrics, reason)
             continue
-        made = images.anomalies[generator.name][category.name]
-        yield ScoreGeneration.task(config, category, images.pools[category.name], made, labels)
+        anomalies = images.anomalies[generator.name][category.name]
+        yield ScoreGeneration.task(config, category, images.pools[category.name], anomalies, labels)
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
                 labels,
@@ -66,11 +66,11 @@ def generated_normals(data: SeedData, generator: ResolvedMethod) -> Iterator[Tas
     config = data.config
     for category in data.split.categories:
         labels = _labels(data, category, generator)
-        made = data.colour.normals[generator.name].get(category.name)
-        if made is None:
+        normals = data.colour.normals[generator.name].get(category.name)
+        if normals is None:
             yield Skipped(labels, ScoreNormals.metrics(labels), no_normals(generator, category))
             continue
-        yield ScoreNormals.task(config, category, data.colour.pools[category.name], made, labels)
+        yield ScoreNormals.task(config, category, data.colour.pools[category.name], normals, labels)
 
 
 def rows(config: PlanConfig, detector: ResolvedMethod) -> Iterator[RowPlan]:
@@ -108,7 +108,10 @@ def _detection(
             prediction = DetectorMaps.task(config, detector.ingested[category.name])
         elif modality == "rgb+depth":
             prediction = DetectorFuse.task(
-                *(_prediction(data, detector, row, category, sense, models) for sense in ("rgb", "depth"))
+                *(
+                    _prediction(data, detector, row, category, modality, models)
+                    for modality in ("rgb", "depth")
+                )
             )
         else:
             prediction = _prediction(data, detector, row, category, modality, models)
@@ -128,10 +131,10 @@ def _prediction(
     modality: str,
     models: dict[tuple[str, str], Task],
 ) -> Task:
-    """What a detector, trained on colour images or on depth, says of a category; `models` keeps its fits."""
+    """The predictions of a detector, trained on colour images or on depth; `models` collects its fits."""
     config, seed = data.config, data.seed
     images = data.depth if modality == "depth" and not _reads_depth(detector) else data.colour
-    made = row.generator.name if row.generator else ""
+    generator = row.generator.name if row.generator else ""
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
         covered = _covered(data, detector, category, modality)
@@ -139,9 +142,9 @@ def _prediction(
             config,
             detector,
             row.mix,
-            {each.name: images.pools[each.name] for each in covered},
-            images.anomalies.get(made, {}),
-            images.normals.get(made, {}),
+            {other.name: images.pools[other.name] for other in covered},
+            images.anomalies.get(generator, {}),
+            images.normals.get(generator, {}),
             _classes(covered),
             seed,
         )
@@ -155,7 +158,7 @@ def _covered(
     """The categories of the one model that a category is tested with."""
     if detector.scope != "dataset":
         return (category,)
-    return tuple(each for each in data.split.categories if modality == "rgb" or each.has_depth)
+    return tuple(other for other in data.split.categories if modality == "rgb" or other.has_depth)
 
 
 def _classes(covered: Sequence[CategoryPlan]) -> list[tuple[str, str]]:
@@ -163,7 +166,7 @@ def _classes(covered: Sequence[CategoryPlan]) -> list[tuple[str, str]]:
 
 
 def _modalities(config: PlanConfig, detector: ResolvedMethod) -> tuple[str, ...]:
-    """What a detector is given; one that reads depth maps itself has no choice."""
+    """What a detector is trained on and tested with; one that reads depth maps itself has no choice."""
     if detector.ingested is not None:
         return ("rgb",)
     return ("depth",) if _reads_depth(detector) else config.modalities

@@ -1,8 +1,7 @@
-"""What the cells of a protocol stand on: the split, its images, and what the generators made of them."""
+"""What all cells of one seed share: the split, its real images, and the images of every generator."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, SplitPlan
 from bench.stages.data import RealPools, real_pools
@@ -13,7 +12,7 @@ from bench.tasks import Task
 
 @dataclass(frozen=True)
 class RowPlan:
-    """One kind of training set: a mix of the protocol, with the images of a generator or of none."""
+    """One row of the leaderboard: a mix of the protocol, with the images of a generator or of none."""
 
     mix: str
     generator: ResolvedMethod | None = None
@@ -21,17 +20,18 @@ class RowPlan:
 
 @dataclass(frozen=True)
 class SeedImages:
-    """What detectors are trained and tested on: real images, and what the generators made of them."""
+    """What detectors are trained and tested on: real images, and those of the generators."""
 
     pools: Mapping[str, RealPools]
-    """By category; likewise below, by generator and category, where it makes any."""
+    """By category."""
     anomalies: Mapping[str, Mapping[str, Task]]
+    """By generator and category, where it makes any; so are the normals."""
     normals: Mapping[str, Mapping[str, Task]]
 
 
 @dataclass(frozen=True)
 class SeedData:
-    """What all cells of one seed stand on: the split, its images, and the same images by their depth."""
+    """The split of one seed, its images, and the same images by their depth."""
 
     config: PlanConfig
     seed: int
@@ -46,47 +46,51 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
     split = config.splits[seed]
     pools = {category.name: real_pools(config, category) for category in split.categories}
 
-    def made(
-        asked: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
-    ) -> dict[str, Any]:
+    def generated(
+        counts_of: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
+    ) -> dict[str, dict[str, Task]]:
         return {
             generator.name: {
                 category.name: GeneratorCache.task(config, generator, category, pools, counts, seed)
                 for category in split.categories
-                if (counts := asked(config, generator, category))
+                if (counts := counts_of(config, generator, category))
             }
             for generator in config.generators
         }
 
-    colour = SeedImages(pools, made(anomalies_of), made(normals_of))
+    colour = SeedImages(pools, generated(anomalies_of), generated(normals_of))
     return SeedData(config, seed, split, colour, _by_depth(config, split, colour))
 
 
 def _by_depth(config: PlanConfig, split: SplitPlan, colour: SeedImages) -> SeedImages:
     """The same images, each by the grey image of its depth."""
-    deep = [category.name for category in split.categories if category.has_depth]
+    with_depth = [category.name for category in split.categories if category.has_depth]
     makers = {generator.name for generator in config.generators if "depth" in yields_of(generator)}
 
-    def seen(category: str, pool: Task) -> Task:
+    def depth_of(category: str, pool: Task) -> Task:
         return DepthImages.task(category, pool, colour.pools[category].normal)
 
-    def made(held: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
+    def generated(by_generator: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
         return {
-            name: {category: seen(category, pool) for category, pool in found.items() if category in deep}
-            for name, found in held.items()
+            name: {
+                category: depth_of(category, pool)
+                for category, pool in by_category.items()
+                if category in with_depth
+            }
+            for name, by_category in by_generator.items()
             if name in makers
         }
 
     pools = {
-        name: RealPools(*(seen(name, part) for part in (real.normal, real.base, real.test)))
+        name: RealPools(*(depth_of(name, part) for part in (real.normal, real.base, real.test)))
         for name, real in colour.pools.items()
-        if name in deep
+        if name in with_depth
     }
-    return SeedImages(pools, made(colour.anomalies), made(colour.normals))
+    return SeedImages(pools, generated(colour.anomalies), generated(colour.normals))
 
 
-def lacks(generator: ResolvedMethod, category: CategoryPlan) -> str:
-    """What a generator needs and has not, on this machine or in this category; "" where it has all."""
+def missing_requirement(generator: ResolvedMethod, category: CategoryPlan) -> str:
+    """What a generator needs and lacks, on this machine or in this category; "" where it lacks nothing."""
     if generator.missing_requirement or generator.adapter is None or category.has_depth:
         return generator.missing_requirement
     needs = "depth" in generator.as_generator.needs
@@ -98,10 +102,10 @@ def anomalies_of(config: PlanConfig, generator: ResolvedMethod, category: Catego
 
     A generator that knows no types makes as many in all as one that does.
     """
-    if lacks(generator, category):
+    if missing_requirement(generator, category):
         return {}
     if generator.ingested is not None:
-        return {name: n for name, n in _held(config, generator, category).items() if name != GOOD}
+        return {name: n for name, n in _ingested_counts(config, generator, category).items() if name != GOOD}
     yields = yields_of(generator)
     if "anomaly" not in yields:
         return {}
@@ -112,24 +116,24 @@ def anomalies_of(config: PlanConfig, generator: ResolvedMethod, category: Catego
 
 def normals_of(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
     """How many normal images a generator makes for a category; empty where it makes none."""
-    if lacks(generator, category):
+    if missing_requirement(generator, category):
         return {}
     if generator.ingested is not None:
-        return {name: n for name, n in _held(config, generator, category).items() if name == GOOD}
+        return {name: n for name, n in _ingested_counts(config, generator, category).items() if name == GOOD}
     return {GOOD: config.generated_per_type} if "normal" in yields_of(generator) else {}
 
 
-def _held(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
+def _ingested_counts(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:
     """How many of its ingested images of each kind take part."""
     assert generator.ingested is not None
-    held = generator.ingested.get(category.name, {})
-    return {kind: min(params["count"], config.generated_per_type) for kind, params in held.items()}
+    folders = generator.ingested.get(category.name, {})
+    return {kind: min(params["count"], config.generated_per_type) for kind, params in folders.items()}
 
 
 def yields_of(generator: ResolvedMethod) -> frozenset[str]:
     """What a generator makes; of an ingested one, what its folders say."""
     if generator.ingested is not None:
-        held = {defect for defects in generator.ingested.values() for defect in defects}
+        defects = {defect for folders in generator.ingested.values() for defect in folders}
         kinds = {GOOD: "normal", ANY: "anomaly"}
-        return frozenset(kinds.get(defect, "type") for defect in held)
+        return frozenset(kinds.get(defect, "type") for defect in defects)
     return generator.as_generator.yields

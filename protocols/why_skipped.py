@@ -1,7 +1,7 @@
-"""Why a cell of a leaderboard cannot be: the reasons that a page gives for what it leaves out."""
+"""Why a cell of a leaderboard is skipped: the reasons that a page gives for its holes."""
 
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
-from protocols.seed_data import RowPlan, anomalies_of, lacks, normals_of, yields_of
+from protocols.seed_data import RowPlan, anomalies_of, missing_requirement, normals_of, yields_of
 
 
 def reason_not_trainable(
@@ -14,10 +14,10 @@ def reason_not_trainable(
 ) -> str:
     """Why a detector cannot be trained on a row and tested on a category; empty where it can."""
     if detector.ingested is not None:
-        held = detector.ingested.get(category.name)
-        if held is None:
+        outputs = detector.ingested.get(category.name)
+        if outputs is None:
             return f"nothing was ingested for {category.name}"
-        if held["test"] != category.test.digest:
+        if outputs["test"] != category.test.digest:
             return f"{detector.name} was ingested for another test set of {category.name}"
     return (
         detector.missing_requirement
@@ -43,10 +43,10 @@ def _cannot_learn(config: PlanConfig, detector: ResolvedMethod, row: RowPlan, ca
     if detector.ingested is not None:
         return ""
     mix = config.mixes[row.mix]
-    lacking = set(mix.shares) - detector.as_detector.trains_on
-    if "pseudo" in lacking:
+    foreign = set(mix.shares) - detector.as_detector.trains_on
+    if "pseudo" in foreign:
         return f"{detector.name} makes no anomalies of its own"
-    if lacking:
+    if foreign:
         return f"{detector.name} learns from normal images alone"
     if "pseudo" in mix.shares and not detector.balanced:
         return f"with balanced=false {detector.name} has no share for anomalies of its own"
@@ -94,7 +94,7 @@ def _cannot_see(
 
 
 def no_anomalies(generator: ResolvedMethod, category: CategoryPlan) -> str:
-    if reason := lacks(generator, category):
+    if reason := missing_requirement(generator, category):
         return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without images of {category.name}"
@@ -102,7 +102,7 @@ def no_anomalies(generator: ResolvedMethod, category: CategoryPlan) -> str:
 
 
 def no_normals(generator: ResolvedMethod, category: CategoryPlan) -> str:
-    if reason := lacks(generator, category):
+    if reason := missing_requirement(generator, category):
         return reason
     if generator.ingested is not None:
         return f"{generator.name} was ingested without normal images of {category.name}"

@@ -41,7 +41,7 @@ def causes(key: MetricKey, entry: Entry, metric: Measured, baseline: Baseline, r
 
 
 def causes_of_absence(update: Update, run: Run) -> tuple[Cause, ...]:
-    """Why a run has not even the cell: another command may have asked for another thing."""
+    """Why a run lacks even the cell: another command may have asked for another thing."""
     if update.command == run.command:
         return ()
     return (Cause("protocol", f"the run was `{run.command}`, that of the baseline `{update.command}`"),)

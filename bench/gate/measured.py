@@ -54,7 +54,7 @@ class Run:
     on_gpu: bool
     ingested: frozenset[str]
     unfinished: int = 0
-    """Results that the run wants and has not made."""
+    """Results that the run still lacks."""
 
     @property
     def seeds(self) -> frozenset[int]:

@@ -16,7 +16,7 @@ def updated(
 ) -> Baseline:
     """The baseline after taking in a run, speed ratios, or both; what was not measured stays as it is.
 
-    A run replaces all metrics: cells that it has not are dropped. Raises BenchError for an empty reason, and
+    A run replaces all metrics: cells that it lacks are dropped. Raises BenchError for an empty reason, and
     for a run that did not end or in which a cell failed.
     """
     if not reason.strip():

@@ -82,7 +82,7 @@ def scan_predictions(
 def read_map(path: Path, resolution: int | None = None) -> np.ndarray:
     """The anomaly map in `path`, float32 [H, W], or bilinear at [resolution, resolution].
 
-    Raises BenchError where it cannot be read, is no single channel or holds values that are not finite.
+    Raises BenchError where it cannot be read, is not a single channel or holds values that are not finite.
     """
     amap = _npy(path) if path.suffix.lower() == ".npy" else _picture(path)
     if not np.isfinite(amap).all():

@@ -109,8 +109,8 @@ def sampled_area(chunks: MapChunks, fpr_limit: float, dialect: str) -> float:
         for amap, mask in zip(maps, masks, strict=True):
             weight, count = region_weights(mask)
             if count:
-                seen = _dilated(amap, 5) if dialect == "glass-dilated" else amap
-                overlap_scores.append(seen[mask])
+                overlap_map = _dilated(amap, 5) if dialect == "glass-dilated" else amap
+                overlap_scores.append(overlap_map[mask])
                 weights.append(weight)
                 regions += count
     negative = np.sort(np.concatenate(negatives))
@@ -131,8 +131,8 @@ def sampled_area(chunks: MapChunks, fpr_limit: float, dialect: str) -> float:
         raise UndefinedMetricError(f"all maps hold one value, so '{dialect}' has no thresholds to sample")
     thresholds = np.arange(low, high, finite_range(low, high, "the maps") / 200)[::-1]
     rate = 1.0 - np.searchsorted(negative, thresholds, side="right") / negative.size
-    kept = rate < fpr_limit
-    rate, share = rate[kept], overlap(thresholds[kept])
+    below_limit = rate < fpr_limit
+    rate, share = rate[below_limit], overlap(thresholds[below_limit])
     span = rate[-1] - rate[0] if rate.size else 0.0
     if span == 0.0:
         raise UndefinedMetricError(

@@ -58,9 +58,9 @@ def bootstrap_image_metrics(scores: Any, labels: Any, counts: np.ndarray) -> dic
     rows = max(1, CELLS_A_BLOCK // len(score))
     parts = []
     for start in range(0, len(draws), rows):
-        drawn = draws[start : start + rows][:, order].astype(np.int64)
-        tp = np.cumsum(drawn * positive, axis=1)[:, last]
-        fp = np.cumsum(drawn * ~positive, axis=1)[:, last]
+        multiplicity = draws[start : start + rows][:, order].astype(np.int64)
+        tp = np.cumsum(multiplicity * positive, axis=1)[:, last]
+        fp = np.cumsum(multiplicity * ~positive, axis=1)[:, last]
         parts.append(curve_metrics(tp, fp))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
@@ -81,14 +81,14 @@ def bootstrap_recall_at_tnr(scores: Any, labels: Any, counts: np.ndarray, tnr: f
     rows = max(1, CELLS_A_BLOCK // len(score))
     parts = []
     for start in range(0, len(draws), rows):
-        drawn = draws[start : start + rows][:, order].astype(np.int64)
-        missed = np.cumsum(drawn * positive, axis=1)[:, last]  # positives at or below each score
-        passed = np.cumsum(drawn * ~positive, axis=1)[:, last]
+        multiplicity = draws[start : start + rows][:, order].astype(np.int64)
+        missed = np.cumsum(multiplicity * positive, axis=1)[:, last]  # positives at or below each score
+        passed = np.cumsum(multiplicity * ~positive, axis=1)[:, last]
         _require_both(missed[:, -1], passed[:, -1])
-        kept = np.array([negatives_to_keep(int(total), tnr) for total in passed[:, -1]])
-        threshold = (passed >= kept[:, None]).argmax(axis=1)
-        found = missed[:, -1] - missed[np.arange(len(missed)), threshold]
-        parts.append(found / missed[:, -1])
+        negatives_below = np.array([negatives_to_keep(int(total), tnr) for total in passed[:, -1]])
+        threshold = (passed >= negatives_below[:, None]).argmax(axis=1)
+        detected = missed[:, -1] - missed[np.arange(len(missed)), threshold]
+        parts.append(detected / missed[:, -1])
     return np.concatenate(parts)
 
 

@@ -80,19 +80,19 @@ def nearest_real(
 
     Precision: see the module.
     """
-    made, fitted = image_array(generated, "generated"), image_array(train, "train")
+    generated_images, fitted = image_array(generated, "generated"), image_array(train, "train")
     real = fitted if test is None else np.concatenate([fitted, _same_size(image_array(test, "test"), fitted)])
-    _same_size(made, fitted)
+    _same_size(generated_images, fitted)
     if len(real) < 2:
         raise UndefinedMetricError(
             "one real image has no distance to another, so no copy can be told from it"
         )
     name = profile.network_name(network)
     among_real = np.full((len(real), len(real)), np.nan)
-    distances = np.empty((len(made), len(real)))
+    distances = np.empty((len(generated_images), len(real)))
     for columns, features in _blocks(profile, name, real, batch):
         among_real[:, columns] = pair_distances(profile, name, real, features, batch)
-        distances[:, columns] = pair_distances(profile, name, made, features, batch)
+        distances[:, columns] = pair_distances(profile, name, generated_images, features, batch)
     np.fill_diagonal(among_real, np.inf)
     limit = float(np.percentile(among_real.min(axis=1), percentile))
     train_side, test_side = distances[:, : len(fitted)], distances[:, len(fitted) :]
@@ -124,9 +124,11 @@ def pair_distances(
         stages = profile.perceptual(images[start : start + batch], network)
         total: Any = norms
         for stage, mean, other in zip(stages, middle, moved, strict=True):
-            own = stage - mean
+            centred = stage - mean
             total = (
-                total + own.square().sum(dim=1, dtype=torch.float64)[:, None] - 2.0 * (own @ other.T).double()
+                total
+                + centred.square().sum(dim=1, dtype=torch.float64)[:, None]
+                - 2.0 * (centred @ other.T).double()
             )
         rows.append(total.clamp(min=0.0).cpu().numpy())
     return np.concatenate(rows)

@@ -37,12 +37,12 @@ def fid(x: Any, y: Any) -> float:
         gap = first.mean(axis=0) - second.mean(axis=0)
         a, b = _root(first), _root(second)
         spread = np.einsum("nd,nd->", a, a) + np.einsum("nd,nd->", b, b)
-        apart = finite_result(float(gap @ gap + spread), "FID")
+        without_cross = finite_result(float(gap @ gap + spread), "FID")
     cross = _few_rows(a) @ _few_rows(b).T
     norm, bound = _nuclear_norm(cross)
-    if bound > LOSS * abs(apart - 2.0 * norm):
+    if bound > LOSS * abs(without_cross - 2.0 * norm):
         norm = float(np.linalg.svd(cross, compute_uv=False).sum())
-    return apart - 2.0 * norm
+    return without_cross - 2.0 * norm
 
 
 def _root(features: np.ndarray) -> np.ndarray:

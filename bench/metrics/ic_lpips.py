@@ -9,13 +9,13 @@ of member i to its centre c and S = sum_i (g_i - c)
 
     mean over pairs = 2 (n sum_i d_i - |S|^2) / (n (n - 1))
 
-which is linear in the images: one forward an image, no pairs, and a state of k sums.
+which is linear in the images: one forward per image, no pairs, and a state of k sums.
 
 Dialects (docs/explanation/disagreements.md, D3 to D8 and D31):
 
     default        all members; clusters of fewer than two dropped and counted; a tie goes to the first centre
-    ojha           50 random members a cluster (seeded here); small clusters dropped; ties to the last centre;
-                   also the rule of AnomalyDiffusion's family
+    ojha           50 random members per cluster (seeded here); small clusters dropped; ties to the last
+                   centre; also the rule of AnomalyDiffusion's family
     seas           the first 140 members; small clusters count as 0; centres fed as 0..255; LPIPS vgg
     dfmgan         the first 200 members; otherwise as seas; LPIPS alex
     anomalyhybrid  centres are held-out images of the type, at most 100 (give them as `real`); else default.
@@ -49,7 +49,7 @@ Stages = Sequence["torch.Tensor"]
 
 @dataclass(frozen=True)
 class IcLpipsDialect:
-    """One repository's rule. cap: members kept a cluster; zeros_kept: small clusters count as 0."""
+    """One repository's rule. cap: most members per cluster; zeros_kept: small clusters count as 0."""
 
     network: str = "lpips-vgg"
     cap: int | None = None
@@ -71,19 +71,24 @@ IC_LPIPS_DIALECTS = {
 
 @dataclass(frozen=True)
 class IcLpips:
-    """value; clusters (centres); empty (no member); single (one member, no pair); members: those that pairs
-    were taken of, a cluster; assigned: all that joined, a cluster; cluster_values: mean pair distance, None
-    where there is no pair; network: whose features."""
+    """The metric, and what its clusters hold."""
 
     value: float
     clusters: int
+    """One per centre."""
     empty: int
+    """Clusters without a member."""
     single: int
+    """Clusters with one member, and so without a pair."""
     members: tuple[int, ...]
+    """Of each cluster, the number of images whose pairs were measured."""
     assigned: tuple[int, ...]
+    """Of each cluster, the number of all images that joined it."""
     cluster_values: tuple[float | None, ...]
+    """Of each cluster, the mean distance of its pairs; None where it has none."""
     dialect: str
     network: str
+    """Whose features were used."""
 
     @property
     def counted(self) -> tuple[float, ...]:
@@ -94,7 +99,7 @@ class IcLpips:
 
 
 class IcLpipsAccumulator:
-    """Streams features of generated images; keeps the centres and one float64 sum a centre.
+    """Streams features of generated images; keeps the centres and one float64 sum per centre.
 
     centres: stage tensors [k, D_s] of the real images (`Profile.perceptual`), on the device to work on.
     Feed images in `stream_order`: where the dialect caps clusters, the first come are kept.
@@ -212,9 +217,10 @@ def ic_lpips(
     """IC-LPIPS of generated images against the real images of the same defect type.
 
     generated, real: uint8 RGB [N, H, W, 3] and [k, H, W, 3] of one size (papers use 256 x 256).
+    The dialects `ojha`, `seas` and `dfmgan` are library only: no run records them.
     features: lpips-vgg | lpips-alex | embedded-stages; None takes the dialect's own (lpips-vgg; dfmgan
     lpips-alex). masks: (of generated, of real) bool [., H, W], for IC-LPIPS(a). profile: an open feature
-    profile to use. seed: of the random members of `ojha`. batch: images a forward.
+    profile to use. seed: of the random members of `ojha`. batch: images per forward.
     Raises MetricInputError, UndefinedMetricError (no pair), WeightsMissingError.
 
     Precision: see the module.
@@ -222,42 +228,49 @@ def ic_lpips(
     require_choice(dialect, IC_LPIPS_DIALECTS, "IC-LPIPS dialect")
     rule = IC_LPIPS_DIALECTS[dialect]
     network = features or rule.network
-    made, true = image_array(generated, "generated"), image_array(real, "real")
-    if made.shape[1:] != true.shape[1:]:
+    generated_images, real_images = image_array(generated, "generated"), image_array(real, "real")
+    if generated_images.shape[1:] != real_images.shape[1:]:
         raise MetricInputError(
-            f"generated {made.shape} and real {true.shape} images differ in size; resize to one (papers: 256)"
+            f"generated {generated_images.shape} and real {real_images.shape} images differ in size; "
+            "resize to one (papers: 256)"
         )
-    made_masks, true_masks = _mask_pair(masks, made, true)
+    made_masks, true_masks = _mask_pair(masks, generated_images, real_images)
     if batch < 1:
         raise MetricInputError(f"batch must be at least 1 image, not {batch}")
-    if rule.most_centres is not None and len(true) > rule.most_centres:
-        chosen = np.sort(np.random.default_rng(seed).choice(len(true), rule.most_centres, replace=False))
-        true = true[chosen]
+    if rule.most_centres is not None and len(real_images) > rule.most_centres:
+        chosen = np.sort(
+            np.random.default_rng(seed).choice(len(real_images), rule.most_centres, replace=False)
+        )
+        real_images = real_images[chosen]
         true_masks = None if true_masks is None else true_masks[chosen]
     if profile is None:
         profile = _profile_of(network)
     centres = perceptual_features(
-        profile, network, multiplied(true, true_masks), batch, scaled=rule.centres_scaled
+        profile, network, multiplied(real_images, true_masks), batch, scaled=rule.centres_scaled
     )
     stream = IcLpipsAccumulator(centres, dialect, network)
-    order = stream_order(len(made), dialect, seed)
-    for start in range(0, len(made), batch):
+    order = stream_order(len(generated_images), dialect, seed)
+    for start in range(0, len(generated_images), batch):
         rows = (
             np.sort(order[start : start + batch]) if not rule.random_members else order[start : start + batch]
         )
         part = None if made_masks is None else made_masks[rows]
-        stream.update(profile.perceptual(multiplied(made[rows], part), network))
+        stream.update(profile.perceptual(multiplied(generated_images[rows], part), network))
     return stream.result()
 
 
-def _mask_pair(masks: Any, made: np.ndarray, real: np.ndarray) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _mask_pair(
+    masks: Any, generated: np.ndarray, real: np.ndarray
+) -> tuple[np.ndarray | None, np.ndarray | None]:
     """(of generated, of real), bool, checked against their images before any forward."""
     if masks is None:
         return None, None
     if not isinstance(masks, tuple | list) or len(masks) != 2:
         raise MetricInputError("masks must be a pair: those of generated images, those of real images")
-    sides = (("generated", masks[0], made), ("real", masks[1], real))
-    first, second = (_fitting(truth_array(each, f"{name} masks"), images) for name, each, images in sides)
+    sides = (("generated", masks[0], generated), ("real", masks[1], real))
+    first, second = (
+        _fitting(truth_array(side_masks, f"{name} masks"), images) for name, side_masks, images in sides
+    )
     return first, second
 
 
@@ -294,9 +307,9 @@ def perceptual_features(
     for start in range(0, len(images), batch):
         part = profile.perceptual(images[start : start + batch], network, scaled=scaled)
         if not stages:  # to join the parts in the end would take the memory twice
-            stages = [each.new_empty(len(images), each.shape[1]) for each in part]
-        for stage, each in zip(stages, part, strict=True):
-            stage[start : start + batch] = each
+            stages = [batch_stage.new_empty(len(images), batch_stage.shape[1]) for batch_stage in part]
+        for stage, batch_stage in zip(stages, part, strict=True):
+            stage[start : start + batch] = batch_stage
     return stages
 
 

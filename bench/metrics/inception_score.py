@@ -44,7 +44,7 @@ def inception_score(probabilities: Any, splits: int = 10, seed: int | None = 202
     for s in range(splits):
         rows = slice(s * len(p) // splits, (s + 1) * len(p) // splits)
         mean = p[rows].mean(axis=0)
-        held = mean[mean > 0]
+        occurring = mean[mean > 0]
         # sum_c of the mean of p log q is q log q, as q is the mean of p
-        scores.append(np.exp(surprise[rows].mean() - float(np.dot(held, np.log(held)))))
+        scores.append(np.exp(surprise[rows].mean() - float(np.dot(occurring, np.log(occurring)))))
     return Estimate(float(np.mean(scores)), float(np.std(scores)), "standard deviation over splits", splits)

@@ -44,8 +44,9 @@ def kid(
 ) -> Estimate:
     """Kernel Inception Distance of features x [N, D] and y [M, D]; can be below 0.
 
-    estimator: `unbiased` or `subset`. subset_size: for `subset`, default min(N, M, 1000), DFMGAN's rule
-    (torch-fidelity refuses fewer than 1,000 images); name it beside the number.
+    estimator: `unbiased`, or `subset`, which is library only. subset_size: for `subset`, default
+    min(N, M, 1000), which is DFMGAN's rule (torch-fidelity refuses fewer than 1,000 images); name it beside
+    the number.
     Raises MetricInputError; UndefinedMetricError where a set holds one image only.
 
     Precision: see the module.
@@ -99,13 +100,13 @@ def _unbiased(a: np.ndarray, b: np.ndarray) -> Estimate:
     value = total_a / (n * (n - 1)) + total_b / (m * (m - 1)) - 2 * cross / (n * m)
     finite_result(value, "KID")
     variance, used = 0.0, 0
-    for own, total, across, size, fixed, other in (
+    for within, total, across, size, fixed, other in (
         (own_a, total_a, from_a, n, total_b / (m * (m - 1)), m),
         (own_b, total_b, from_b, m, total_a / (n * (n - 1)), n),
     ):
         if size < 3:  # leaving one of two out leaves no pair
             continue
-        left_out = (total - 2 * own) / ((size - 1) * (size - 2)) + fixed
+        left_out = (total - 2 * within) / ((size - 1) * (size - 2)) + fixed
         left_out -= 2 * (cross - across) / ((size - 1) * other)
         variance += (size - 1) / size * np.sum((left_out - left_out.mean()) ** 2)
         used += size
@@ -138,9 +139,9 @@ def _subset_sums(a: np.ndarray, b: np.ndarray, in_a: np.ndarray, in_b: np.ndarra
     return sums
 
 
-def _indicators(drawn: np.ndarray, images: int) -> np.ndarray:
-    indicators = np.zeros((len(drawn), images))
-    np.put_along_axis(indicators, drawn, 1.0, axis=1)
+def _indicators(members: np.ndarray, images: int) -> np.ndarray:
+    indicators = np.zeros((len(members), images))
+    np.put_along_axis(indicators, members, 1.0, axis=1)
     return indicators
 
 

@@ -38,19 +38,22 @@ IMAGES_A_BLOCK = 64
 
 @dataclass(frozen=True)
 class MaskAgreement:
-    """Means over the images whose mask is neither empty nor full (`images` of them); `scores` float64, one
-    each of those; spill: None where nothing changed inside any mask; `errors`: the standard errors of score,
-    spill and boundary over images."""
+    """Means over the images whose mask is neither empty nor full."""
 
     score: float
     contrast: float
     spill: float | None
+    """None where nothing changed inside any mask."""
     overlap: float
     boundary: float
     images: int
+    """How many images the means are over."""
     left_out: int
+    """How many have an empty or a full mask."""
     scores: np.ndarray
+    """float64, the score of each image that the means are over."""
     errors: dict[str, float]
+    """The standard errors over images of score, spill and boundary."""
 
 
 def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any = None) -> MaskAgreement:
@@ -62,23 +65,23 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
 
     Precision: see the module.
     """
-    made, inside = image_array(images, "generated"), truth_array(masks, "masks", ndim=3)
-    if inside.shape != made.shape[:3]:
-        raise MetricInputError(f"masks {inside.shape} do not fit images {made.shape}")
+    generated, inside = image_array(images, "generated"), truth_array(masks, "masks", ndim=3)
+    if inside.shape != generated.shape[:3]:
+        raise MetricInputError(f"masks {inside.shape} do not fit images {generated.shape}")
     if (bases is None) == (normals is None):
         raise MetricInputError(
             "give either bases (the image each was made from) or normals, not both or neither"
         )
     if normals is not None:
         pool = image_array(normals, "normal")
-        base = pool[nearest_normal(made, pool)]
+        base = pool[nearest_normal(generated, pool)]
     else:
         base = image_array(bases, "base")
-    if base.shape != made.shape:
-        raise MetricInputError(f"bases {base.shape} do not fit images {made.shape}")
+    if base.shape != generated.shape:
+        raise MetricInputError(f"bases {base.shape} do not fit images {generated.shape}")
     rows = [
         _of_image(change_map(image, before, smoothed=normals is not None), mask)
-        for image, before, mask in zip(made, base, inside, strict=True)
+        for image, before, mask in zip(generated, base, inside, strict=True)
         if mask.any() and not mask.all()
     ]
     if not rows:
@@ -96,9 +99,9 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
         overlap=float(overlap.mean()),
         boundary=float(boundary.mean()),
         images=len(rows),
-        left_out=len(made) - len(rows),
+        left_out=len(generated) - len(rows),
         scores=scores,
-        errors={name: float(each.std() / np.sqrt(len(rows))) for name, each in spread.items()},
+        errors={name: float(values.std() / np.sqrt(len(rows))) for name, values in spread.items()},
     )
 
 

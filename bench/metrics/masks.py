@@ -119,15 +119,15 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
     if not rows.size:
         return out
     # defects are small: only the bounding box of the mask, and the output cells that it reaches, are computed
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
+    top, bottom, first_column, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     vertical, full_v = _weights(mask.shape[0], height, filter)
     horizontal, full_h = _weights(mask.shape[1], width, filter)
-    vertical, horizontal = vertical[:, top:bottom], horizontal[:, left:right]
+    vertical, horizontal = vertical[:, top:bottom], horizontal[:, first_column:right]
     into_rows = np.flatnonzero(vertical.any(axis=1))
     into_columns = np.flatnonzero(horizontal.any(axis=1))
     if not into_rows.size or not into_columns.size:  # nearest can step over a thin defect
         return out
-    inside = mask[top:bottom, left:right].astype(vertical.dtype)
+    inside = mask[top:bottom, first_column:right].astype(vertical.dtype)
     share = vertical[into_rows] @ inside @ horizontal[into_columns].T
     full = full_v * full_h
     # area weights are integers, so 2 * share > full decides the tie of a half-covered cell exactly
@@ -158,12 +158,12 @@ def _weights(source: int, target: int, filter: str) -> tuple[np.ndarray, float]:
         overlap = np.minimum(cell + source, pixel + target) - np.maximum(cell, pixel)
         return np.maximum(overlap, 0).astype(np.float64), float(source)
     if filter == "bilinear":
-        left = np.floor(centres - 0.5)
-        part = centres - 0.5 - left
+        first_pixel = np.floor(centres - 0.5)
+        part = centres - 0.5 - first_pixel
         weights = np.zeros((target, source), np.float64)
         rows = np.arange(target)
-        np.add.at(weights, (rows, np.clip(left, 0, source - 1).astype(int)), 1.0 - part)
-        np.add.at(weights, (rows, np.clip(left + 1, 0, source - 1).astype(int)), part)
+        np.add.at(weights, (rows, np.clip(first_pixel, 0, source - 1).astype(int)), 1.0 - part)
+        np.add.at(weights, (rows, np.clip(first_pixel + 1, 0, source - 1).astype(int)), part)
         return weights, 1.0
     reach = max(source / target, 1.0)
     distance = np.abs(np.arange(source)[None, :] + 0.5 - centres[:, None]) / reach

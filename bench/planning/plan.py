@@ -32,9 +32,6 @@ class Node:
     labels: CellLabels | None
     """What the records of a scoring task have in common; None for other tasks."""
 
-    def input(self, role: str) -> str:
-        return next(key for name, key in self.inputs if name == role)
-
     @property
     def metrics(self) -> Metrics:
         """What a scoring task measures at least; nothing where another version planned it."""
@@ -57,17 +54,20 @@ class Plan:
     def digest(self) -> str:
         return digest(_as_json(self))[:32]
 
-    def stage(self, key: str, stage: type[S]) -> S | None:
-        """The inputs of a task as the fields of a stage, `PoolFeatures[str]`; None if it is of another."""
-        node = self.nodes[key]
-        return stage.of_plan(node.inputs) if node.stage == stage.name else None
+    def read(self, key: str, *stages: type[S]) -> S | None:
+        """A task as that one of these stages which it is of, its inputs by field; None if it is of another.
 
-    def scores(self, stage: type[S]) -> Iterator[tuple[str, S, CellLabels]]:
-        """The goals that a stage scores: key, inputs and labels of each."""
+        `read(key, PoolFeatures[str])` has the key of the pool as `pool`.
+        """
+        node = self.nodes[key]
+        return next((stage.of_plan(node.inputs) for stage in stages if stage.name == node.stage), None)
+
+    def scores(self, *stages: type[S]) -> Iterator[tuple[str, S, CellLabels]]:
+        """The goals that are scores of these stages: the key, the inputs and the labels of each."""
         for key in self.goals:
-            inputs, labels = self.stage(key, stage), self.nodes[key].labels
-            if inputs is not None and labels is not None:
-                yield key, inputs, labels
+            score, labels = self.read(key, *stages), self.nodes[key].labels
+            if score is not None and labels is not None:
+                yield key, score, labels
 
 
 def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tuple[Plan, list[Task]]:

@@ -165,7 +165,7 @@ def _rows(path: Path, paper: str) -> list[dict[str, str]]:
 
 def _check(path: Path, number: int, row: Mapping[Any, Any], paper: str) -> None:
     if None in row or None in row.values():
-        raise BenchError(f"{path} line {number} has not {len(COLUMNS)} entries")
+        raise BenchError(f"{path} line {number} does not have {len(COLUMNS)} entries")
     if row["paper"] != paper:
         raise BenchError(f"{path} line {number} is of the paper '{row['paper']}', not '{paper}'")
     empty = [

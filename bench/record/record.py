@@ -1,4 +1,4 @@
-"""Records: one row a metric value, every key always present.
+"""Records: one row per metric value, every key always present.
 
 A record is written by a scoring stage with what is decided by the task alone, so that the same task gives the
 same bytes anywhere. What depends on the run (seconds, memory, environment) is joined from the manifest of the
@@ -110,24 +110,24 @@ def why_incomparable(one: Record, other: Record) -> list[str]:
 
     Differences come first, then one clause that names all that is unknown on either side.
     """
-    apart = {
+    differing = {
         name: (mine, theirs)
         for name in COMPARABILITY
         if (mine := getattr(one, name)) != (theirs := getattr(other, name)) or _is_unknown(mine)
     }
-    unknown = [name for name, pair in apart.items() if any(map(_is_unknown, pair))]
-    unknown = [name for name in unknown if not _implied(name, apart)]
-    told = [
+    unknown = [name for name, pair in differing.items() if any(map(_is_unknown, pair))]
+    unknown = [name for name in unknown if not _implied(name, differing)]
+    stated = [
         name
         for name in why_not_comparable.ORDER
-        if name in apart and not _implied(name, apart) and not any(map(_is_unknown, apart[name]))
+        if name in differing and not _implied(name, differing) and not any(map(_is_unknown, differing[name]))
     ]
-    found = [why_not_comparable.difference(name, *apart[name], one.metric) for name in told]
-    return [*found, why_not_comparable.unknown(unknown)] if unknown else found
+    clauses = [why_not_comparable.difference(name, *differing[name], one.metric) for name in stated]
+    return [*clauses, why_not_comparable.unknown(unknown)] if unknown else clauses
 
 
-def _implied(name: str, apart: Mapping[str, Any]) -> bool:
-    return why_not_comparable.IMPLIED.get(name) in apart
+def _implied(name: str, differing: Mapping[str, Any]) -> bool:
+    return why_not_comparable.IMPLIED.get(name) in differing
 
 
 def _is_unknown(value: Any) -> bool:
@@ -152,9 +152,9 @@ def read_records(path: Path, **provenance: Any) -> Iterator[Record]:
     for line in path.read_bytes().splitlines():
         row = json.loads(line)
         # a hundred thousand records hold few texts: each is kept once
-        held = {
+        row_values = {
             name: sys.intern(value) if type(value := row[name]) is str else value
             for name in names
             if name in row
         }
-        yield Record(**{**held, **provenance})
+        yield Record(**{**row_values, **provenance})

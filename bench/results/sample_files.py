@@ -4,6 +4,7 @@ from pathlib import Path
 
 from bench.errors import BenchError, did_you_mean
 from bench.planning.plan import Plan
+from bench.results.method_tasks import GENERATION_SCORES, pool_of, samples_of
 from bench.store import Store
 
 
@@ -13,15 +14,11 @@ def sample_files(plan: Plan, store: Store, generator: str, seed: int) -> list[Pa
     BenchError where the plan has no such generator at this seed, or where none of its images is made yet.
     """
     files: dict[str, list[Path]] = {}
-    for key in plan.goals:
-        node = plan.nodes[key]
-        if node.stage not in ("score.generation", "score.normals"):
-            continue
-        if node.labels is None or node.labels.seed != seed:
-            continue
-        pool = plan.nodes[plan.nodes[node.input("generated")].input("pool")]
-        done = [store.out(used) / "samples.zip" for _, used in pool.inputs if store.done(used)]
-        files.setdefault(node.labels.generator, []).extend(done)
+    for _, score, labels in plan.scores(*GENERATION_SCORES):
+        if labels.seed == seed:
+            tasks = samples_of(plan, pool_of(plan, score.generated))
+            done = [store.out(task) / "samples.zip" for task in tasks if store.done(task)]
+            files.setdefault(labels.generator, []).extend(done)
     if generator in files and not files[generator]:
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not files.get(generator):

@@ -143,4 +143,4 @@ def _say(channel: int, message: dict[str, Any]) -> None:
     try:
         os.write(channel, (json.dumps(message) + "\n").encode())
     except BrokenPipeError:
-        os._exit(71)  # the driver is gone; that is no failure of the task
+        os._exit(71)  # the driver is gone; the task did not fail

@@ -13,12 +13,13 @@ from bench.record import catalogue
 from bench.record.labels import CellLabels
 from bench.record.record import Record, write_records
 from bench.stages.replicates import save_replicates, test_resamples, with_interval
-from bench.stages.stage import Metrics, Output, Stage, StageRun, T
+from bench.stages.score_detection import DetectorScore
+from bench.stages.stage import Metrics, Output, StageRun, T
 from bench.tasks import Task
 
 
 @dataclass(frozen=True)
-class ScoreClassification(Stage[T]):
+class ScoreClassification(DetectorScore[T]):
     """Accuracy among the category's own types, also where a model of all categories knows more.
 
     Writes records.jsonl, replicates, and confusion.csv.
@@ -26,8 +27,6 @@ class ScoreClassification(Stage[T]):
 
     name, version = "score.classification", 1
     imports = ("bench.metrics.bootstrap",)
-    prediction: T
-    test: T
 
     @staticmethod
     def task(

@@ -47,14 +47,20 @@ class LevelScores:
 
 
 @dataclass(frozen=True)
-class ScoreDetection(Stage[T]):
+class DetectorScore(Stage[T]):
+    """A score of what a detector predicts for the test images of a category."""
+
+    prediction: T
+    test: T
+
+
+@dataclass(frozen=True)
+class ScoreDetection(DetectorScore[T]):
     """records.jsonl by the exact rules, with bootstrap replicates for paired comparisons; dialects.jsonl, one
     record per metric and other dialect; and curves.json."""
 
     name, version = "score.detection", 3
     imports = IMPORTS
-    prediction: T
-    test: T
     truth: T
 
     @staticmethod

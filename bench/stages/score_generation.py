@@ -35,17 +35,31 @@ _NAMES = {"embedded": "embedded: EfficientNet-Lite0", "canonical": "canonical: I
 
 
 @dataclass(frozen=True)
-class ScoreGeneration(Stage[T]):
+class GenerationScore(Stage[T]):
+    """A score of generated images that are compared with real ones; its inputs are features."""
+
+    generated: T
+
+    @property
+    def real(self) -> T:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class ScoreGeneration(GenerationScore[T]):
     """records.jsonl of the anomalies of one generator on one category."""
 
     name, version = "score.generation", 4
     imports = IMPORTS
-    generated: T
     base: T
     perceptual: T
     lpips: T
     nearest: T
     agreement: T
+
+    @property
+    def real(self) -> T:
+        return self.base
 
     @staticmethod
     def task(
@@ -85,13 +99,16 @@ class ScoreGeneration(Stage[T]):
 
 
 @dataclass(frozen=True)
-class ScoreNormals(Stage[T]):
+class ScoreNormals(GenerationScore[T]):
     """records.jsonl of the normal images of one generator on one category: KID against train/good."""
 
     name, version = "score.normals", 1
     imports = IMPORTS
-    generated: T
     normal: T
+
+    @property
+    def real(self) -> T:
+        return self.normal
 
     @staticmethod
     def task(

@@ -27,7 +27,7 @@ def forecast(store: Store, todo: Iterable[Task]) -> Forecast:
     tasks = list(todo)
     kinds = {_kind(task.stage, task.adapter) for task in tasks}
     costs_by_kind: dict[str, list[tuple[float, float, int]]] = {}
-    for key in store.keys():  # noqa: SIM118 - a store is no dict
+    for key in store.keys():  # noqa: SIM118 - a store is not a dict
         definition = store.definition(key)
         kind = _kind(definition["stage"], definition["adapter"])
         if kind in kinds:

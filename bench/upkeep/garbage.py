@@ -4,21 +4,18 @@ Records are kept, and so are definitions, logs and what each task cost: a task t
 `dropped.json` in place of its manifest, is not done any more, and is made again if a later goal needs it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from bench.planning.plan import Plan
+from bench.stages import STAGES, stage_class
+from bench.stages.stage import PayloadKind
 from bench.store.leases import Leases
 from bench.store.store import Store
 
-KINDS: Mapping[str, tuple[str, ...]] = {
-    "models": ("generator.fit", "detector.fit"),
-    "caches": ("data.cache", "generator.cache", "generator.derive"),
-    "features": ("features", "features.perceptual", "features.lpips"),
-    "predictions": ("detector.predict", "detector.fuse", "detector.maps"),
-    "samples": ("generator.sample",),
-}
-"""Kind to the stages whose payloads it names. Scores and what was ingested are in none: they are kept."""
+KINDS: tuple[str, ...] = tuple(kind for kind in get_args(PayloadKind) if kind)
+"""The payloads that may go. Scores and what was ingested are of no kind: they are never dropped."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +32,11 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
 
     A task that is in no plan is garbage too; one that is being made is not.
     """
-    stages = {stage for kind in kinds for stage in KINDS[kind]}
+    stages = {name for name in STAGES if stage_class(name).payload in set(kinds)}
     needed = _needed(store, plans)
     leases = Leases(store.root, "gc")
     payloads = []
-    for key in store.keys():  # noqa: SIM118 - a store is no dict
+    for key in store.keys():  # noqa: SIM118 - a store is not a dict
         stage = store.definition(key)["stage"]
         if stage in stages and key not in needed and not leases.live(key):
             payloads.append(Garbage(key, stage, store.manifest(key).bytes))

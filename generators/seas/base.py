@@ -51,7 +51,7 @@ class LearnedWords(nn.Module):
 
     def __init__(self, fixed: Tensor, new: Tensor) -> None:
         super().__init__()
-        self.register_buffer("known", fixed.detach(), persistent=False)
+        self.register_buffer("fixed", fixed.detach(), persistent=False)
         self.new = nn.Parameter(new.detach().clone())
 
     def forward(self, ids: Tensor) -> Tensor:

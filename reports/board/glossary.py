@@ -64,8 +64,8 @@ def decimals(column: Column, values: Iterable[float]) -> int:
 
 def number(column: Column, value: float, digits: int, signed: bool = False) -> str:
     """A value as the page writes it, with a true minus sign."""
-    shown = value * 100 if is_percent(column) else value
-    text = f"{shown:+.{digits}f}" if signed else f"{shown:.{digits}f}"
+    scaled = value * 100 if is_percent(column) else value
+    text = f"{scaled:+.{digits}f}" if signed else f"{scaled:.{digits}f}"
     if float(text) == 0:
         text = text.lstrip("+-")
     return text.replace("-", "−")

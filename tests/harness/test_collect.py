@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.planning.plan import Plan
+from bench.planning.plan import Plan, make_plan
 from bench.record.record import PROVENANCE, Record, write_records
 from bench.results.collect import collect, records, why_missing
 from bench.store import Store, open_store
@@ -145,3 +145,20 @@ def test_a_failure_of_an_input_that_is_done_since_is_no_reason(
     publish(store, base)
     store.record_failure(base.key, {"error": "of another host, earlier"})
     assert {why_missing(plan, store)(goal.key) for goal in goals} == {""}
+
+
+def test_dialects_of_a_plan_of_an_older_version_are_still_read(
+    store: Store, planned: Planned, asked: dict[str, Any], publish: Publish, tmp_path: Path
+) -> None:
+    plan, goals = planned(store, **asked)
+    labels = of_stage(goals, "score.detection")[0].params["labels"]
+    older = Task("score.dialects", 2, {"labels": labels})
+    row = Record(**labels, level="pixel", metric="ap", dialect="truncate", value=0.5)
+    write_records(tmp_path / "rows", [row])
+    curves = '{"pixel": {"roc": [[0, 0], [1, 1]], "pr": [[0, 1]]}}'
+    files = {"records.jsonl": (tmp_path / "rows").read_text(), "curves.json": curves}
+    publish(store, older, files, seconds=1.0, run="r", env="e", commit="c", peak_memory=9)
+    results = collect(make_plan([older], plan.about)[0], store)
+    assert [(record.dialect, record.value) for record in results.dialects] == [("truncate", 0.5)]
+    assert [len(curve.points["pixel"]["roc"]) for curve in results.curves] == [2]
+    assert results.records == ()

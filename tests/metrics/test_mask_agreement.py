@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from bench.metrics import MetricInputError, UndefinedMetricError
 from bench.metrics.mask_agreement import mask_agreement, nearest_normal
-from bench.sample import CATEGORIES, Item, SampleSpec
+from bench.sample import CATEGORIES, SampleItem, SampleSpec
 from bench.sample.render import photograph
 
 SIDE = 72
@@ -69,10 +69,10 @@ def test_the_score_falls_step_by_step_as_masks_leave_their_defects(scene, source
 @pytest.mark.parametrize("category", ["chip", "leather", "washer", "weave"])
 def test_it_falls_on_the_sample_data_whose_truth_is_known(category, against):
     spec = SampleSpec(size=128)
-    shots = [Item(category, "test", defect, i) for defect in CATEGORIES[category] for i in range(3)]
+    shots = [SampleItem(category, "test", defect, i) for defect in CATEGORIES[category] for i in range(3)]
     damaged = [photograph(spec, shot, damaged=True) for shot in shots]
     images, masks = (np.stack([getattr(shot, name) for shot in damaged]) for name in ("image", "mask"))
-    good = shots if against == "bases" else [Item(category, "train", "good", i) for i in range(24)]
+    good = shots if against == "bases" else [SampleItem(category, "train", "good", i) for i in range(24)]
     source = {against: np.stack([photograph(spec, shot, damaged=False).image for shot in good])}
 
     def shuffled(masks, count):

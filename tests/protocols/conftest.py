@@ -123,13 +123,13 @@ class Planned:
 
     def trained_on(self) -> dict[str, set[str]]:
         """Mix to the kinds of images that its fit rests on."""
-        found = {}
+        kinds_by_mix = {}
         for goal in self.goals:
             if goal.stage == "score.detection":
                 model = dict(dict(goal.inputs)["prediction"].inputs)["model"]
                 kinds = {role.partition("/")[0] for role, _ in model.inputs}
-                found[goal.params["labels"]["mix"]] = kinds
-        return found
+                kinds_by_mix[goal.params["labels"]["mix"]] = kinds
+        return kinds_by_mix
 
     def reasons(self, level: str) -> set[str]:
         """Why cells of a level are skipped."""
@@ -138,8 +138,8 @@ class Planned:
 
 @pytest.fixture
 def planned(flat: Path, store: Store, plugin: Path) -> Callable[..., Planned]:
-    def plan(protocol: str, **asked: Any) -> Planned:
-        request = RunRequest(protocol, **{"data": flat, "scale": "smoke", **asked})
-        return Planned(prepare_request(request, store, lambda what: lambda *told: None))
+    def plan(protocol: str, **options: Any) -> Planned:
+        request = RunRequest(protocol, **{"data": flat, "scale": "smoke", **options})
+        return Planned(prepare_request(request, store, lambda what: lambda *progress: None))
 
     return plan

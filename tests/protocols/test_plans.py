@@ -72,12 +72,12 @@ def test_synthesis_replaces_a_detectors_own_anomalies_or_stands_beside_them(plan
         "pseudo+generated": {"normal", "generated"},
     }
     shares = [task.params["shares"] for task in plan.tasks("detector.fit")]
-    assert [each.get("pseudo", 0) for each in shares] == [0.5, 0, 0.25, 0, 0.25]
+    assert [of_row.get("pseudo", 0) for of_row in shares] == [0.5, 0, 0.25, 0, 0.25]
 
 
 def test_normals_of_a_generator_stand_beside_train_good(planned: Planned) -> None:
-    asked = {"generators": ("augmented_normals", "crop_paste"), "detectors": ("normals",)}
-    plan = planned("mvtec_unsupervised", **asked)
+    options = {"generators": ("augmented_normals", "crop_paste"), "detectors": ("normals",)}
+    plan = planned("mvtec_unsupervised", **options)
     assert plan.rows() == [("normal", "none"), ("normal+generated", "augmented_normals")]
     assert plan.trained_on() == {"normal": {"normal"}, "normal+generated": {"normal", "generated-normal"}}
     assert plan.reasons("pixel") == {"crop_paste makes no normal images"}
@@ -124,8 +124,8 @@ def test_a_detector_that_cannot_learn_from_a_mix_is_skipped_with_the_reason(
 
 
 def test_a_share_of_own_anomalies_needs_shares(planned: Planned) -> None:
-    asked = {"generators": ("crop_paste",), "detectors": ("maker",), "settings": ("maker.balanced=false",)}
-    plan = planned("mvtec_synthesis", **asked)
+    options = {"generators": ("crop_paste",), "detectors": ("maker",), "settings": ("maker.balanced=false",)}
+    plan = planned("mvtec_synthesis", **options)
     assert plan.rows() == [("real", "none"), ("generated", "crop_paste")]
     assert plan.reasons("pixel") == {"with balanced=false maker has no share for anomalies of its own"}
 
@@ -148,15 +148,15 @@ def test_quality_is_also_taken_in_the_dialect_of_the_paper_and_needs_held_out_im
 
 
 def test_an_ablation_is_one_setting_for_all_generators_that_have_it(planned: Planned) -> None:
-    asked = {"generators": ("crop_paste", "perlin")}
-    plan = planned("mvtec_generation", settings=("generator.placement=natural",), **asked)
+    options = {"generators": ("crop_paste", "perlin")}
+    plan = planned("mvtec_generation", settings=("generator.placement=natural",), **options)
     placed = {task.adapter: task.params["params"].get("placement") for task in plan.tasks("generator.fit")}
     assert placed == {"crop_paste@1": "natural", "perlin@1": None}
-    own = ("generator.placement=natural", "crop_paste.placement=similar")
-    (fit, _) = planned("mvtec_generation", settings=own, **asked).tasks("generator.fit")
+    of_one_and_all = ("generator.placement=natural", "crop_paste.placement=similar")
+    (fit, _) = planned("mvtec_generation", settings=of_one_and_all, **options).tasks("generator.fit")
     assert fit.params["params"]["placement"] == "similar"
     with pytest.raises(BenchError, match="unknown parameter 'placment' of 'the chosen generators'"):
-        planned("mvtec_generation", settings=("generator.placment=natural",), **asked)
+        planned("mvtec_generation", settings=("generator.placment=natural",), **options)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +174,9 @@ def test_rows_of_anomalyhybrids_tables_5_and_7_are_one_setting_each(
     planned: Planned, setting: str, parameter: str, value: Any
 ) -> None:
     plan = planned("mvtec_generation", generators=("anomalyhybrid",), settings=(f"generator.{setting}",))
-    made = plan.tasks("generator.sample")
-    assert made
-    assert all(task.params["params"][parameter] == value for task in made)
+    samples = plan.tasks("generator.sample")
+    assert samples
+    assert all(task.params["params"][parameter] == value for task in samples)
     assert plan.tasks("score.generation")
     assert plan.tasks("score.classification")
 
@@ -187,8 +187,8 @@ def test_conditions_belong_to_the_data_set_and_are_shared_by_its_fits(planned: P
     def derived(*settings: str, **more: Any) -> set[str]:
         plan = planned("mvtec_generation", generators=("anomalyhybrid",), settings=settings, **more)
         fits = plan.tasks("generator.fit")
-        made = {role: task for fit in fits for role, task in fit.inputs if role.startswith("derived/")}
-        assert made.keys() == {
+        conditions = {role: task for fit in fits for role, task in fit.inputs if role.startswith("derived/")}
+        assert conditions.keys() == {
             f"derived/{task.params['category']}" for task in plan.tasks("generator.derive")
         }
         return {task.key for task in plan.tasks("generator.derive")}
@@ -200,11 +200,11 @@ def test_conditions_belong_to_the_data_set_and_are_shared_by_its_fits(planned: P
 
 
 def test_depth_is_skipped_where_there_is_none(planned: Planned, deep: Path) -> None:
-    asked = {"generators": ("crop_paste",), "settings": ("modalities=rgb,depth,rgb+depth",)}
-    plan = planned("mvtec_localization", **asked)
+    options = {"generators": ("crop_paste",), "settings": ("modalities=rgb,depth,rgb+depth",)}
+    plan = planned("mvtec_localization", **options)
     assert "washer has no depth maps" in plan.reasons("pixel")
     assert {task.params["labels"].get("modality", "rgb") for task in plan.tasks("score.detection")} == {"rgb"}
-    plan = planned("mvtec_localization", data=deep, **asked)
+    plan = planned("mvtec_localization", data=deep, **options)
     assert "crop_paste makes no depth" in plan.reasons("pixel")
 
 
@@ -217,10 +217,10 @@ def test_a_generator_that_needs_depth_is_skipped_where_there_is_none(planned: Pl
 
 
 def test_a_segmenter_is_trained_on_colour_and_on_depth_and_fused(planned: Planned, deep: Path) -> None:
-    asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=rgb,depth,rgb+depth",)}
-    plan = planned("mvtec_localization", **asked)
-    seen = [task.params["labels"].get("modality", "rgb") for task in plan.tasks("score.detection")]
-    assert sorted(seen) == ["depth"] * 3 + ["rgb"] * 3 + ["rgb+depth"] * 3
+    options = {"data": deep, "generators": ("deep",), "settings": ("modalities=rgb,depth,rgb+depth",)}
+    plan = planned("mvtec_localization", **options)
+    modalities = [task.params["labels"].get("modality", "rgb") for task in plan.tasks("score.detection")]
+    assert sorted(modalities) == ["depth"] * 3 + ["rgb"] * 3 + ["rgb+depth"] * 3
     assert len(plan.tasks("detector.fit")) == 6  # what is fused is not trained again
     assert len(plan.tasks("detector.fuse")) == 3
     by_depth = [
@@ -236,32 +236,32 @@ def test_a_segmenter_is_trained_on_colour_and_on_depth_and_fused(planned: Planne
 def test_a_detector_that_reads_depth_itself_is_given_the_maps_and_named_so(
     planned: Planned, flat: Path, deep: Path
 ) -> None:
-    asked = {"generators": ("deep",), "detectors": ("relief",)}
-    plan = planned("mvtec_unsupervised", data=deep, **asked)
+    options = {"generators": ("deep",), "detectors": ("relief",)}
+    plan = planned("mvtec_unsupervised", data=deep, **options)
     assert {task.params["labels"]["modality"] for task in plan.tasks("score.detection")} == {"depth"}
     used = {task.stage for fit in plan.tasks("detector.fit") for _, task in fit.inputs}
     assert used == {"data.cache", "generator.cache"}
-    assert "washer has no depth maps" in planned("mvtec_unsupervised", data=flat, **asked).reasons("pixel")
+    assert "washer has no depth maps" in planned("mvtec_unsupervised", data=flat, **options).reasons("pixel")
 
 
 def test_classifiers_are_not_fused(planned: Planned, deep: Path) -> None:
-    asked = {"data": deep, "generators": ("deep",), "settings": ("modalities=depth,rgb+depth",)}
-    plan = planned("mvtec_generation", **asked)
+    options = {"data": deep, "generators": ("deep",), "settings": ("modalities=depth,rgb+depth",)}
+    plan = planned("mvtec_generation", **options)
     reason = "resnet34 names defects; only anomaly maps and scores are fused"
     assert plan.reasons("classification") == {reason}
 
 
 @pytest.mark.parametrize(
-    "said", ["modalities=rgb,rgb", "modalities=infrared", "modalities=1", "modalities=''"]
+    "setting", ["modalities=rgb,rgb", "modalities=infrared", "modalities=1", "modalities=''"]
 )
-def test_a_wrong_modality_is_refused_in_one_sentence(planned: Planned, said: str) -> None:
+def test_a_wrong_modality_is_refused_in_one_sentence(planned: Planned, setting: str) -> None:
     with pytest.raises(BenchError, match="--set: modalities"):
-        planned("mvtec_localization", settings=(said,))
+        planned("mvtec_localization", settings=(setting,))
 
 
 def test_other_protocols_share_what_they_have_in_common(planned: Planned) -> None:
     """Running a second protocol in a store makes nothing again that the first one made."""
-    asked = {"generators": ("crop_paste",), "detectors": ("unet",)}
-    one, other = planned("mvtec_supervised", **asked), planned("mvtec_localization", **asked)
+    options = {"generators": ("crop_paste",), "detectors": ("unet",)}
+    one, other = planned("mvtec_supervised", **options), planned("mvtec_localization", **options)
     for stage in ("data.cache", "generator.cache", "features", "features.perceptual"):
         assert {task.key for task in one.tasks(stage)} == {task.key for task in other.tasks(stage)}

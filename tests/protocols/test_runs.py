@@ -21,8 +21,8 @@ def run(tmp_path: Path, plugin: Path) -> Callable[..., Rows]:
     def done(protocol: str, data: Path, *words: str) -> Rows:
         store = str(tmp_path / "store")
         common = ["--store", store]
-        asked = ["--protocol", protocol, "--data", str(data), "--scale", "smoke", "--plugin", str(plugin)]
-        bench("run", *asked, *words, *common)
+        request = ["--protocol", protocol, "--data", str(data), "--scale", "smoke", "--plugin", str(plugin)]
+        bench("run", *request, *words, *common)
         out = tmp_path / "records.csv"
         bench("export", str(out), *common)
         return list(csv.DictReader(out.open()))
@@ -67,8 +67,8 @@ def test_unsupervised(run: Callable[..., Rows], flat: Path, tmp_path: Path) -> N
     check(records)
     assert measured(records, "pixel") == {("patchcore", mix, "rgb") for mix in ("normal", "normal+generated")}
     assert measured(records, "generation-normal") == {("augmented_normals", "", "rgb")}
-    told = (tmp_path / "store").glob("tasks/*/*/out/memory.json")
-    images = sorted(json.loads(path.read_text())["images"] for path in told)
+    memories = (tmp_path / "store").glob("tasks/*/*/out/memory.json")
+    images = sorted(json.loads(path.read_text())["images"] for path in memories)
     assert images == [6, 10]  # train/good, and four generated ones beside it
 
 
@@ -77,8 +77,8 @@ def test_generation(run: Callable[..., Rows], flat: Path) -> None:
     check(records)
     dialects = {row["dialect"] for row in records if row["metric"] == "ic_lpips" and row["status"] == "ok"}
     assert dialects == {"default", "anomalyhybrid"}
-    told = {row["reference"] for row in records if row["dialect"] == "anomalyhybrid"}
-    assert told == {"held-out images of the type, at most 100 (the paper says type or product, D31)"}
+    references = {row["reference"] for row in records if row["dialect"] == "anomalyhybrid"}
+    assert references == {"held-out images of the type, at most 100 (the paper says type or product, D31)"}
     assert {mix for _, mix, _ in measured(records, "classification")} == {"real", "generated"}
 
 
@@ -92,7 +92,7 @@ def test_localization_by_colour_and_depth(run: Callable[..., Rows], deep: Path, 
     maps = [np.load(path) for path in (tmp_path / "store").glob("tasks/*/*/out/amaps.npy")]
     assert len(maps) == 9
     means = [(one + other) / 2 for one in maps for other in maps if one is not other]
-    assert sum(any(np.allclose(each, mean, atol=1e-6) for mean in means) for each in maps) == 3
+    assert sum(any(np.allclose(one, mean, atol=1e-6) for mean in means) for one in maps) == 3
     pages = (tmp_path / "store" / "report").rglob("*.html")
     assert any("unet on rgb+depth" in page.read_text() for page in pages)
 

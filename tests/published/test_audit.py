@@ -27,35 +27,35 @@ def outcomes(audited: dict[str, RuleOutcome]) -> dict[str, tuple[Contradiction, 
 def test_anomalyhybrid_table_2_has_seven_means_that_are_not_means_and_leave_out_one_row(
     outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
-    columns = [(each.generator, each.level, each.metric) for each in outcomes["mean"]]
+    columns = [(finding.generator, finding.level, finding.metric) for finding in outcomes["mean"]]
     assert columns == [
         *(("crop_paste", "pixel", metric) for metric in ("auroc", "ap", "f1_max")),
         *(("dfmgan", "pixel", metric) for metric in ("auroc", "ap", "f1_max")),
         ("anomalyhybrid", "pixel", "ap"),
     ]
-    assert {each.tables for each in outcomes["mean"]} == {("AnomalyHybrid, Table 2",)}
-    assert all("without bottle in all 7" in each.explanation for each in outcomes["mean"])
+    assert {finding.tables for finding in outcomes["mean"]} == {("AnomalyHybrid, Table 2",)}
+    assert all("without bottle in all 7" in finding.explanation for finding in outcomes["mean"])
     assert outcomes["mean"][1].expected == "49.65"
 
 
 def test_seas_table_8_contradicts_table_26_in_all_four_metrics(
     outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
-    odd = [each for each in outcomes["sibling"] if "SeaS, Table 8" in each.tables]
-    assert [each.metric for each in odd] == ["auroc", "ap", "f1_max", "iou"]
-    assert all(each.tables == ("SeaS, Table 8", "SeaS, Table 26") for each in odd)
-    assert all("D19" in each.explanation for each in odd)
+    odd = [finding for finding in outcomes["sibling"] if "SeaS, Table 8" in finding.tables]
+    assert [finding.metric for finding in odd] == ["auroc", "ap", "f1_max", "iou"]
+    assert all(finding.tables == ("SeaS, Table 8", "SeaS, Table 26") for finding in odd)
+    assert all("D19" in finding.explanation for finding in odd)
 
 
 def test_seas_table_4_averages_other_numbers_than_tables_22_to_27(
     outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
-    odd = [each for each in outcomes["average"] if each.generator == "seas"]
-    assert {(each.level, each.metric) for each in odd} >= {
+    odd = [finding for finding in outcomes["average"] if finding.generator == "seas"]
+    assert {(finding.level, finding.metric) for finding in odd} >= {
         ("image", "auroc"), ("image", "ap"), ("image", "f1_max"), ("pixel", "ap"), ("pixel", "iou")
     }  # fmt: skip
-    assert all(each.tables[0] == "SeaS, Table 4" for each in odd)
-    pixel = next(each for each in odd if (each.level, each.metric) == ("pixel", "ap"))
+    assert all(finding.tables[0] == "SeaS, Table 4" for finding in odd)
+    pixel = next(finding for finding in odd if (finding.level, finding.metric) == ("pixel", "ap"))
     assert "it fits with 77.15 of SeaS, Table 8" in pixel.explanation
 
 
@@ -72,17 +72,17 @@ def test_seas_iou_follows_another_rule_in_every_category_table(
     outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
     for number in (22, 24, 26):
-        odd = [each for each in outcomes["iou and f1"] if each.tables == (f"SeaS, Table {number}",)]
-        assert len([each for each in odd if each.category != "mean"]) >= 44
-        assert any("no threshold for all pixels" in each.explanation for each in odd)
+        odd = [finding for finding in outcomes["iou and f1"] if finding.tables == (f"SeaS, Table {number}",)]
+        assert len([finding for finding in odd if finding.category != "mean"]) >= 44
+        assert any("no threshold for all pixels" in finding.explanation for finding in odd)
 
 
 def test_rows_of_anomalyhybrid_table_4_are_the_means_of_three_other_detectors(
     outcomes: dict[str, tuple[Contradiction, ...]],
 ) -> None:
-    odd = [each for each in outcomes["same numbers"] if "SeaS, Table 4" in each.tables]
-    assert [each.generator for each in odd] == ["dfmgan", "anomalydiffusion"]
-    assert all(each.tables == ("AnomalyHybrid, Table 4", "SeaS, Table 4") for each in odd)
+    odd = [finding for finding in outcomes["same numbers"] if "SeaS, Table 4" in finding.tables]
+    assert [finding.generator for finding in odd] == ["dfmgan", "anomalydiffusion"]
+    assert all(finding.tables == ("AnomalyHybrid, Table 4", "SeaS, Table 4") for finding in odd)
 
 
 def test_image_metrics_of_seas_can_be_counted_on_the_first_third_and_accuracies_of_anomalyhybrid_cannot(
@@ -90,10 +90,12 @@ def test_image_metrics_of_seas_can_be_counted_on_the_first_third_and_accuracies_
 ) -> None:
     counts = audited["counts"]
     assert {"SeaS, Table 23", "SeaS, Table 25", "SeaS, Table 27"} <= set(counts.clean)
-    own = [
-        each for each in counts.findings if each.generator == "anomalyhybrid" and each.metric == "accuracy"
+    accuracies = [
+        finding
+        for finding in counts.findings
+        if finding.generator == "anomalyhybrid" and finding.metric == "accuracy"
     ]
-    assert len(own) >= 10
+    assert len(accuracies) >= 10
     assert counts.tested > 400
 
 
@@ -101,9 +103,9 @@ def test_harmonic_means_of_recalls_are_tested_and_hold(audited: dict[str, RuleOu
     assert (audited["harmonic"].tested, audited["harmonic"].findings) == (12, ())
 
 
-def row(value: float, category: str = "a", metric: str = "ap", table: int = 1, **named: str) -> str:
-    generator, detector = named.get("generator", "g"), named.get("detector", "unet")
-    return f"{table},d,{category},{generator},{detector},{named.get('level', 'pixel')},{metric},{value},"
+def row(value: float, category: str = "a", metric: str = "ap", table: int = 1, **facts: str) -> str:
+    generator, detector = facts.get("generator", "g"), facts.get("detector", "unet")
+    return f"{table},d,{category},{generator},{detector},{facts.get('level', 'pixel')},{metric},{value},"
 
 
 @pytest.mark.parametrize(("mean", "finds"), [(50.0, 0), (50.1, 0), (49.9, 0), (50.2, 1), (49.8, 1)])
@@ -160,7 +162,7 @@ def test_a_row_under_two_names_is_found_and_a_chance_pair_is_not(small: Small) -
 )
 def test_ap_beside_f1_names_the_side_that_is_off(small: Small, f1: float, ap: float, why: str | None) -> None:
     odd = found([small([row(f1, metric="f1_max"), row(ap)])], "ap and f1")
-    assert [why in each.explanation for each in odd if why] == [True] * len(odd)
+    assert [why in finding.explanation for finding in odd if why] == [True] * len(odd)
     assert len(odd) == (why is not None)
 
 

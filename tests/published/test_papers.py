@@ -1,4 +1,4 @@
-"""The files of papers: every value is read, and a fault in a file is told with its place and mend."""
+"""The files of papers: every value is read, and a fault in a file is reported with its place and mend."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -46,13 +46,13 @@ def test_a_printed_number_keeps_the_digits_of_its_table(shelf: tuple[Paper, ...]
 
 
 @pytest.mark.parametrize(
-    ("lines", "rules", "told"),
+    ("lines", "rules", "words"),
     [
         ([LINE.replace("50.0", "5O.0")], "", "small.csv line 2: the value '5O.0' is not a number"),
         ([LINE.replace("50.0", "nan")], "", "line 2: the value 'nan' is not a number"),
         ([LINE, LINE.replace("50.0", "51.0")], "", "line 3 is the cell of line 2 again"),
         ([LINE.replace("bottle", "")], "", "line 2 has no category"),
-        ([LINE + ",more"], "", "line 2 has not 10 entries"),
+        ([LINE + ",more"], "", "line 2 does not have 10 entries"),
         ([LINE], '[[facts]]\nwhere = { detector = "unt" }', "no row of the CSV has the detector 'unt'"),
         ([LINE], '[[facts]]\nwhere = { colour = "red" }', "'colour' is not a column of the CSV"),
         ([LINE], '[[facts]]\nspilt = "x"', "facts.1.spilt: extra inputs are not permitted"),
@@ -60,12 +60,12 @@ def test_a_printed_number_keeps_the_digits_of_its_table(shelf: tuple[Paper, ...]
     ],
 )
 def test_a_fault_is_one_sentence_with_its_place(
-    write_paper: Callable[..., Path], lines: list[str], rules: str, told: str
+    write_paper: Callable[..., Path], lines: list[str], rules: str, words: str
 ) -> None:
     path = write_paper(lines, rules)
     with pytest.raises(BenchError) as refused:
         load_paper(path)
-    assert told in str(refused.value)
+    assert words in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
@@ -79,13 +79,13 @@ def test_a_fact_that_no_rule_states_is_asked_for(write_paper: Callable[..., Path
 
 
 @pytest.mark.parametrize(
-    ("tables", "told"),
+    ("tables", "words"),
     [('2 = { title = "?" }', "no title for table 1"), ('1 = { title = "" }\n2 = { title = "" }', "table 2")],
 )
-def test_tables_and_titles_belong_together(write_paper: Callable[..., Path], tables: str, told: str) -> None:
+def test_tables_and_titles_belong_together(write_paper: Callable[..., Path], tables: str, words: str) -> None:
     path = write_paper([LINE])
     path.write_text(path.read_text().replace('1 = { title = "Table 1" }', tables))
-    with pytest.raises(BenchError, match=told):
+    with pytest.raises(BenchError, match=words):
         load_paper(path)
 
 
@@ -130,7 +130,7 @@ def test_unknown_counts_are_unknown_and_not_a_number(small: Callable[..., Paper]
     (record,) = published_records("p", 1, [small([LINE], rules)])
     assert (record.generated_per_type, record.resolution) == (UNKNOWN_COUNT, UNKNOWN_COUNT)
     assert comparability(record) is None
-    (why,) = [each for each in why_incomparable(record, record) if "unknown" in each]
+    (why,) = [reason for reason in why_incomparable(record, record) if "unknown" in reason]
     assert "number of generated images a type" in why
     assert "resolution" in why
 

@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.metrics.bootstrap import percentile_interval
-from reports.board.cells import Cell, central
+from reports.board.cells import Cell
 from reports.board.identity import Method, Row
 from reports.board.ranks import difference_bounds, difference_p, gains, pair_p, ranks
 from reports.board.tables import MEAN, leaderboard
@@ -165,10 +164,3 @@ def test_rows_that_are_the_same_do_not_differ(board, fill):
     made = leaderboard(board.records, board.replicates)
     cell = made.cells[made.rows[0], made.columns[0], None]
     assert pair_p([cell, cell], np.array([0]), np.array([1])).tolist() == [1.0]
-
-
-def test_the_middle_of_sorted_draws_is_numpys_to_the_bit():
-    rng = np.random.default_rng(4)
-    for count in (2, 3, 40, 400, 1001):
-        draws = rng.standard_normal(count)
-        assert central(np.sort(draws)) == percentile_interval(draws)

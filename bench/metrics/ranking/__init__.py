@@ -3,14 +3,15 @@
 It exists for size: a category of whole images has 10^8 pixels, which scikit-learn sorts for minutes. Only the
 positives (1 to 5 % of the pixels) are sorted here, and the negatives are counted between them. `tally_of`
 decides who counts: numba for float32 maps from COMPILED_FROM pixels on, numpy alone below, where loading the
-compiled loops (seconds, and 16 s to compile them on a fresh machine) costs more than counting; a sort for
-float64. All give the same integers (tests/metrics/test_compiled_path.py).
+compiled loops (seconds, and 16 s to compile them on a fresh machine) costs more than counting, unless they
+are loaded already; a sort for float64. All give the same integers (tests/metrics/test_compiled_path.py).
 """
 
 from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from importlib import import_module
 
 import numpy as np
@@ -22,6 +23,7 @@ __all__ = ["COMPILED_FROM", "MapTally", "numba_is_there", "tally_of"]
 
 COMPILED_FROM = 1 << 23
 """Pixels from which the compiled loops are worth the time that loading them takes."""
+_COMPILED, _PLAIN = "bench.metrics.ranking.kernels_numba", "bench.metrics.ranking.kernels_numpy"
 
 
 def tally_of(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None = None) -> MapTally:
@@ -31,12 +33,13 @@ def tally_of(chunks: MapChunks, *, per_image: bool = True, compiled: bool | None
     length is taken for a long one. Raises UndefinedMetricError where the masks hold one class only.
     """
     if compiled is None:
-        compiled = chunks.dtype == np.float32 and _is_large(chunks) and numba_is_there()
+        pays = _is_large(chunks) or _COMPILED in sys.modules
+        compiled = chunks.dtype == np.float32 and pays and numba_is_there()
     if not compiled and chunks.dtype == np.float64:
         return tally_float64(chunks, per_image)
     from bench.metrics.ranking.count_float32 import tally_float32
 
-    kernels = import_module(f"bench.metrics.ranking.kernels_{'numba' if compiled else 'numpy'}")
+    kernels = import_module(_COMPILED if compiled else _PLAIN)
     return MapTally(*tally_float32(chunks, per_image, kernels))
 
 

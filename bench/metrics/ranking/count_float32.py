@@ -123,7 +123,11 @@ def _all_finite(counts: np.ndarray, keys: list[np.ndarray]) -> bool:
     """Keys of -inf and negative NaN lie up to 0x007FFFFF, those of inf and NaN from 0xFF800000 on."""
     if counts[:0x0080].any() or counts[0xFF80:].any():
         return False
-    return all(each.min() >= 0x00800000 and each.max() < 0xFF800000 for each in keys if each.size)
+    return all(
+        chunk_keys.min() >= 0x00800000 and chunk_keys.max() < 0xFF800000
+        for chunk_keys in keys
+        if chunk_keys.size
+    )
 
 
 def _refuse(chunks: MapChunks) -> NoReturn:
@@ -149,14 +153,14 @@ def _positives(
     keys, sizes = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.uint32)
 
     def of_image(i: int) -> tuple[int, float]:
-        own = slice(ends[i] - counts[i], ends[i])
-        regions = kernels.positives_of(bits[i], mask[i], keys[own], sizes[own])
+        span = slice(ends[i] - counts[i], ends[i])
+        regions = kernels.positives_of(bits[i], mask[i], keys[span], sizes[span])
         if not per_image:
             return regions, 0.0
-        return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), keys[own])
+        return regions, kernels.best_iou(bits[i].ravel(), mask[i].ravel(), keys[span])
 
-    found = pool.spread(of_image, [i for i, count in enumerate(counts) if count])
-    return keys, sizes, sum(regions for regions, _ in found), [best for _, best in found]
+    of_images = pool.spread(of_image, [i for i, count in enumerate(counts) if count])
+    return keys, sizes, sum(regions for regions, _ in of_images), [best for _, best in of_images]
 
 
 def _counted(

@@ -33,7 +33,7 @@ def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def
     of_pixel = np.empty(keys.size, np.int32)
     parent = np.empty(keys.size + 1, np.int32)
     before, row = np.zeros(width + 2, np.int32), np.zeros(width + 2, np.int32)
-    found, made = 0, 0
+    pixels, labels = 0, 0
     for y in range(height):
         found_any = np.uint8(0)
         for x in range(width):
@@ -57,22 +57,22 @@ def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def
                     if a != b:
                         parent[max(a, b)] = min(a, b)
                 if label == 0:
-                    made += 1
-                    parent[made] = made
-                    label = made
+                    labels += 1
+                    parent[labels] = labels
+                    label = labels
             row[x + 1] = label
-            of_pixel[found] = label
-            keys[found] = key(bits[y, x])
-            found += 1
+            of_pixel[pixels] = label
+            keys[pixels] = key(bits[y, x])
+            pixels += 1
         before, row = row, before
-    sizes = np.zeros(made + 1, np.int64)
-    for i in range(found):
+    sizes = np.zeros(labels + 1, np.int64)
+    for i in range(pixels):
         of_pixel[i] = _root(parent, of_pixel[i])
         sizes[of_pixel[i]] += 1
-    for i in range(found):
+    for i in range(pixels):
         region_sizes[i] = sizes[of_pixel[i]]
     regions = 0
-    for label in range(1, made + 1):
+    for label in range(1, labels + 1):
         regions += parent[label] == label
     return regions
 
@@ -88,13 +88,13 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     shift = np.uint32(0)
     while (highest - lowest) >> shift >= BUCKETS:
         shift += np.uint32(1)
-    every = _buckets(bits, lowest, highest, shift)
+    in_bucket = _buckets(bits, lowest, highest, shift)
     positives = np.zeros(BUCKETS, np.int64)
     for k in positive:
         positives[(k - lowest) >> shift] += 1
-    negatives = every[1 : BUCKETS + 1] - positives
+    negatives = in_bucket[1 : BUCKETS + 1] - positives
     tp_above, fp_above = np.zeros(BUCKETS, np.int64), np.zeros(BUCKETS, np.int64)
-    best, tp, fp = 0.0, 0, every[BUCKETS + 1]
+    best, tp, fp = 0.0, 0, in_bucket[BUCKETS + 1]
     for b in range(BUCKETS - 1, -1, -1):
         tp_above[b], fp_above[b] = tp, fp
         tp += positives[b]
@@ -102,20 +102,20 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
         if positives[b]:
             best = max(best, tp / (count + fp))
     close = np.zeros(BUCKETS, np.bool_)
-    near, wanted = 0, 0
+    near, near_negatives = 0, 0
     for b in range(BUCKETS):
         bound = (tp_above[b] + positives[b]) / (count + fp_above[b])
         if positives[b] and negatives[b] and bound > best:
             close[b] = True
             near += positives[b]
-            wanted += negatives[b]
-    if wanted == 0:
+            near_negatives += negatives[b]
+    if near_negatives == 0:
         return best
     first, last = np.argmax(close), BUCKETS - 1 - np.argmax(close[::-1])
     low = lowest + (np.uint32(first) << shift)
     reach = (np.uint32(last) << shift) | ((np.uint32(1) << shift) - np.uint32(1))
     high = lowest + min(reach, highest - lowest)
-    true, false = np.empty(near, np.uint32), np.empty(wanted, np.uint32)
+    true, false = np.empty(near, np.uint32), np.empty(near_negatives, np.uint32)
     at, to = 0, 0
     for start in range(0, bits.size, 64):
         block = bits[start : start + 64]
@@ -135,7 +135,7 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
                     false[to] = k
                     to += 1
     true, false = np.sort(true), np.sort(false)
-    i, j = near - 1, wanted - 1
+    i, j = near - 1, near_negatives - 1
     while i >= 0:
         b = (true[i] - lowest) >> shift
         tp, fp = tp_above[b], fp_above[b]
@@ -156,21 +156,21 @@ def _buckets(bits, lowest, highest, shift):  # type: ignore[no-untyped-def]
     """How many keys lie below `lowest`, in each bucket of 2^shift from it on, and above `highest`,
     [BUCKETS + 2]; lowest, highest, shift: uint32."""
     # maps are smooth: neighbours often share a bucket, and in one table each would wait for the one before
-    every = np.zeros((4, BUCKETS + 2), np.uint32)
-    place = np.empty(BLOCK, np.uint16)
+    tables = np.zeros((4, BUCKETS + 2), np.uint32)
+    bucket_of = np.empty(BLOCK, np.uint16)
     for start in range(0, bits.size, BLOCK):
         block = bits[start : start + BLOCK]
         for i in range(block.size):
             k = key(block[i])
             bucket = np.uint16((min(max(k, lowest), highest) - lowest) >> shift) + np.uint16(1)
             bucket = bucket if k >= lowest else np.uint16(0)
-            place[i] = bucket if k <= highest else np.uint16(BUCKETS + 1)
+            bucket_of[i] = bucket if k <= highest else np.uint16(BUCKETS + 1)
         whole = block.size // 4 * 4
         for i in range(0, whole, 4):
-            every[0, place[i]] += 1
-            every[1, place[i + 1]] += 1
-            every[2, place[i + 2]] += 1
-            every[3, place[i + 3]] += 1
+            tables[0, bucket_of[i]] += 1
+            tables[1, bucket_of[i + 1]] += 1
+            tables[2, bucket_of[i + 2]] += 1
+            tables[3, bucket_of[i + 3]] += 1
         for i in range(whole, block.size):
-            every[0, place[i]] += 1
-    return every.sum(axis=0).astype(np.int64)
+            tables[0, bucket_of[i]] += 1
+    return tables.sum(axis=0).astype(np.int64)

@@ -61,21 +61,23 @@ class Negatives:
         lowest = int(upper.min())
         upper -= lowest
         sizes = np.bincount(upper)
-        held = np.flatnonzero(sizes)
+        present = np.flatnonzero(sizes)
         low = keys.astype(np.uint16)[np.argsort(upper, kind="stable")]
-        self._parts.append((low, held + lowest, np.cumsum(sizes[held])))
+        self._parts.append((low, present + lowest, np.cumsum(sizes[present])))
 
     def finish(self) -> np.ndarray:
         for waiting in filter(None, self._waiting):
             self._group(waiting)
-        self._part = np.repeat(np.arange(len(self._parts)), [len(held) for _, held, _ in self._parts])
-        held = np.concatenate([held for _, held, _ in self._parts])
+        self._part = np.repeat(
+            np.arange(len(self._parts)), [len(partitions) for _, partitions, _ in self._parts]
+        )
+        partitions = np.concatenate([partitions for _, partitions, _ in self._parts])
         self._ends = np.concatenate([ends for *_, ends in self._parts])
         sizes = np.concatenate([np.diff(ends, prepend=0) for *_, ends in self._parts])
         self._starts = self._ends - sizes
-        self._order = np.argsort(held, kind="stable")
-        self._firsts = np.searchsorted(held[self._order], np.arange(PARTITIONS + 1))
-        return np.bincount(held, sizes, PARTITIONS).astype(np.int64)
+        self._order = np.argsort(partitions, kind="stable")
+        self._firsts = np.searchsorted(partitions[self._order], np.arange(PARTITIONS + 1))
+        return np.bincount(partitions, sizes, PARTITIONS).astype(np.int64)
 
     def count_at(
         self,
@@ -88,14 +90,14 @@ class Negatives:
         for first, last in itertools.pairwise(firsts.tolist()):
             p = int(thresholds[first]) >> 16
             ranked = np.sort(self._of_partition(p), kind="stable")  # for 16 bits a radix sort
-            own = thresholds[first:last].astype(np.uint16)
+            low = thresholds[first:last].astype(np.uint16)
             everything = higher[p] + ranked.size
-            at_least[first:last] = everything - np.searchsorted(ranked, own, side="left")
-            above[first:last] = everything - np.searchsorted(ranked, own, side="right")
+            at_least[first:last] = everything - np.searchsorted(ranked, low, side="left")
+            above[first:last] = everything - np.searchsorted(ranked, low, side="right")
 
     def _of_partition(self, p: int) -> np.ndarray:
         rows = self._order[self._firsts[p] : self._firsts[p + 1]]
-        places = (each[rows].tolist() for each in (self._part, self._starts, self._ends))
+        places = (column[rows].tolist() for column in (self._part, self._starts, self._ends))
         values = [self._parts[part][0][start:end] for part, start, end in zip(*places, strict=True)]
         return np.concatenate([np.zeros(0, np.uint16), *values])
 
@@ -125,21 +127,21 @@ def best_iou(bits: np.ndarray, mask: np.ndarray, positive: np.ndarray) -> float:
     shift = np.uint32(max(0, int(positive[-1] - lowest).bit_length() - BUCKETS.bit_length() + 1))
     keys = key(bits)
     # below the lowest into the first bucket, where they only lower its value; far above into one more
-    place = np.minimum((np.maximum(keys, lowest) - lowest) >> shift, np.uint32(BUCKETS)).astype(np.intp)
-    own = (positive - lowest) >> shift
-    every = np.bincount(place, minlength=BUCKETS + 1)
-    positives = np.bincount(own, minlength=BUCKETS)
+    bucket_of = np.minimum((np.maximum(keys, lowest) - lowest) >> shift, np.uint32(BUCKETS)).astype(np.intp)
+    positive_bucket = (positive - lowest) >> shift
+    in_bucket = np.bincount(bucket_of, minlength=BUCKETS + 1)
+    positives = np.bincount(positive_bucket, minlength=BUCKETS)
     tp = np.cumsum(positives[::-1])[::-1]
-    fp = np.cumsum(every[::-1])[:0:-1] - tp
-    above = fp - every[:-1] + positives
+    fp = np.cumsum(in_bucket[::-1])[:0:-1] - tp
+    above = fp - in_bucket[:-1] + positives
     best = float((tp / (count + fp)).max())
     close = tp / (count + above) > best
     close &= positives > 0
     if not close.any():
         return best
-    near = keys[np.append(close, False).take(place) & (mask == 0)]
+    near = keys[np.append(close, False).take(bucket_of) & (mask == 0)]
     near = np.sort(near[near >= lowest])
-    chosen = np.flatnonzero(close[own])
-    inside = np.searchsorted((near - lowest) >> shift, own[chosen], side="right")
+    chosen = np.flatnonzero(close[positive_bucket])
+    inside = np.searchsorted((near - lowest) >> shift, positive_bucket[chosen], side="right")
     inside -= np.searchsorted(near, positive[chosen])
-    return max(best, float(((count - chosen) / (count + above[own[chosen]] + inside)).max()))
+    return max(best, float(((count - chosen) / (count + above[positive_bucket[chosen]] + inside)).max()))

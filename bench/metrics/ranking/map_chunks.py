@@ -32,8 +32,8 @@ class MapChunks:
         self._chunk, self._finite = chunk, False
         if hasattr(maps, "shape"):
             if masks is None or isinstance(masks, Iterator):
-                given = "are missing" if masks is None else "are an iterator"
-                raise MetricInputError(f"maps are an array, so masks must be one too, but they {given}")
+                masks_are = "are missing" if masks is None else "are an iterator"
+                raise MetricInputError(f"maps are an array, so masks must be one too, but they {masks_are}")
             masks = masks if hasattr(masks, "shape") else to_numpy(masks, "masks")
             _require_stacks(maps, masks)
             self.rereadable, self.pixels = True, math.prod(maps.shape)

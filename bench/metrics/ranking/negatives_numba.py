@@ -33,7 +33,7 @@ class Negatives:
         self._blocks = np.zeros((threads, PARTITIONS), np.int64)
         self._used = np.ones((threads, 1), np.int64)
         self._share = 0
-        room = _most_blocks(pixels // threads) + BLOCK
+        room = blocks_needed(pixels // threads) + BLOCK
         self._before = np.empty((threads, room), np.int64)
         self._low = np.empty((threads, room * BLOCK), np.uint16)
 
@@ -41,7 +41,7 @@ class Negatives:
         """For so many more, shared equally by the threads; room that is not written to takes no memory."""
         threads, room = self._before.shape
         self._share += -(-pixels // threads)
-        needed = _most_blocks(self._share)
+        needed = blocks_needed(self._share)
         if needed <= room:
             return
         before, low, used = self._before, self._low, int(self._used.max())
@@ -52,15 +52,15 @@ class Negatives:
 
     def add(self, thread: int, bits: np.ndarray, mask: np.ndarray) -> None:
         """The negatives of bits uint32 [n], mask uint8 [n]; one call at a time a thread."""
-        own = (each[thread] for each in (self._heads, self._blocks, self._used, self._before, self._low))
-        _scatter(bits, mask, *own)
+        arrays = (array[thread] for array in (self._heads, self._blocks, self._used, self._before, self._low))
+        _scatter(bits, mask, *arrays)
 
     def finish(self) -> np.ndarray:
         """When all were added: the negatives of each partition, int64 [65536]."""
-        held = np.flatnonzero(self._blocks.any(axis=0))
-        unfilled = -self._heads[:, held] & (BLOCK - 1)
+        present = np.flatnonzero(self._blocks.any(axis=0))
+        unfilled = -self._heads[:, present] & (BLOCK - 1)
         self._counts = np.zeros(PARTITIONS, np.int64)
-        self._counts[held] = (self._blocks[:, held] * BLOCK - unfilled).sum(axis=0)
+        self._counts[present] = (self._blocks[:, present] * BLOCK - unfilled).sum(axis=0)
         return self._counts
 
     def count_at(
@@ -80,18 +80,21 @@ class Negatives:
         _count_at(*lists, self._counts, thresholds, firsts, higher, at_least, above)
 
 
-def _most_blocks(pixels: int) -> int:
-    """That a thread can need for so many, with block 0: each partition can have one that is not full."""
+def blocks_needed(pixels: int) -> int:
+    """Upper bound on the blocks that one thread needs for `pixels` negatives.
+
+    The full ones, one partly filled block per partition, and block 0, which is not used.
+    """
     return pixels // BLOCK + min(pixels, PARTITIONS) + 1
 
 
 @intrinsic
-def _fetch(context, array, place):  # type: ignore[no-untyped-def]
-    """Asks the cache for array[place], without waiting for it."""
+def _fetch(context, array, index):  # type: ignore[no-untyped-def]
+    """Asks the cache for array[index], without waiting for it."""
 
     def emit(target, builder, signature, values):  # type: ignore[no-untyped-def]
-        held = target.make_array(array)(target, builder, values[0])
-        address = cgutils.get_item_pointer(target, builder, array, held, [values[1]], wraparound=False)
+        structure = target.make_array(array)(target, builder, values[0])
+        address = cgutils.get_item_pointer(target, builder, array, structure, [values[1]], wraparound=False)
         number = ir.IntType(32)
         kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
         prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
@@ -125,16 +128,16 @@ def _scatter(bits, mask, heads, blocks, used, before, low):  # type: ignore[no-u
 def _count_at(heads, before, low, counts, thresholds, firsts, higher, at_least, above):  # type: ignore[no-untyped-def]
     counters, wide = np.empty(1 << 16, np.uint8), np.empty(1 << 16, np.int64)
     for i in range(firsts.size - 1):
-        own = slice(firsts[i], firsts[i + 1])
-        p = thresholds[own.start] >> np.uint32(16)
+        span = slice(firsts[i], firsts[i + 1])
+        p = thresholds[span.start] >> np.uint32(16)
         lists = heads[:, p], before, low
         if counts[p] < 512:  # clearing and walking 65,536 counters would take longer than a sort
             few = np.sort(_values(lists, counts[p]))
-            _count_sorted(few, thresholds[own], higher[p], at_least[own], above[own])
+            _count_sorted(few, thresholds[span], higher[p], at_least[span], above[span])
         elif _count_values(lists, counters, wide):
-            _read_off(wide, thresholds[own], higher[p], at_least[own], above[own])
+            _read_off(wide, thresholds[span], higher[p], at_least[span], above[span])
         else:
-            _read_off(counters, thresholds[own], higher[p], at_least[own], above[own])
+            _read_off(counters, thresholds[span], higher[p], at_least[span], above[span])
 
 
 @njit(cache=True, nogil=True)
@@ -146,8 +149,8 @@ def _values(lists, count):  # type: ignore[no-untyped-def]
         block = (heads[thread] - 1) >> SHIFT
         end = heads[thread]
         while block > 0:
-            for place in range(block << SHIFT, end):
-                values[at] = low[thread, place]
+            for index in range(block << SHIFT, end):
+                values[at] = low[thread, index]
                 at += 1
             block = before[thread, block]
             end = (block + 1) << SHIFT
@@ -159,12 +162,12 @@ def _count_sorted(few, positive, higher, at_least, above):  # type: ignore[no-un
     """`count_at` of one partition, by its sorted lower bits."""
     i = few.size - 1
     for t in range(positive.size):
-        own = np.uint16(positive[t] & np.uint32(0xFFFF))
-        while i >= 0 and few[i] > own:
+        low = np.uint16(positive[t] & np.uint32(0xFFFF))
+        while i >= 0 and few[i] > low:
             i -= 1
         above[t] = higher + few.size - 1 - i
         j = i
-        while j >= 0 and few[j] == own:
+        while j >= 0 and few[j] == low:
             j -= 1
         at_least[t] = higher + few.size - 1 - j
 
@@ -177,14 +180,14 @@ def _count_values(lists, counters, wide):  # type: ignore[no-untyped-def]
     counters[:] = 0
     overflowed = False
     for thread in range(heads.size):
-        own = low[thread]
+        low_of_thread = low[thread]
         block = (heads[thread] - 1) >> SHIFT
         end = heads[thread]
         while block > 0:
             earlier = before[thread, block]
             for line in range(0, BLOCK, LINE):
-                _fetch(own, (earlier << SHIFT) + line)  # type: ignore[call-arg]
-            for value in own[block << SHIFT : end]:
+                _fetch(low_of_thread, (earlier << SHIFT) + line)  # type: ignore[call-arg]
+            for value in low_of_thread[block << SHIFT : end]:
                 counted = np.uint8(counters[value] + np.uint8(1))
                 counters[value] = counted
                 if counted == 0:
@@ -204,10 +207,10 @@ def _read_off(counters, positive, higher, at_least, above):  # type: ignore[no-u
     """`_count_at` of one partition by the counters of its values [65536]."""
     total, behind = higher, np.int64(1 << 16)
     for t in range(positive.size):
-        place = np.int64(positive[t] & np.uint32(0xFFFF))
-        for value in range(place + 1, behind):
+        index = np.int64(positive[t] & np.uint32(0xFFFF))
+        for value in range(index + 1, behind):
             total += np.int64(counters[np.uint64(value)])
         above[t] = total
-        total += np.int64(counters[place])
+        total += np.int64(counters[index])
         at_least[t] = total
-        behind = place
+        behind = index

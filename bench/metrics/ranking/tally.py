@@ -65,14 +65,14 @@ class Tally:
     def pieces(self) -> Iterator[Tally]:
         """The tally in parts of a size that stays in the cache, highest first."""
         for start in range(0, self.tp.size, THRESHOLDS_A_PIECE):
-            own = slice(start, start + THRESHOLDS_A_PIECE)
+            span = slice(start, start + THRESHOLDS_A_PIECE)
             yield replace(
                 self,
-                thresholds=self.thresholds[own],
-                tp=self.tp[own],
-                fp=self.fp[own],
-                fp_above=self.fp_above[own],
-                overlap=None if self.overlap is None else self.overlap[own],
+                thresholds=self.thresholds[span],
+                tp=self.tp[span],
+                fp=self.fp[span],
+                fp_above=self.fp_above[span],
+                overlap=None if self.overlap is None else self.overlap[span],
             )
 
 

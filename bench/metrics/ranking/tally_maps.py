@@ -39,7 +39,7 @@ def tally_float64(chunks: MapChunks, per_image: bool) -> MapTally:
     scores: list[np.ndarray] = []
     weights: list[np.ndarray] = []
     best_iou: list[float] = []
-    kept: list[np.ndarray] = []
+    negative_parts: list[np.ndarray] = []
     regions = negatives = 0
 
     def of_image(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray, int, float]:
@@ -50,7 +50,7 @@ def tally_float64(chunks: MapChunks, per_image: bool) -> MapTally:
     for maps, masks in chunks:
         negatives += masks.size - int(np.count_nonzero(masks))
         if not chunks.rereadable:
-            kept.append(maps[~masks])
+            negative_parts.append(maps[~masks])
         for score, weight, count, best in in_order(of_image, zip(maps, masks, strict=True)):
             if not count:
                 continue
@@ -61,10 +61,14 @@ def tally_float64(chunks: MapChunks, per_image: bool) -> MapTally:
                 best_iou.append(best)
     positives = sum(len(part) for part in scores)
     require_both_classes(positives, negatives, "masks")
-    every, counts, overlap = distinct_positives(np.concatenate(scores), np.concatenate(weights), regions)
-    pieces = kept if not chunks.rereadable else (maps[~masks] for maps, masks in chunks)
-    at_least, above = count_negatives(pieces, every[::-1])
-    tally = Tally(every, np.cumsum(counts), at_least[::-1], above[::-1], positives, negatives, overlap)
+    distinct_scores, counts, overlap = distinct_positives(
+        np.concatenate(scores), np.concatenate(weights), regions
+    )
+    pieces = negative_parts if not chunks.rereadable else (maps[~masks] for maps, masks in chunks)
+    at_least, above = count_negatives(pieces, distinct_scores[::-1])
+    tally = Tally(
+        distinct_scores, np.cumsum(counts), at_least[::-1], above[::-1], positives, negatives, overlap
+    )
     return MapTally(tally, regions, np.array(best_iou))
 
 

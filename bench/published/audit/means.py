@@ -1,7 +1,7 @@
 """Printed means against the means of their rows, over categories, over detectors, and harmonic ones.
 
 A row is true to half of its last digit, so is the mean of rows; the printed mean may add half of its own.
-What is further off is no rounding.
+What is further off is not rounding.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
