@@ -33,7 +33,7 @@ class Made(NamedTuple):
     """The images of a method for a category, with the real third and train/good."""
 
     category: str
-    made: Pool
+    generated: Pool
     real: Pool
     normal: Pool
 
@@ -41,19 +41,19 @@ class Made(NamedTuple):
 def pools(store: Store, method: str, good: bool = False) -> Iterator[Made]:
     """For each category the largest generated pool of a method at seed 0."""
     real: dict[tuple[str, str], Path] = {}
-    found: dict[str, tuple[int, str]] = {}
+    largest: dict[str, tuple[int, str]] = {}
     for key in sorted(store.keys()):
-        held = store.definition(key)
-        if held["stage"] == "data.cache":
-            real[held["params"]["category"], held["params"]["part"]] = store.out(key)
-        if held["stage"] != "generator.cache" or (list(held["params"]["counts"]) == ["good"]) != good:
+        task = store.definition(key)
+        if task["stage"] == "data.cache":
+            real[task["params"]["category"], task["params"]["part"]] = store.out(key)
+        if task["stage"] != "generator.cache" or (list(task["params"]["counts"]) == ["good"]) != good:
             continue
-        sample = store.definition(held["inputs"][0][1])
+        sample = store.definition(task["inputs"][0][1])
         if sample["adapter"].partition("@")[0] == method and sample["seed"] == 0:
-            size = (sum(held["params"]["counts"].values()), key)
-            category = held["params"]["category"]
-            found[category] = max(found.get(category, (0, "")), size)
-    for category, (_, key) in sorted(found.items()):
+            size = (sum(task["params"]["counts"].values()), key)
+            category = task["params"]["category"]
+            largest[category] = max(largest.get(category, (0, "")), size)
+    for category, (_, key) in sorted(largest.items()):
         parts = (open_pool(real[category, part]) for part in ("base", "normal"))
         yield Made(category, open_pool(store.out(key)), *parts)
 
@@ -99,23 +99,23 @@ def distances(features: np.ndarray, centres: np.ndarray) -> Distances:
 
 def by_type(store: Store, method: str) -> dict[str, dict[str, Distances]]:
     """ "category/defect" to the distances of "images" and of the "targets" that they are changes of."""
-    found = {}
-    for category, made, real, _ in pools(store, method):
-        assert made.base is not None
-        for defect in dict.fromkeys(made.defects):
-            rows = [row for row, name in enumerate(made.defects) if name == defect]
+    per_type = {}
+    for category, generated, real, _ in pools(store, method):
+        assert generated.base is not None
+        for defect in dict.fromkeys(generated.defects):
+            rows = [row for row, name in enumerate(generated.defects) if name == defect]
             centres = perceptual(np.asarray(real.images[real.rows(defect)]))
-            found[f"{category}/{defect}"] = {
-                "images": distances(perceptual(np.asarray(made.images[rows])), centres),
-                "targets": distances(perceptual(np.asarray(made.base[rows])), centres),
+            per_type[f"{category}/{defect}"] = {
+                "images": distances(perceptual(np.asarray(generated.images[rows])), centres),
+                "targets": distances(perceptual(np.asarray(generated.base[rows])), centres),
             }
-    return found
+    return per_type
 
 
-def draws(held: dict[str, dict[str, Distances]], what: str, size: int) -> np.ndarray:
-    """The mean over types of IC-LPIPS of `SETS` random sets of `size` images a type."""
+def draws(per_type: dict[str, dict[str, Distances]], what: str, size: int) -> np.ndarray:
+    """The mean over types of the IC-LPIPS of `SETS` random sets of `size` images a type."""
     rng = np.random.default_rng(0)
-    types = [each[what] for each in held.values()]
+    types = [sets[what] for sets in per_type.values()]
     values = [
         np.mean([d.diversity(rng.permutation(len(d.nearest))[:size]) for d in types]) for _ in range(SETS)
     ]
@@ -137,15 +137,15 @@ def spectrum(images: np.ndarray) -> np.ndarray:
 def detail(images: np.ndarray, masks: np.ndarray) -> float:
     """Mean absolute Laplacian of brightness, grey levels, over the masks."""
     grey = images.astype(np.float64).mean(axis=3)
-    found = np.zeros_like(grey)
-    found[:, 1:-1, 1:-1] = np.abs(
+    laplacian = np.zeros_like(grey)
+    laplacian[:, 1:-1, 1:-1] = np.abs(
         4 * grey[:, 1:-1, 1:-1]
         - grey[:, :-2, 1:-1]
         - grey[:, 2:, 1:-1]
         - grey[:, 1:-1, :-2]
         - grey[:, 1:-1, 2:]
     )
-    return float(found[masks].mean())
+    return float(laplacian[masks].mean())
 
 
 def near(masks: np.ndarray) -> np.ndarray:
@@ -160,37 +160,39 @@ def smoothness(store: Store) -> dict[str, dict[str, float]]:
     """Detail within and around the anomalies, real and made, and of normal images; by category."""
     table: dict[str, dict[str, float]] = {}
     for method in METHODS:
-        for category, made, real, normal in pools(store, method):
+        for category, pool, real, normal in pools(store, method):
             row = table.setdefault(category, {})
-            images, masks = np.asarray(made.images), np.stack([made.mask(i) for i in range(len(made))])
+            images, masks = np.asarray(pool.images), np.stack([pool.mask(i) for i in range(len(pool))])
             row[f"{method} inside"] = detail(images, masks)
             row[f"{method} rim"] = detail(images, near(masks))
             where = np.stack([real.mask(i) for i in range(len(real))])
             row["real inside"] = detail(np.asarray(real.images), where)
             row["real rim"] = detail(np.asarray(real.images), near(where))
             row["normal"] = detail(np.asarray(normal.images), np.ones(normal.images.shape[:3], bool))
-    for category, made, _, _ in pools(store, "anomalyhybrid", good=True):
-        table[category]["made normal"] = detail(np.asarray(made.images), np.ones(made.images.shape[:3], bool))
+    for category, painted, _, _ in pools(store, "anomalyhybrid", good=True):
+        table[category]["made normal"] = detail(
+            np.asarray(painted.images), np.ones(painted.images.shape[:3], bool)
+        )
     return table
 
 
 def change(store: Store, method: str) -> dict[str, tuple[float, float]]:
     """By category, the sum of grey levels by which an image leaves its target, in and beyond its mask."""
-    found = {}
-    for category, made, _, _ in pools(store, method):
-        assert made.base is not None
-        apart = np.abs(np.asarray(made.images).astype(np.int16) - np.asarray(made.base)).mean(axis=3)
-        masks = np.stack([made.mask(i) for i in range(len(made))])
-        inside, beyond = (float((apart * part).sum() / len(made)) for part in (masks, ~masks))
-        found[category] = inside, beyond
-    return found
+    changes = {}
+    for category, pool, _, _ in pools(store, method):
+        assert pool.base is not None
+        difference = np.abs(np.asarray(pool.images).astype(np.int16) - np.asarray(pool.base)).mean(axis=3)
+        masks = np.stack([pool.mask(i) for i in range(len(pool))])
+        inside, beyond = (float((difference * part).sum() / len(pool)) for part in (masks, ~masks))
+        changes[category] = inside, beyond
+    return changes
 
 
 def steps_of(store: Store) -> int:
     return max(
-        held["params"]["params"]["steps"]
-        for held in map(store.definition, store.keys())
-        if held["stage"] == "generator.fit" and held["adapter"].startswith("anomalyhybrid@")
+        definition["params"]["params"]["steps"]
+        for definition in map(store.definition, store.keys())
+        if definition["stage"] == "generator.fit" and definition["adapter"].startswith("anomalyhybrid@")
     )
 
 
@@ -199,49 +201,49 @@ def main() -> None:
     parser.add_argument("store", type=Path)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=Path, nargs="*", default=[], help="stores of other trainings")
-    asked = parser.parse_args()
-    store = open_store(asked.store)
-    held = {method: by_type(store, method) for method in METHODS}
-    told: dict[str, object] = {"detail": smoothness(store)}
+    options = parser.parse_args()
+    store = open_store(options.store)
+    by_method = {method: by_type(store, method) for method in METHODS}
+    report: dict[str, object] = {"detail": smoothness(store)}
 
     figure, axes = plt.subplots(1, 4, figsize=(13.5, 3.1), dpi=72, constrained_layout=True)
     for method in METHODS:
         for what, style in (("images", "-"), ("targets", ":")):
-            sets = {size: draws(held[method], what, size) for size in SIZES}
+            sets = {size: draws(by_method[method], what, size) for size in SIZES}
             mean = np.array([sets[size].mean() for size in SIZES])
             low, high = (np.array([np.percentile(sets[s], q) for s in SIZES]) for q in (5, 95))
             axes[0].plot(SIZES, mean, style, color=COLOURS[method], label=f"{method}, {what}")
             if what == "images":
                 axes[0].fill_between(SIZES, low, high, color=COLOURS[method], alpha=0.15)
-            told[f"{method} {what}"] = {
+            report[f"{method} {what}"] = {
                 size: [round(float(v), 3) for v in (sets[size].mean(), sets[size].std())] for size in SIZES
             }
-    wins = draws(held["anomalyhybrid"], "images", 24) > draws(held["crop_paste"], "images", 24)
-    told["share of pairs of 24-image sets in which anomalyhybrid is above"] = float(wins.mean())
+    wins = draws(by_method["anomalyhybrid"], "images", 24) > draws(by_method["crop_paste"], "images", 24)
+    report["share of pairs of 24-image sets in which anomalyhybrid is above"] = float(wins.mean())
     for method in METHODS:
-        told[f"{method} by type"] = {
+        report[f"{method} by type"] = {
             name: [
                 round(d[what].diversity(np.arange(len(d[what].nearest))), 2) for what in ("images", "targets")
             ]
-            for name, d in held[method].items()
+            for name, d in by_method[method].items()
         }
     axes[0].set(xscale="log", xlabel="images a type", title="IC-LPIPS; bands: 90 % of random sets")
     axes[0].set_xticks(SIZES, [str(size) for size in SIZES])
     axes[0].minorticks_off()
     axes[0].legend(fontsize=7)
 
-    made = {one.category: one for one in pools(store, "anomalyhybrid", good=True)}
-    for category, one in made.items():
-        ratio = spectrum(np.asarray(one.made.images)) / spectrum(np.asarray(one.normal.images))
+    normals = {one.category: one for one in pools(store, "anomalyhybrid", good=True)}
+    for category, one in normals.items():
+        ratio = spectrum(np.asarray(one.generated.images)) / spectrum(np.asarray(one.normal.images))
         axes[1].plot(np.arange(1, len(ratio) + 1), ratio, label=category, linewidth=1)
     axes[1].axhline(1, color="grey", linewidth=0.5)
     axes[1].set(xlabel="cycles an image", title="power, painted normals / photos", yscale="log")
     axes[1].legend(fontsize=7)
 
-    for place, method in enumerate(METHODS):
+    for number, method in enumerate(METHODS):
         changes = change(store, method)
-        told[f"{method} change in mask, beyond"] = changes
-        at = np.arange(len(changes)) + 0.4 * place
+        report[f"{method} change in mask, beyond"] = changes
+        at = np.arange(len(changes)) + 0.4 * number
         inside, beyond = np.array(list(changes.values())).T
         axes[2].bar(at, inside, 0.36, color=COLOURS[method], label=f"{method}, in its mask")
         axes[2].bar(at, beyond, 0.36, bottom=inside, color=COLOURS[method], alpha=0.4, label="beyond it")
@@ -249,15 +251,15 @@ def main() -> None:
     axes[2].set(title="change of an image, grey levels")
     axes[2].legend(fontsize=7)
 
-    points = [(steps_of(other), other) for other in [store, *map(open_store, asked.steps)]]
+    points = [(steps_of(other), other) for other in [store, *map(open_store, options.steps)]]
     trained = []
     for steps, other in sorted(points, key=lambda pair: pair[0]):
-        types = held["anomalyhybrid"] if other is store else by_type(other, "anomalyhybrid")
+        types = by_method["anomalyhybrid"] if other is store else by_type(other, "anomalyhybrid")
         parts = [draws(types, what, 24) for what in ("images", "targets")]
         trained.append((steps, *(round(float(part.mean()), 3) for part in parts)))
-    told["by steps: images, targets"] = trained
+    report["by steps: images, targets"] = trained
     gain = [row[1] - row[2] for row in trained]
-    pasted = [draws(held["crop_paste"], what, 24).mean() for what in ("images", "targets")]
+    pasted = [draws(by_method["crop_paste"], what, 24).mean() for what in ("images", "targets")]
     axes[3].plot([row[0] for row in trained], gain, "o-", color=COLOURS["anomalyhybrid"])
     axes[3].axhline(pasted[0] - pasted[1], color=COLOURS["crop_paste"])
     axes[3].set(
@@ -266,8 +268,8 @@ def main() -> None:
     axes[3].set_xticks([row[0] for row in trained], [str(row[0]) for row in trained])
     axes[3].minorticks_off()
     axes[3].set_ylim(bottom=0)
-    figure.savefig(asked.out)
-    print(json.dumps(told, indent=1))
+    figure.savefig(options.out)
+    print(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

@@ -22,10 +22,10 @@ RADIUS = 1 / 16
 
 def edits(stack: np.ndarray, distance: np.ndarray) -> dict[str, np.ndarray]:
     """The stack with its depth lifted in the disc, and with an edge round the disc."""
-    lifted, drawn = stack.copy(), stack.copy()
+    lifted, edged = stack.copy(), stack.copy()
     lifted[3][distance < RADIUS] -= 0.3
-    drawn[4][np.abs(distance - RADIUS) < 1 / stack.shape[1]] = 1
-    return {"ahd": lifted, "ahe": drawn}
+    edged[4][np.abs(distance - RADIUS) < 1 / stack.shape[1]] = 1
+    return {"ahd": lifted, "ahe": edged}
 
 
 def row(studio: Studio, category: str) -> str:
@@ -36,19 +36,19 @@ def row(studio: Studio, category: str) -> str:
     stacks = [views.stack(number) for number in range(ROWS)]
     colours = [np.rint(np.moveaxis(stack[:3], 0, 2) * 255) for stack in stacks]
     copies = [np.abs(a - b).mean() for a in colours for b in colours if a is not b]
-    told = [f"{category:14s} copy {np.mean(copies):5.1f}"]
+    clauses = [f"{category:14s} copy {np.mean(copies):5.1f}"]
     for decoder in ("ahd", "ahe"):
-        own = [studio.identity(stack, decoder).astype(float) for stack in stacks]
-        errors = [np.abs(made - colour).mean() for made, colour in zip(own, colours, strict=True)]
-        told.append(f"{decoder} identity {np.mean(errors):4.1f}")
+        images = [studio.identity(stack, decoder).astype(float) for stack in stacks]
+        errors = [np.abs(image - colour).mean() for image, colour in zip(images, colours, strict=True)]
+        clauses.append(f"{decoder} identity {np.mean(errors):4.1f}")
         changes = [
-            np.abs(studio.identity(edits(stack, distance)[decoder], decoder) - made).mean(axis=2)
-            for stack, made in zip(stacks, own, strict=True)
+            np.abs(studio.identity(edits(stack, distance)[decoder], decoder) - image).mean(axis=2)
+            for stack, image in zip(stacks, images, strict=True)
         ]
-        there, beyond = distance < 1.3 * RADIUS, distance > 4 * RADIUS
-        inside, outside = (np.mean([change[where].mean() for change in changes]) for where in (there, beyond))
-        told.append(f"edit {inside:5.2f} there, {outside:5.3f} beyond")
-    return "; ".join(told)
+        within, beyond = distance < 1.3 * RADIUS, distance > 4 * RADIUS
+        inside, outside = (np.mean([change[part].mean() for change in changes]) for part in (within, beyond))
+        clauses.append(f"edit {inside:5.2f} there, {outside:5.3f} beyond")
+    return "; ".join(clauses)
 
 
 def main() -> None:

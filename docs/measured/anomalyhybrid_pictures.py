@@ -42,15 +42,15 @@ class Fit:
 
 def find_fit(store: Store, name: str) -> Fit:
     """The fit of this generator; of several the one with the most steps, then seed 0."""
-    found = []
+    fits = []
     for key in sorted(store.keys()):
-        held = store.definition(key)
-        if held["stage"] == "generator.fit" and held["adapter"].partition("@")[0] == name:
-            found.append((-held["params"]["params"]["steps"], held["seed"], key))
-    if not found:
+        definition = store.definition(key)
+        if definition["stage"] == "generator.fit" and definition["adapter"].partition("@")[0] == name:
+            fits.append((-definition["params"]["params"]["steps"], definition["seed"], key))
+    if not fits:
         raise SystemExit(f"{store.root} holds no fit of {name}; run bench with --generators {name} first")
-    held = store.definition(min(found)[-1])
-    inputs = dict(held["inputs"])
+    definition = store.definition(min(fits)[-1])
+    inputs = dict(definition["inputs"])
     categories = {}
     for role, key in inputs.items():
         kind, _, category = role.partition("/")
@@ -61,7 +61,7 @@ def find_fit(store: Store, name: str) -> Fit:
             categories[category] = CategoryTrain(
                 category, Images(open_pool(store.out(key))), types, store.out(derived) if derived else None
             )
-    return Fit(name, held["params"]["params"], store.out(min(found)[-1]), categories)
+    return Fit(name, definition["params"]["params"], store.out(min(fits)[-1]), categories)
 
 
 class Studio:
@@ -130,9 +130,9 @@ def depth_row(studio: Studio, category: str, defect: str, index: int) -> dict[st
     assert raw is not None and real.depth is not None
     scale = open_scale(conditions_of(train, studio.fit.model))
     deepener = Painter(studio.params(), studio.fit.model / "star", 1, "cpu")
-    own = np.asarray(raw[recipe.target.row])
-    depth = deepened(deepener, studio.params(), recipe, np.moveaxis(image, 2, 0) / 255, own, scale)
-    measured = own[own != 0]
+    target = np.asarray(raw[recipe.target.row])
+    depth = deepened(deepener, studio.params(), recipe, np.moveaxis(image, 2, 0) / 255, target, scale)
+    measured = target[target != 0]
     near, far = np.percentile(measured, (0.5, 99.5))
     room = 0.3 * (far - near)
 
@@ -145,7 +145,7 @@ def depth_row(studio: Studio, category: str, defect: str, index: int) -> dict[st
         "reference": outlined(to_bytes(views["real"].stack(recipe.reference.row)[:3]), where),
         "its depth": outlined(grey(np.asarray(real.depth[recipe.reference.row])), where),
         "target": to_bytes(recipe.target_colour),
-        "its depth ": grey(own),
+        "its depth ": grey(target),
         "made": outlined(image, mask),
         "AnomalyHybrid*": outlined(grey(depth), mask),
         "its depth, bare": grey(depth),
@@ -160,8 +160,8 @@ def decoder_row(studio: Studio, category: str, defect: str, index: int) -> dict[
     edges[4], depth[3] = b[4], b[3]
     grey = np.repeat(b[3:, :, :, None], 3, axis=3)
     tiles: dict[str, Tile] = {"a": to_bytes(a[:3]), "b": to_bytes(b[:3])}
-    for name, stack, shown in (("edges", edges, grey[1]), ("depth", depth, grey[0])):
-        tiles[f"{name} of b"] = np.rint(np.clip(shown, 0, 1) * 255).astype(np.uint8)
+    for name, stack, picture in (("edges", edges, grey[1]), ("depth", depth, grey[0])):
+        tiles[f"{name} of b"] = np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
         for decoder in ("ahd", "ahe"):
             tiles[f"{decoder.upper()}, b's {name}"] = studio.identity(stack, decoder)
     return tiles
@@ -183,13 +183,13 @@ def sheet(rows: list[dict[str, Tile]]) -> Image.Image:
     page = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(page)
     for column, name in enumerate(names):
-        left = column * (TILE + gap)
-        draw.text((left + 2, 0), name.strip(), fill="black")
+        x = column * (TILE + gap)
+        draw.text((x + 2, 0), name.strip(), fill="black")
         for line, row in enumerate(rows):
             tile = row[name]
             if tile is not None:
                 picture = Image.fromarray(tile).resize((TILE, TILE), Image.Resampling.LANCZOS)
-                page.paste(picture, (left, head + line * (TILE + gap)))
+                page.paste(picture, (x, head + line * (TILE + gap)))
     return page.quantize(128, dither=Image.Dither.NONE)
 
 
@@ -202,16 +202,16 @@ def main() -> None:
     parser.add_argument(
         "--decoders", action="store_true", help="normal images by each decoder: category/good:n"
     )
-    asked = parser.parse_args()
-    name = "anomalyhybrid_star" if asked.depth else "anomalyhybrid"
-    studio = Studio(find_fit(open_store(asked.store), name))
+    options = parser.parse_args()
+    name = "anomalyhybrid_star" if options.depth else "anomalyhybrid"
+    studio = Studio(find_fit(open_store(options.store), name))
     rows = []
-    for row in asked.rows:
-        place, _, index = row.partition(":")
-        category, _, defect = place.partition("/")
-        make = depth_row if asked.depth else decoder_row if asked.decoders else colour_row
+    for row in options.rows:
+        pair, _, index = row.partition(":")
+        category, _, defect = pair.partition("/")
+        make = depth_row if options.depth else decoder_row if options.decoders else colour_row
         rows.append(make(studio, category, defect, int(index or 0)))
-    sheet(rows).save(asked.out, optimize=True)
+    sheet(rows).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":

@@ -74,9 +74,9 @@ def row(preset: str | None, side: int, options: dict[str, object], device: str) 
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     else:
         memory = torch.cuda.max_memory_allocated() / 2**30
-    named = f"{preset or 'paper'} {side}² batch {params.batch_size} {params.precision}"
+    setting = f"{preset or 'paper'} {side}² batch {params.batch_size} {params.precision}"
     return (
-        f"{named}{' compiled' if params.compiled else ''}: {1 / seconds:.2f} steps/s, "
+        f"{setting}{' compiled' if params.compiled else ''}: {1 / seconds:.2f} steps/s, "
         f"{params.batch_size / seconds:.2f} images/s, {counter.get_total_flops() / 1e9:.0f} GFLOP a step, "
         f"{seconds / floor:.1f} times the floor, {memory:.2f} GiB at most so far"
     )
@@ -86,10 +86,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
-    asked = parser.parse_args()
-    torch.set_num_threads(asked.threads)
-    for preset, side, options in CPU if asked.device == "cpu" else CUDA:
-        print(row(preset, side, dict(options), asked.device), flush=True)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for preset, side, options in CPU if arguments.device == "cpu" else CUDA:
+        print(row(preset, side, dict(options), arguments.device), flush=True)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,11 @@ Strip = list[np.ndarray]
 def cells(store: Store, mixes: list[str]) -> Iterator[tuple[str, str, Pool, np.ndarray]]:
     """Category, name of the row, test images and maps float32 [N, H, W] of each scored cell."""
     for key in sorted(store.keys()):
-        held = store.definition(key)
-        labels = held["params"].get("labels", {})
-        if held["stage"] != "score.detection" or labels["mix"] not in mixes or labels["seed"] != 0:
+        definition = store.definition(key)
+        labels = definition["params"].get("labels", {})
+        if definition["stage"] != "score.detection" or labels["mix"] not in mixes or labels["seed"] != 0:
             continue
-        used = dict(held["inputs"])
+        used = dict(definition["inputs"])
         name = "\n".join((labels["detector"], labels["mix"], labels.get("generator", ""))).strip()
         maps = np.load(store.out(used["prediction"]) / "amaps.npy", mmap_mode="r")
         yield labels["category"], name, open_pool(store.out(used["test"])), maps
@@ -40,18 +40,18 @@ def grey(image: np.ndarray) -> np.ndarray:
     return np.repeat((255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def strips(pool: Pool, maps: dict[str, np.ndarray], each: int) -> dict[str, Strip]:
+def strips(pool: Pool, maps: dict[str, np.ndarray], per_type: int) -> dict[str, Strip]:
     """The images of a category that are shown, their truth and their maps, by the name of the row."""
     kinds = sorted(set(pool.defects), key=lambda defect: (defect == "good", defect))
-    shown = [row for defect in kinds for row in pool.rows(defect)[:each]]
-    found = {
-        "image": [np.asarray(pool.images[row]) for row in shown],
-        "truth": [grey(pool.mask(row)) for row in shown],
+    rows = [row for defect in kinds for row in pool.rows(defect)[:per_type]]
+    pictures = {
+        "image": [np.asarray(pool.images[row]) for row in rows],
+        "truth": [grey(pool.mask(row)) for row in rows],
     }
     for name, values in maps.items():
         white = max(float(np.quantile(values, 0.999)), 1e-12)
-        found[name] = [grey(np.asarray(values[row]) / white) for row in shown]
-    return found
+        pictures[name] = [grey(np.asarray(values[row]) / white) for row in rows]
+    return pictures
 
 
 def sheet(categories: list[dict[str, Strip]]) -> Image.Image:
@@ -65,28 +65,28 @@ def sheet(categories: list[dict[str, Strip]]) -> Image.Image:
         pen.text((4, line * TILE + 12), name, fill="black", font=font, spacing=6)
         at = NAMES
         for strip in categories:
-            for place, picture in enumerate(strip.get(name, [])):
+            for number, picture in enumerate(strip.get(name, [])):
                 tile = Image.fromarray(picture).resize((TILE, TILE), Image.Resampling.BILINEAR)
-                whole.paste(tile, (at + place * TILE, line * TILE))
+                whole.paste(tile, (at + number * TILE, line * TILE))
             at += TILE * len(strip["image"])
     return whole
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    asked.add_argument("out", type=Path)
-    asked.add_argument("stores", type=Path, nargs="+")
-    asked.add_argument("--each", type=int, default=1)
-    asked.add_argument("--mixes", default="pseudo,real,normal")
-    given = asked.parse_args()
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("stores", type=Path, nargs="+")
+    parser.add_argument("--each", type=int, default=1)
+    parser.add_argument("--mixes", default="pseudo,real,normal")
+    options = parser.parse_args()
     pools: dict[str, Pool] = {}
     maps: dict[str, dict[str, np.ndarray]] = {}
-    for folder in given.stores:
-        for category, name, pool, values in cells(open_store(folder), given.mixes.split(",")):
+    for folder in options.stores:
+        for category, name, pool, values in cells(open_store(folder), options.mixes.split(",")):
             pools[category] = pool
             maps.setdefault(category, {})[name] = values
-    drawn = [strips(pools[category], maps[category], given.each) for category in sorted(pools)]
-    sheet(drawn).quantize(256).save(given.out, optimize=True)
+    columns = [strips(pools[category], maps[category], options.each) for category in sorted(pools)]
+    sheet(columns).quantize(256).save(options.out, optimize=True)
 
 
 if __name__ == "__main__":

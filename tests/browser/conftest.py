@@ -41,24 +41,24 @@ class Browser:
         to_read, self._write = os.pipe()
         self._read, to_write = os.pipe()
         # out of the way of 3 and 4, from which Chromium reads commands and to which it writes answers
-        high = [fcntl.fcntl(each, fcntl.F_DUPFD, 20) for each in (to_read, to_write)]
+        high = [fcntl.fcntl(pipe, fcntl.F_DUPFD, 20) for pipe in (to_read, to_write)]
         os.close(to_read)
         os.close(to_write)
         self._process = subprocess.Popen(
             [program, *FLAGS, f"--user-data-dir={profile}", "about:blank"],
-            preexec_fn=lambda: [os.dup2(each, place) for each, place in zip(high, (3, 4), strict=True)],
+            preexec_fn=lambda: [os.dup2(pipe, number) for pipe, number in zip(high, (3, 4), strict=True)],
             pass_fds=(3, 4),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for each in high:
-            os.close(each)
+        for pipe in high:
+            os.close(pipe)
         self._number = 0
         self._rest = b""
         self._events: list[dict[str, Any]] = []
         self._session: str | None = None
         targets = self.call("Target.getTargets")["targetInfos"]
-        page = next(each["targetId"] for each in targets if each["type"] == "page")
+        page = next(target["targetId"] for target in targets if target["type"] == "page")
         self._session = self.call("Target.attachToTarget", targetId=page, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network", "Performance"):
             self.call(f"{domain}.enable")
@@ -106,15 +106,17 @@ class Browser:
 
     @property
     def console(self) -> list[str]:
-        said = [str(each["args"]) for each in self._told("Runtime.consoleAPICalled")]
-        said += [each["entry"]["text"] for each in self._told("Log.entryAdded")]
-        return said + [each["exceptionDetails"]["text"] for each in self._told("Runtime.exceptionThrown")]
+        messages = [str(event["args"]) for event in self._told("Runtime.consoleAPICalled")]
+        messages += [event["entry"]["text"] for event in self._told("Log.entryAdded")]
+        return messages + [
+            event["exceptionDetails"]["text"] for event in self._told("Runtime.exceptionThrown")
+        ]
 
     @property
     def requests(self) -> list[str]:
         """Addresses other than of files that were asked for."""
-        asked = [each["request"]["url"] for each in self._told("Network.requestWillBeSent")]
-        return sorted({url for url in asked if not url.startswith("file:")})
+        urls = [event["request"]["url"] for event in self._told("Network.requestWillBeSent")]
+        return sorted({url for url in urls if not url.startswith("file:")})
 
     def run(self, expression: str) -> Any:
         """The value of a JavaScript expression in the page; promises are awaited."""
@@ -126,14 +128,14 @@ class Browser:
 
     def click(self, selector: str) -> None:
         """A click of the mouse in the middle of the first element of this selector."""
-        place = self.run(
+        point = self.run(
             f"(() => {{const e = document.querySelector({json.dumps(selector)}); "
             "e.scrollIntoView({block: 'center'}); const r = e.getBoundingClientRect(); "
             "return [r.x + r.width / 2, r.y + r.height / 2]})()"
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.call(
-                "Input.dispatchMouseEvent", type=kind, x=place[0], y=place[1], button="left", clickCount=1
+                "Input.dispatchMouseEvent", type=kind, x=point[0], y=point[1], button="left", clickCount=1
             )
 
     def press(self, key: str) -> None:
@@ -265,9 +267,11 @@ def hostile_results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         maps=(Maps("bolt", "unet", HOSTILE, "generated", 0, pool, pool),),
         traces=(Trace("unet", HOSTILE, "generated", "", 0, {"step": np.arange(9), HOSTILE: np.arange(9.0)}),),
         curves=(Curves(HOSTILE, "unet", HOSTILE, "generated", 0, {"pixel": points, "image": points}),),
-        dialects=tuple(replace(each, dialect="truncate", value=(each.value or 0) * 0.9) for each in records),
+        dialects=tuple(
+            replace(record, dialect="truncate", value=(record.value or 0) * 0.9) for record in records
+        ),
         published=tuple(printed),
-        commands={each.task: f"bench run --protocol '{TURNED}'" for each in records},
+        commands={record.task: f"bench run --protocol '{TURNED}'" for record in records},
     )
 
 

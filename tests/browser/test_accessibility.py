@@ -41,7 +41,7 @@ def serious(browser, axe: str, page: Path) -> list[dict]:
     browser.open(page)
     browser.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
     browser.run(axe + "; true")
-    return [found for found in browser.run(RUN) if found["impact"] in ("serious", "critical")]
+    return [violation for violation in browser.run(RUN) if violation["impact"] in ("serious", "critical")]
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,6 @@ def test_axe_would_find_a_picture_without_words_and_faint_letters(browser, axe, 
     page.write_text(
         '<html lang="en"><title>t</title><main><img src="x"><p style="color:#bbb">faint</p></main></html>'
     )
-    found = {each["id"] for each in serious(browser, axe, page)}
+    rules = {violation["id"] for violation in serious(browser, axe, page)}
     page.unlink()
-    assert {"image-alt", "color-contrast"} <= found
+    assert {"image-alt", "color-contrast"} <= rules

@@ -6,7 +6,7 @@ import pytest
 TABLE = "#leaderboard figure[data-detector=unet] > .scroll > table"
 
 
-def shown(browser, selector):
+def visible(browser, selector):
     """The texts of the elements that a reader sees."""
     script = f"[...document.querySelectorAll({selector!r})].filter(e => e.offsetParent).map(e => e.innerText)"
     return browser.run(script)
@@ -27,7 +27,7 @@ def test_a_request_and_a_console_message_would_be_seen(browser, tmp_path):
     page.write_text('<img src="https://example.invalid/x.png"><script>console.log("hello")</script>')
     browser.open(page)
     assert browser.requests == ["https://example.invalid/x.png"]
-    assert any("hello" in said for said in browser.console)
+    assert any("hello" in message for message in browser.console)
 
 
 def test_a_broken_policy_would_be_seen_in_the_console(browser, pages):
@@ -36,7 +36,7 @@ def test_a_broken_policy_would_be_seen_in_the_console(browser, pages):
     torn.write_text(page.read_text().replace("<script>", "<script> ", 1))
     browser.open(torn)
     torn.unlink()
-    assert any("Content Security Policy" in said for said in browser.console)
+    assert any("Content Security Policy" in message for message in browser.console)
 
 
 def test_hostile_names_run_nothing_and_are_shown_as_they_are(browser, site):
@@ -72,11 +72,11 @@ def test_a_click_on_a_column_sorts_its_rows_and_a_second_one_turns_them_round(br
     values = f"[...document.querySelectorAll('{TABLE} tbody tr')].map(row => row.cells[2].dataset.sort ?? '')"
     for turns_round in (True, False):
         browser.click(f"{head} button")
-        found = browser.run(values)
-        filled = [float(value) for value in found if value]
+        texts = browser.run(values)
+        filled = [float(value) for value in texts if value]
         assert len(filled) >= 3
         assert filled == sorted(filled, reverse=turns_round)
-        assert found[len(filled) :] == [""] * (len(found) - len(filled))
+        assert texts[len(filled) :] == [""] * (len(texts) - len(filled))
         assert browser.run(f"document.querySelector('{head}').ariaSort") == (
             "descending" if turns_round else "ascending"
         )
@@ -91,19 +91,19 @@ def test_columns_sort_by_the_keyboard_too(browser, pages):
 
 def test_filters_hide_rows_columns_and_tables_and_show_all_again(browser, pages):
     browser.open(pages("index.html"))
-    every = len(shown(browser, "main table tbody tr"))
+    rows_in_all = len(visible(browser, "main table tbody tr"))
     browser.choose("generator", "plain")
-    rows = shown(browser, f"{TABLE} tbody tr th.name")
+    rows = visible(browser, f"{TABLE} tbody tr th.name")
     assert [row.split("\n")[0].removesuffix(" copy") for row in rows] == ["real third only", "plain"]
     browser.choose("metric", "IoU")
-    heads = shown(browser, f"{TABLE} thead tr:last-child th")
+    heads = visible(browser, f"{TABLE} thead tr:last-child th")
     assert any("IoU" in head for head in heads)
     assert not any("AP" in head for head in heads)
     browser.choose("detector", "unet")
-    assert shown(browser, "main figure.table:not([data-detector=unet])") == []
+    assert visible(browser, "main figure.table:not([data-detector=unet])") == []
     browser.click(".filters button")
     browser.run("new Promise(done => setTimeout(done, 50))")
-    assert len(shown(browser, "main table tbody tr")) == every
+    assert len(visible(browser, "main table tbody tr")) == rows_in_all
 
 
 def test_filters_go_along_to_the_page_of_a_category(browser, pages):
@@ -115,13 +115,13 @@ def test_filters_go_along_to_the_page_of_a_category(browser, pages):
     assert link.endswith("category-bolt.html#generator=plain")
     browser.open(pages("category-bolt.html"), "#generator=plain")
     assert browser.run("document.querySelector('select[name=generator]').value") == "plain"
-    assert len(shown(browser, f"{TABLE} tbody tr")) == 2
+    assert len(visible(browser, f"{TABLE} tbody tr")) == 2
 
 
 def test_published_rows_are_marked_and_not_bold(browser, pages):
     browser.open(pages("index.html"))
     browser.run("document.querySelectorAll('details').forEach(each => { each.open = true; })")
-    cells = shown(browser, "tr.published td .value")
+    cells = visible(browser, "tr.published td .value")
     assert cells
     assert all(cell.endswith("†") for cell in cells if cell.strip())
     assert browser.run("document.querySelectorAll('tr.published .best, tr.published sup').length") == 0
@@ -131,9 +131,9 @@ def test_a_click_copies_the_command_of_a_row(browser, pages):
     browser.open(pages("index.html"))
     browser.call("Browser.grantPermissions", permissions=["clipboardReadWrite", "clipboardSanitizedWrite"])
     browser.click(f"{TABLE} tr[data-command] button.copy")
-    wanted = browser.run(f"document.querySelector('{TABLE} tr[data-command]').dataset.command")
-    assert "bench run --protocol" in wanted
-    assert browser.run("navigator.clipboard.readText()") == wanted
+    command = browser.run(f"document.querySelector('{TABLE} tr[data-command]').dataset.command")
+    assert "bench run --protocol" in command
+    assert browser.run("navigator.clipboard.readText()") == command
     browser.open(pages("reproduce.html"))
     browser.click("code.copy + button")
     assert browser.run("navigator.clipboard.readText()") == browser.run(
@@ -166,9 +166,9 @@ def test_pictures_open_large_and_arrows_and_escape_work(browser, pages):
 
 def test_the_gallery_filters_by_category(browser, pages):
     browser.open(pages("gallery.html"))
-    all_of_them = len(shown(browser, "a.picture"))
+    all_of_them = len(visible(browser, "a.picture"))
     browser.choose("category", "bolt")
-    assert 0 < len(shown(browser, "a.picture")) < all_of_them
+    assert 0 < len(visible(browser, "a.picture")) < all_of_them
 
 
 def test_colours_follow_the_system_until_the_reader_chooses_and_are_remembered(browser, pages):
@@ -196,6 +196,6 @@ def test_pages_are_whole_without_a_script(browser, pages):
     browser.scripts(False)
     browser.open(pages("index.html"))
     browser.scripts(True)
-    assert len(shown(browser, f"{TABLE} tbody tr")) == 4 + 1  # one failed
-    assert shown(browser, "form.filters, #theme, button.copy") == []
-    assert shown(browser, "nav.links a")
+    assert len(visible(browser, f"{TABLE} tbody tr")) == 4 + 1  # one failed
+    assert visible(browser, "form.filters, #theme, button.copy") == []
+    assert visible(browser, "nav.links a")

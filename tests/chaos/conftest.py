@@ -48,20 +48,20 @@ class Runs:
     def to_the_end(self, store: Path, *more: str, **variables: str) -> str:
         """What a run says that must end well."""
         run = self.begin(store, *more, **variables)
-        told, _ = run.communicate()
-        assert run.returncode == 0, told
-        return told
+        output, _ = run.communicate()
+        assert run.returncode == 0, output
+        return output
 
     def results(self, store: Path) -> list[Record]:
         """All records but what a run costs, without what tells one run from another."""
         (plan_file,) = (store / "runs").glob("*.plan")
         plan = load_plan(plan_file)
-        found = [record for record in records(plan, open_store(store)) if record.level != "cost"]
-        return [replace(record, **dict.fromkeys(PROVENANCE)) for record in found]
+        values = [record for record in records(plan, open_store(store)) if record.level != "cost"]
+        return [replace(record, **dict.fromkeys(PROVENANCE)) for record in values]
 
     def workers(self, store: Path) -> list[int]:
         """Processes of `bench exec`, and forks of it, that write into this store or wait for its jobs."""
-        found = []
+        numbers = []
         for process in Path("/proc").glob("[0-9]*"):
             try:
                 command = (process / "cmdline").read_bytes().split(b"\0")
@@ -69,15 +69,15 @@ class Runs:
             except OSError:
                 continue
             if ours and b"exec" in command:
-                found.append(int(process.name))
-        return found
+                numbers.append(int(process.name))
+        return numbers
 
     def wait_until_gone(self, store: Path) -> None:
         """Return when the last worker of the killed run is gone; a worker that stays fails the test."""
         waiting = threading.Event()
         until = time.monotonic() + 30
-        while left := self.workers(store):
-            assert time.monotonic() < until, f"bench exec still runs: {left}"
+        while numbers := self.workers(store):
+            assert time.monotonic() < until, f"bench exec still runs: {numbers}"
             waiting.wait(0.02)
 
     def left_over(self, store: Path) -> Sequence[Path]:

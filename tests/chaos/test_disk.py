@@ -25,7 +25,7 @@ Shell = Callable[[str], "subprocess.CompletedProcess[str]"]
 def test_a_disk_that_is_full_again_and_again_costs_no_more_than_the_task_in_flight(
     start_kb: int, percent: int, least: int, tmp_path: Path, runs: Any, quiet: Any, on_own_mounts: Shell
 ) -> None:
-    store, kept = tmp_path / "store", tmp_path / "kept"
+    store, copy = tmp_path / "store", tmp_path / "kept"
     store.mkdir()
     run = " ".join(runs.command(store))
     done = on_own_mounts(f"""
@@ -36,19 +36,19 @@ def test_a_disk_that_is_full_again_and_again_costs_no_more_than_the_task_in_flig
             [ $code = 2 ] || break
             size=$((size * {percent} / 100)); mount -o remount,size=${{size}}k {store}
         done
-        cp -r {store} {kept}
+        cp -r {store} {copy}
     """)
     assert done.returncode == 0, done.stderr
     *full, last = done.stdout.splitlines()
     assert last.startswith("code 0 at"), done.stdout
     assert len(full) >= least
     for line in full:
-        said = line.partition(": ")[2]
-        assert said.startswith(f"bench: the disk of the store {store} is full; free some space") or (
-            said.startswith(f"bench: the store {store} can") and "no space left on device" in said
+        sentence = line.partition(": ")[2]
+        assert sentence.startswith(f"bench: the disk of the store {store} is full; free some space") or (
+            sentence.startswith(f"bench: the store {store} can") and "no space left on device" in sentence
         ), line
-    assert runs.results(kept) == quiet[1]
-    assert verify_command(kept, recompute=False, remove=False) == 0
+    assert runs.results(copy) == quiet[1]
+    assert verify_command(copy, recompute=False, remove=False) == 0
 
 
 def test_a_store_that_became_read_only_is_read_but_not_written(
@@ -97,13 +97,13 @@ def test_truncated_and_flipped_files_are_found_and_made_again_by_the_same_comman
     for number, path in enumerate(hurt.values()):
         damage(path, rng, truncate=number % 2 == 0)
     assert verify_command(store, recompute=False, remove=True) == 1
-    told = capsys.readouterr().out
-    assert {line.partition(":")[0] for line in told.splitlines()[:-1]} >= hurt.keys()
+    report = capsys.readouterr().out
+    assert {line.partition(":")[0] for line in report.splitlines()[:-1]} >= hurt.keys()
     runs.to_the_end(store)
     assert verify_command(store, recompute=True, remove=False) == 0, capsys.readouterr().out
-    held = open_store(store)
-    assert all(held.done(key) for key in hurt)
-    assert set(held.keys()) == set(open_store(quiet[0]).keys())
+    opened = open_store(store)
+    assert all(opened.done(key) for key in hurt)
+    assert set(opened.keys()) == set(open_store(quiet[0]).keys())
     assert runs.results(store) == quiet[1]
     assert runs.left_over(store) == []
 
@@ -131,18 +131,18 @@ def test_a_clock_that_is_set_and_files_of_the_future_change_nothing(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(quiet[0], store)
-    held = open_store(store)
-    for key in list(held.keys()):
-        if held.definition(key)["stage"].startswith(("score.", "detector.")):
-            held.remove(key)
+    opened = open_store(store)
+    for key in list(opened.keys()):
+        if opened.definition(key)["stage"].startswith(("score.", "detector.")):
+            opened.remove(key)
     future = 4102444800.0
     for path in [store, *store.rglob("*")]:
         os.utime(path, (future, future))
     (tmp_path / "clock").mkdir()
     (tmp_path / "clock" / "sitecustomize.py").write_text(CLOCK.format(seconds))
     paths = os.pathsep.join([str(tmp_path / "clock"), os.environ.get("PYTHONPATH", "")])
-    told = runs.to_the_end(store, "--time-limit", "300", PYTHONPATH=paths)
-    assert "FAILED" not in told
+    output = runs.to_the_end(store, "--time-limit", "300", PYTHONPATH=paths)
+    assert "FAILED" not in output
     assert runs.results(store) == quiet[1]
     assert runs.left_over(store) == []
 
@@ -150,12 +150,12 @@ def test_a_clock_that_is_set_and_files_of_the_future_change_nothing(
 def test_two_runs_on_one_store_share_the_work_and_agree(tmp_path: Path, runs: Any, quiet: Any) -> None:
     store = tmp_path / "store"
     both = [runs.begin(store, "--workers", "1") for _ in range(2)]
-    told = [run.communicate()[0] for run in both]
-    assert [run.returncode for run in both] == [0, 0], told[0][-2000:] + told[1][-2000:]
+    outputs = [run.communicate()[0] for run in both]
+    assert [run.returncode for run in both] == [0, 0], outputs[0][-2000:] + outputs[1][-2000:]
     assert runs.results(store) == quiet[1]
     assert runs.left_over(store) == []
-    made = [int(text.count(" s\n")) for text in told]
-    assert sum(made) >= len(list(open_store(store).keys()))
+    counts = [int(text.count(" s\n")) for text in outputs]
+    assert sum(counts) >= len(list(open_store(store).keys()))
 
 
 def test_a_store_of_a_newer_version_is_refused_and_of_an_unknown_one_too(tmp_path: Path, runs: Any) -> None:
@@ -164,8 +164,8 @@ def test_a_store_of_a_newer_version_is_refused_and_of_an_unknown_one_too(tmp_pat
     for written, mend in ((99, "update defectbench"), (0, "no version of defectbench wrote that")):
         (store / "store.json").write_text(f'{{"format": {written}}}')
         run = runs.begin(store)
-        told, _ = run.communicate()
+        output, _ = run.communicate()
         assert run.returncode == 2
-        assert told.startswith(
+        assert output.startswith(
             f"bench: the store {store} has format {written}, this version reads format 1; {mend}"
         )

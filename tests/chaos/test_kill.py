@@ -40,14 +40,14 @@ def test_killed_runs_end_with_the_records_of_an_undisturbed_one(
                 way = ways[len(killed) % len(ways)]
                 if kill(runs, run, store, *way):
                     killed.append(way)
-                told, _ = run.communicate()
+                output, _ = run.communicate()
                 # a run that lost its worker goes on; a task that was hit twice fails, until the next run
-                assert run.returncode in (0, 1, -way[1]), told
-                assert "Traceback" not in told
+                assert run.returncode in (0, 1, -way[1]), output
+                assert "Traceback" not in output
                 runs.wait_until_gone(store)
                 continue
-        told, _ = run.communicate()
-        assert run.returncode == 0, told
+        output, _ = run.communicate()
+        assert run.returncode == 0, output
         if len(killed) == kills:
             break
         lose_some_work(store, rng)
@@ -77,10 +77,10 @@ def kill(runs: Any, run: "subprocess.Popen[str]", store: Path, victim: str, numb
 
 def lose_some_work(store: Path, rng: random.Random) -> None:
     """A run ended before it could be killed often enough: take some tasks away, and the goals with them."""
-    held = open_store(store)
-    keys = list(held.keys())
+    opened = open_store(store)
+    keys = list(opened.keys())
     for key in rng.sample(keys, len(keys) // 2):
-        held.remove(key)
+        opened.remove(key)
     for key in keys:
-        if held.done(key) and held.definition(key)["stage"].startswith("score."):
-            held.remove(key)
+        if opened.done(key) and opened.definition(key)["stage"].startswith("score."):
+            opened.remove(key)

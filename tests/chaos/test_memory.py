@@ -31,8 +31,8 @@ COMMON = f"""
 import os, resource, signal, threading, time
 room = {ROOM} << 20
 def now(what):
-    with open("/proc/self/status") as told:
-        return next(int(line.split()[1]) * 1024 for line in told if line.startswith(what))
+    with open("/proc/self/status") as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith(what))
 """
 AT_EVERY_TASK = "os.register_at_fork(after_in_child=limit)\n"
 LARGE = ("--set", "unet.batch_size=128", "--set", "unet.epoch_size=128", "--set", "unet.epochs=1")
@@ -56,19 +56,19 @@ def test_a_fit_that_dies_for_want_of_memory_comes_to_the_same_bytes_in_less(
 ) -> None:
     store = tmp_path / "store"
     shutil.copytree(unlimited, store)
-    held = open_store(store)
-    expected = fits(held)
-    for key in list(held.keys()):
-        if held.definition(key)["stage"].startswith(("score.d", "detector.")):
-            held.remove(key)
+    opened = open_store(store)
+    expected = fits(opened)
+    for key in list(opened.keys()):
+        if opened.definition(key)["stage"].startswith(("score.d", "detector.")):
+            opened.remove(key)
     (tmp_path / "limit").mkdir()
     (tmp_path / "limit" / "sitecustomize.py").write_text(COMMON + LIMITS[limit] + AT_EVERY_TASK)
     paths = os.pathsep.join([str(tmp_path / "limit"), os.environ.get("PYTHONPATH", "")])
-    told = runs.to_the_end(store, *LARGE, PYTHONPATH=paths)
-    again = [line for line in told.splitlines() if line.endswith("when nothing else runs, in less memory")]
-    assert len(again) == len(expected) == 3, told
+    output = runs.to_the_end(store, *LARGE, PYTHONPATH=paths)
+    again = [line for line in output.splitlines() if line.endswith("when nothing else runs, in less memory")]
+    assert len(again) == len(expected) == 3, output
     how = "its process was killed" if limit == "killed" else "it found no more memory"
-    assert all(how in line and line.startswith("detector.fit unet") for line in again), told
-    assert fits(held) == expected
+    assert all(how in line and line.startswith("detector.fit unet") for line in again), output
+    assert fits(opened) == expected
     assert runs.results(store) == runs.results(unlimited)
     assert runs.left_over(store) == []

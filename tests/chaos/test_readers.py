@@ -62,18 +62,18 @@ def _image_files() -> Iterator[tuple[str, bytes]]:
         ("a.ppm", colour, {}),
         ("a.gif", grey, {"save_all": True, "append_images": [grey.rotate(90)]}),
     ):
-        held = io.BytesIO()
+        buffer = io.BytesIO()
         formats = {"jpg": "JPEG", "tif": "TIFF", "ppm": "PPM"}
         suffix = name.rpartition(".")[2]
-        image.save(held, formats.get(suffix, suffix.upper()), **options)
-        yield name, held.getvalue()
+        image.save(buffer, formats.get(suffix, suffix.upper()), **options)
+        yield name, buffer.getvalue()
 
 
 def _array_files() -> Iterator[tuple[str, bytes]]:
     for name, values in (("a.npy", np.ones((6, 5), np.float32)), ("b.npy", np.ones((1, 4, 4)))):
-        held = io.BytesIO()
-        np.save(held, values)
-        yield name, held.getvalue()
+        buffer = io.BytesIO()
+        np.save(buffer, values)
+        yield name, buffer.getvalue()
 
 
 def _zip_files(tmp_path: Path) -> Iterator[tuple[str, bytes]]:
@@ -95,9 +95,9 @@ def _text_files() -> Iterator[tuple[str, bytes]]:
 
 
 def _weight_files() -> Iterator[tuple[str, bytes]]:
-    held = io.BytesIO()
-    torch.save({"conv.weight": torch.ones(2, 3), "bias": torch.zeros(4)}, held)
-    yield "w.pth", held.getvalue()
+    buffer = io.BytesIO()
+    torch.save({"conv.weight": torch.ones(2, 3), "bias": torch.zeros(4)}, buffer)
+    yield "w.pth", buffer.getvalue()
 
 
 def _readers(tmp_path: Path) -> list[Case]:
@@ -132,29 +132,29 @@ EDITS: st.SearchStrategy[list[Edit]] = st.lists(
 
 def mutated(data: bytes, edits: list[Edit]) -> bytes:
     """The bytes with a few things wrong: flipped, cut, repeated, set to extremes, mixed with themselves."""
-    held = bytearray(data)
-    for kind, place, number in edits:
-        if not held:
+    content = bytearray(data)
+    for kind, position, number in edits:
+        if not content:
             break
-        at = place % len(held)
+        at = position % len(content)
         match kind:
             case 0:
-                held[at] ^= 1 << number % 8
+                content[at] ^= 1 << number % 8
             case 1:
-                held[at] = (0, 1, 0x7F, 0x80, 0xFF, ord("{"), ord("/"), ord("."))[number % 8]
+                content[at] = (0, 1, 0x7F, 0x80, 0xFF, ord("{"), ord("/"), ord("."))[number % 8]
             case 2:
-                del held[at : at + (1, 4, 64, len(held))[number % 4]]
+                del content[at : at + (1, 4, 64, len(content))[number % 4]]
             case 3:
-                held[at:at] = held[at : at + 1 + number % 64] * (1, 2, 50)[number % 3]
+                content[at:at] = content[at : at + 1 + number % 64] * (1, 2, 50)[number % 3]
             case 4:
                 extreme = (0, 1, 50_000, 0x7FFFFFFF, 0xFFFFFFFF, number)[number % 6]
-                held[at : at + 4] = struct.pack((">I", "<I")[number % 2], extreme)
+                content[at : at + 4] = struct.pack((">I", "<I")[number % 2], extreme)
             case 5:
-                held[at:at] = number.to_bytes(4) * (1 + number % 4)
+                content[at:at] = number.to_bytes(4) * (1 + number % 4)
             case 6:
-                other = number % len(held)
-                held[at : at + 16] = held[other : other + 16]
-    return bytes(held)
+                other = number % len(content)
+                content[at : at + 16] = content[other : other + 16]
+    return bytes(content)
 
 
 @contextmanager
@@ -174,7 +174,7 @@ def within(seconds: int) -> Iterator[None]:
 def fuzz(tmp_path: Path, count: int, part: int = 0) -> Counter[str]:
     """Read so many inputs; returns how many gave a value and how many a sentence."""
     readers = _readers(tmp_path)
-    told: Counter[str] = Counter()
+    endings: Counter[str] = Counter()
 
     @seed(part)
     @settings(
@@ -185,9 +185,9 @@ def fuzz(tmp_path: Path, count: int, part: int = 0) -> Counter[str]:
         suppress_health_check=list(HealthCheck),
     )
     @given(st.integers(0, len(readers) - 1), st.integers(0, 1 << 16), EDITS)
-    def read(number: int, place: int, edits: list[Edit]) -> None:
+    def read(number: int, choice: int, edits: list[Edit]) -> None:
         reader, files, may_raise = readers[number]
-        name, data = files[place % len(files)]
+        name, data = files[choice % len(files)]
         note(f"reader {number}, {name}")
         path = tmp_path / f"input.{name.rpartition('.')[2]}"
         path.write_bytes(mutated(data, edits))
@@ -195,27 +195,27 @@ def fuzz(tmp_path: Path, count: int, part: int = 0) -> Counter[str]:
             with within(SECONDS), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 reader(path)
-            told["value"] += 1
+            endings["value"] += 1
         except may_raise as error:
-            told["sentence" if "\n" not in str(error) else f"more than one line: {error}"] += 1
+            endings["sentence" if "\n" not in str(error) else f"more than one line: {error}"] += 1
 
     read()
-    return told
+    return endings
 
 
 def test_damaged_files_give_a_value_or_a_sentence(tmp_path: Path) -> None:
-    told = fuzz(tmp_path, MANY)
-    assert told.keys() == {"value", "sentence"}
-    assert told["value"] > MANY // 20
-    assert told["sentence"] > MANY // 5
+    endings = fuzz(tmp_path, MANY)
+    assert endings.keys() == {"value", "sentence"}
+    assert endings["value"] > MANY // 20
+    assert endings["sentence"] > MANY // 5
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("part", range(1, 11))
 def test_a_hundred_thousand_damaged_files(part: int, tmp_path: Path) -> None:
     """In ten parts: hypothesis keeps what it has tried in memory."""
-    told = fuzz(tmp_path, 10_000, part)
-    assert told.keys() == {"value", "sentence"} and told.total() >= 10_000
+    endings = fuzz(tmp_path, 10_000, part)
+    assert endings.keys() == {"value", "sentence"} and endings.total() >= 10_000
 
 
 class Harm:
@@ -242,10 +242,10 @@ def test_an_archive_whose_names_climb_out_writes_nothing_outside(tmp_path: Path)
     path = tmp_path / "s.zip"
     write_samples(path, Request("c", "good", range(1)), iter([Sample(image)]), generator="g")
     with zipfile.ZipFile(path) as archive:
-        held = {name: archive.read(name) for name in archive.namelist()}
-    index = json.loads(held["index.json"])
+        members = {name: archive.read(name) for name in archive.namelist()}
+    index = json.loads(members["index.json"])
     with zipfile.ZipFile(path, "w") as archive:
-        for name, data in held.items():
+        for name, data in members.items():
             if name == "index.json":
                 data = json.dumps({**index, "category": "../../up", "defect": "../up"}).encode()
             archive.writestr(name, data)
@@ -263,12 +263,12 @@ def test_an_archive_that_would_unfold_is_refused_unread(tmp_path: Path, name: st
     whole, path = tmp_path / "whole.zip", tmp_path / "bomb.zip"
     sample = Sample(np.zeros((8, 8, 3), np.uint8))
     write_samples(whole, Request("c", "good", range(1)), iter([sample]), generator="g")
-    with zipfile.ZipFile(whole) as held, zipfile.ZipFile(path, "w") as bomb:
-        for member in held.namelist():
+    with zipfile.ZipFile(whole) as sound, zipfile.ZipFile(path, "w") as bomb:
+        for member in sound.namelist():
             if member == name:
                 bomb.writestr(name, bytes(1 << 26), zipfile.ZIP_DEFLATED)
             else:
-                bomb.writestr(member, held.read(member))
+                bomb.writestr(member, sound.read(member))
     assert path.stat().st_size < 1 << 17
     tracemalloc.start()
     for read in (lambda: list(read_samples(path)), lambda: extract([path], tmp_path / "out")):
@@ -314,9 +314,9 @@ def test_a_file_that_would_never_end_is_refused(tmp_path: Path, kind: str) -> No
         case "huge":
             with path.open("wb") as file:
                 file.truncate(1 << 40)  # takes no room on the disk
-    with within(SECONDS), pytest.raises(BenchError, match=r"a\.png") as told:
+    with within(SECONDS), pytest.raises(BenchError, match=r"a\.png") as refusal:
         read_image(path)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(refusal.value)
 
 
 def test_an_image_of_fifty_thousand_pixels_a_side_is_refused_unread(tmp_path: Path) -> None:

@@ -145,15 +145,15 @@ Driver(open_store(Path({str(store.root)!r})), LocalExecutor(1), settings, PlainV
 
 def waiting(folder: Path) -> list[int]:
     """Processes that a task started, which name this folder."""
-    found = []
+    numbers = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             words = (process / "cmdline").read_bytes().split(b"\0")
         except OSError:
             continue
         if str(folder).encode() in words and b"import time; time.sleep(600)" in words:
-            found.append(int(process.name))
-    return found
+            numbers.append(int(process.name))
+    return numbers
 
 
 def wait_until_none(folder: Path) -> None:

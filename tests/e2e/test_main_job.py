@@ -25,9 +25,9 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_it_says_that_it_runs_on_the_sample_and_where_the_page_is(ran):
-    told = (ran.folder / "first.txt").read_text()
-    assert "built-in sample data set" in told
-    assert str(ran.store / "report" / "index.html") in told
+    output = (ran.folder / "first.txt").read_text()
+    assert "built-in sample data set" in output
+    assert str(ran.store / "report" / "index.html") in output
 
 
 def test_every_cell_has_a_value_or_a_reason(ran):
@@ -120,9 +120,9 @@ def test_a_flipped_bit_is_found_removed_and_made_again(ran, tmp_path):
     whole = victim.read_bytes()
     victim.write_bytes(whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:])
     key = victim.parents[1].name
-    found = ran.bench("verify", "--store", str(copy), "--remove")
-    assert found.code == 1
-    assert f"{key}: records.jsonl was changed" in found.out
+    report = ran.bench("verify", "--store", str(copy), "--remove")
+    assert report.code == 1
+    assert f"{key}: records.jsonl was changed" in report.out
     again = ran.bench(*MAIN_JOB.split(), "--store", str(copy))
     assert "1 tasks to run" in again.out
     assert victim.read_bytes() == whole
@@ -144,14 +144,14 @@ def test_export_writes_every_format(ran, ending):
 
 def test_every_generator_is_asked_whether_it_copies_and_its_closest_pairs_are_shown(ran):
     rows = [record for record in ran.records() if record["level"] == "generation"]
-    asked = {(row["generator"], row["category"]) for row in rows if row["metric"] == "kid"}
-    assert {generator for generator, _ in asked} >= {"crop_paste", "perlin"}
+    cells = {(row["generator"], row["category"]) for row in rows if row["metric"] == "kid"}
+    assert {generator for generator, _ in cells} >= {"crop_paste", "perlin"}
     for metric in ("copies", "leaks", *MASK_METRICS):
-        told = {(row["generator"], row["category"]) for row in rows if row["metric"] == metric}
-        assert told == asked, metric
+        measured = {(row["generator"], row["category"]) for row in rows if row["metric"] == metric}
+        assert measured == cells, metric
     (page,) = (ran.store / "report").glob("mvtec_supervised-*/gallery.html")
     gallery = page.read_text()
-    for generator, _ in asked:
+    for generator, _ in cells:
         assert f"an image of {generator} beside the " in gallery
 
 
@@ -160,7 +160,7 @@ def test_intervals_tell_what_bins_cost(ran):
     pixel = [record for record in valued if record["level"] == "pixel" and record["dialect"] == "default"]
     moved = [re.search(r"moves the value by (\S+)$", record["ci_method"]) for record in pixel]
     assert moved
-    assert all(found is not None and float(found[1]) < 1e-3 for found in moved)
+    assert all(distance is not None and float(distance[1]) < 1e-3 for distance in moved)
 
 
 def test_a_csv_row_has_every_key(ran):
@@ -174,8 +174,8 @@ def test_extracted_samples_can_be_ingested_and_score_as_before(ran, tmp_path):
     extracted = tmp_path / "made elsewhere"
     assert ran.bench("samples", "extract", str(extracted), "--generator", "crop_paste").code == 0
     (data,) = (ran.store / "data").glob("*/sample")
-    given = ran.bench("ingest", "--generator", "mine", "--from", str(extracted), "--data", str(data))
-    assert given.code == 0, given.out + given.err
+    ingested = ran.bench("ingest", "--generator", "mine", "--from", str(extracted), "--data", str(data))
+    assert ingested.code == 0, ingested.out + ingested.err
     assert ran.bench(*MAIN_JOB.split(), "--generators", "mine", "--detectors", "unet").code == 0
     ours = scores(ran.records(), generator="mine", level="generation")
     ran.main_job()
@@ -244,13 +244,13 @@ def test_real_photographs_run_with_the_same_command(magnetic_tiles, ran):
     assert any("uneven" in page.read_text(encoding="utf-8") for page in pages)
 
 
-def scores(records: list[dict], **wanted: str) -> dict[tuple, float]:
+def scores(records: list[dict], **fields: str) -> dict[tuple, float]:
     """Values by category, defect and metric of the records with these fields."""
     assert "seconds" in PROVENANCE
     return {
         (record["category"], record["defect"], record["metric"]): record["value"]
         for record in records
-        if all(record[name] == value for name, value in wanted.items()) and record["value"] is not None
+        if all(record[name] == value for name, value in fields.items()) and record["value"] is not None
     }
 
 

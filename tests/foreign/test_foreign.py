@@ -67,7 +67,7 @@ def test_a_foreign_detector_gets_into_the_leaderboard(
 
 
 @pytest.mark.parametrize(
-    ("does", "told"),
+    ("does", "sentence"),
     [
         ("fail", "the command ended with status 1; its log says why"),
         ("few", r"wrote 1 images of plate/\w+, and 2 were asked for"),
@@ -76,14 +76,14 @@ def test_a_foreign_detector_gets_into_the_leaderboard(
     ],
 )
 def test_what_a_command_does_wrong_is_told_in_one_sentence(
-    train_split, tmp_path: Path, generator_file: File, does: str, told: str
+    train_split, tmp_path: Path, generator_file: File, does: str, sentence: str
 ) -> None:
-    with pytest.raises(BenchError, match=told):
+    with pytest.raises(BenchError, match=sentence):
         sample(generator_file(), train_split, tmp_path, does=does)
 
 
 @pytest.mark.parametrize(
-    ("does", "limits", "told"),
+    ("does", "limits", "sentence"),
     [
         ("hang", "minutes = 0.02", "stopped at its limit of 0.02 minutes"),
         ("allocate", "memory_gb = 0.2", "stopped at its limit of 0.2 GB memory"),
@@ -91,9 +91,9 @@ def test_what_a_command_does_wrong_is_told_in_one_sentence(
     ],
 )
 def test_a_command_beyond_a_limit_is_ended_with_all_that_it_started(
-    train_split, tmp_path: Path, generator_file: File, does: str, limits: str, told: str
+    train_split, tmp_path: Path, generator_file: File, does: str, limits: str, sentence: str
 ) -> None:
-    with pytest.raises(BenchError, match=told):
+    with pytest.raises(BenchError, match=sentence):
         sample(generator_file(limits=limits), train_split, tmp_path, does=does)
     assert not [words for words in commands() if str(generator_file().parent) in words]
 
@@ -112,12 +112,12 @@ def test_equal_seeds_give_equal_samples_of_the_size_of_the_split(
 
 def test_what_is_not_here_is_told_before_any_work(generator_file: File) -> None:
     adapter = foreign_adapter(generator_file("/nowhere/python"))
-    (told,) = adapter.configure().missing()
-    assert told.startswith("'stamps' needs /nowhere/python, which is not here")
+    (sentence,) = adapter.configure().missing()
+    assert sentence.startswith("'stamps' needs /nowhere/python, which is not here")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "sentence"),
     [
         ("{seed}", "{sed}", r"names \{sed\}, which is neither a place nor a parameter"),
         ("sample = ", "predict = ", "a generator has the command sample"),
@@ -128,27 +128,29 @@ def test_what_is_not_here_is_told_before_any_work(generator_file: File) -> None:
         ('kind = "generator"', "kind = ", "cannot be read"),
     ],
 )
-def test_a_wrong_file_is_refused_when_it_is_read(generator_file: File, old: str, new: str, told: str) -> None:
+def test_a_wrong_file_is_refused_when_it_is_read(
+    generator_file: File, old: str, new: str, sentence: str
+) -> None:
     path = generator_file()
     path.write_text(path.read_text().replace(old, new))
-    with pytest.raises(BenchError, match=told):
+    with pytest.raises(BenchError, match=sentence):
         load_foreign(path)
 
 
 def commands() -> list[str]:
-    found = []
+    commands = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+            commands.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:
             continue
-    return [words for words in found if words and f"{os.getpid()}" not in words]
+    return [words for words in commands if words and f"{os.getpid()}" not in words]
 
 
-def sample(path: Path, data, tmp_path: Path, **given):
+def sample(path: Path, data, tmp_path: Path, **options):
     from bench.methods import Request
 
-    adapter = foreign_adapter(path).configure(overrides=given)
+    adapter = foreign_adapter(path).configure(overrides=options)
     category = next(iter(data.categories))
     (tmp_path / "scratch").mkdir(parents=True, exist_ok=True)
     (tmp_path / "model").mkdir(exist_ok=True)
@@ -160,7 +162,7 @@ def sample(path: Path, data, tmp_path: Path, **given):
         device="cpu",
         scratch=tmp_path / "scratch",
     )
-    if given.get("does") in (None, "few", "link", "broken", "fill"):
+    if options.get("does") in (None, "few", "link", "broken", "fill"):
         foreign_adapter(path).configure().fit(data, tmp_path / "model", ctx)
     defect = next(iter(data.categories[category].anomalies))
     return list(adapter.sample(tmp_path / "model", data, Request(category, defect, range(2)), ctx))

@@ -35,9 +35,9 @@ PAIR = """
 from PIL import Image, ImageDraw
 def picture(path, shade, mode="RGB"):
     path.parent.mkdir(parents=True, exist_ok=True)
-    made = Image.new(mode, (48, 48), 0 if mode == "L" else (90, shade % 256, 90))
-    ImageDraw.Draw(made).rectangle((8, 8, 20, 20), fill=255 if mode == "L" else (255, 0, 0))
-    made.save(path)
+    image = Image.new(mode, (48, 48), 0 if mode == "L" else (90, shade % 256, 90))
+    ImageDraw.Draw(image).rectangle((8, 8, 20, 20), fill=255 if mode == "L" else (255, 0, 0))
+    image.save(path)
 """
 
 SEAS = {
@@ -52,29 +52,29 @@ for name in ("output_dir", "instance_data_dir", "mask_dir", "normal_data_dir"):
 for name in ("gen_train_steps", "checkpointing_steps", "mask_train_steps"):
     parser.add_argument("--" + name, type=int)
 parser.add_argument("--seas_trained_model_path", type=Path)
-asked = parser.parse_args()
+options = parser.parse_args()
 assert os.environ["ACCELERATE_FORCE_NUM_PROCESSES"] == "1"
-for folder in (asked.instance_data_dir, asked.mask_dir, asked.normal_data_dir):
+for folder in (options.instance_data_dir, options.mask_dir, options.normal_data_dir):
     assert "visa" not in str(folder) and "3d" not in str(folder), folder
-types = sorted(entry.name for entry in asked.instance_data_dir.iterdir())
+types = sorted(entry.name for entry in options.instance_data_dir.iterdir())
 assert types == ["hole", "stain"]
 for name in types:
-    third = len(list((asked.instance_data_dir / name).iterdir())) // 3
+    third = len(list((options.instance_data_dir / name).iterdir())) // 3
     assert third == 3
     for i in range(third):
-        assert (asked.instance_data_dir / name / f"{i:03}.png").exists()
-        assert (asked.mask_dir / name / f"{i:03}_mask.png").exists()
-assert len(list(asked.normal_data_dir.iterdir())) == 6
-assert asked.checkpointing_steps == 2 * 800
-if asked.seas_trained_model_path is None:
-    assert asked.gen_train_steps == 2 * 800
-    made = asked.output_dir / "generation-checkpoint" / "unet" / "weights.safetensors"
+        assert (options.instance_data_dir / name / f"{i:03}.png").exists()
+        assert (options.mask_dir / name / f"{i:03}_mask.png").exists()
+assert len(list(options.normal_data_dir.iterdir())) == 6
+assert options.checkpointing_steps == 2 * 800
+if options.seas_trained_model_path is None:
+    assert options.gen_train_steps == 2 * 800
+    checkpoint = options.output_dir / "generation-checkpoint" / "unet" / "weights.safetensors"
 else:
-    assert asked.mask_train_steps == 2 * 800
-    assert (asked.seas_trained_model_path / "unet" / "weights.safetensors").exists()
-    made = asked.output_dir / "mask-checkpoint" / "rmp"
-made.parent.mkdir(parents=True)
-made.write_text("trained")
+    assert options.mask_train_steps == 2 * 800
+    assert (options.seas_trained_model_path / "unet" / "weights.safetensors").exists()
+    checkpoint = options.output_dir / "mask-checkpoint" / "rmp"
+checkpoint.parent.mkdir(parents=True)
+checkpoint.write_text("trained")
 """,
     "examples/SeaS_mask_main.py": "import runpy; runpy.run_path('examples/SeaS_main.py')\n",
     "examples/SeaS_infer.py": PAIR
@@ -86,16 +86,16 @@ for name in ("config", "output_dir", "ref_data_dir", "gen_model_path", "rmp_mode
     parser.add_argument("--" + name, type=Path)
 parser.add_argument("--prompt")
 parser.add_argument("--total_infer_num", type=int)
-asked = parser.parse_args()
-text = asked.config.read_text()
+options = parser.parse_args()
+text = options.config.read_text()
 seed = int(re.search(r"seed_start: (\\d+)", text)[1])
 assert "guidance_scale: 8" in text
-assert (asked.gen_model_path / "unet").is_dir() and asked.rmp_model_path.is_file()
-assert len(list(asked.ref_data_dir.iterdir())) == 6
-assert asked.prompt == "a ob1 with sks5 sks6 sks7 sks8", asked.prompt
-for i in range(asked.total_infer_num // 10 * 10):
-    picture(asked.output_dir / "image" / f"{i:03}.png", seed + i)
-    picture(asked.output_dir / "mask" / f"{i:03}.png", 0, "L")
+assert (options.gen_model_path / "unet").is_dir() and options.rmp_model_path.is_file()
+assert len(list(options.ref_data_dir.iterdir())) == 6
+assert options.prompt == "a ob1 with sks5 sks6 sks7 sks8", options.prompt
+for i in range(options.total_infer_num // 10 * 10):
+    picture(options.output_dir / "image" / f"{i:03}.png", seed + i)
+    picture(options.output_dir / "mask" / f"{i:03}.png", 0, "L")
 """,
 }
 
@@ -114,21 +114,21 @@ parser.add_argument("--mvtec_path", type=Path)
 parser.add_argument("-t", action="store_true")
 parser.add_argument("--spatial_encoder_embedding", action="store_true")
 parser.add_argument("--data_enhance", action="store_true")
-asked = parser.parse_args()
-assert Path(asked.base).exists() and Path(asked.actual_resume).exists() and asked.t
+options = parser.parse_args()
+assert Path(options.base).exists() and Path(options.actual_resume).exists() and options.t
 for line in Path("name-anomaly.txt").read_text().split("\\n"):
     category, defect = line.split("+")
-    images = asked.mvtec_path / category / "test" / defect
-    masks = asked.mvtec_path / category / "ground_truth" / defect
+    images = options.mvtec_path / category / "test" / defect
+    masks = options.mvtec_path / category / "ground_truth" / defect
     files = sorted(os.listdir(images), key=lambda name: int(name[:3]))
-    seen = [i for i in range(len(files)) if i <= len(files) // 3]
-    assert len(seen) == 3, files
-    assert len({os.path.realpath(images / files[i]) for i in seen}) == 3
+    rows = [i for i in range(len(files)) if i <= len(files) // 3]
+    assert len(rows) == 3, files
+    assert len({os.path.realpath(images / files[i]) for i in rows}) == 3
     assert len(os.listdir(masks)) == len(files)
-place = Path(asked.logdir) / "today_test" / "checkpoints"
-place.mkdir(parents=True)
+checkpoints = Path(options.logdir) / "today_test" / "checkpoints"
+checkpoints.mkdir(parents=True)
 for name in ("spatial_encoder.pt", "embeddings.pt", "last.ckpt"):
-    (place / name).write_text(line)
+    (checkpoints / name).write_text(line)
 """,
     "train_mask.py": """
 import argparse, os
@@ -140,13 +140,13 @@ for name in ("--sample_name", "--anomaly_name"):
     parser.add_argument(name)
 parser.add_argument("--mvtec_path", type=Path)
 parser.add_argument("-t", action="store_true")
-asked = parser.parse_args()
-masks = asked.mvtec_path / asked.sample_name / "ground_truth" / asked.anomaly_name
+options = parser.parse_args()
+masks = options.mvtec_path / options.sample_name / "ground_truth" / options.anomaly_name
 files = sorted(os.listdir(masks), key=lambda name: int(name[:3]))
 assert len({os.path.realpath(masks / name) for name in files[: len(files) // 3]}) == 3
-place = Path("logs/mask-checkpoints") / f"{asked.sample_name}-{asked.anomaly_name}" / "checkpoints"
-place.mkdir(parents=True)
-(place / "embeddings.pt").write_text("trained")
+checkpoints = Path("logs/mask-checkpoints") / f"{options.sample_name}-{options.anomaly_name}" / "checkpoints"
+checkpoints.mkdir(parents=True)
+(checkpoints / "embeddings.pt").write_text("trained")
 """,
     "generate_mask.py": PAIR
     + """
@@ -155,11 +155,11 @@ from pathlib import Path
 parser = argparse.ArgumentParser()
 for name in ("--data_root", "--sample_name", "--anomaly_name"):
     parser.add_argument(name)
-asked = parser.parse_args()
-pair = f"{asked.sample_name}-{asked.anomaly_name}"
+options = parser.parse_args()
+pair = f"{options.sample_name}-{options.anomaly_name}"
 assert Path(f"logs/mask-checkpoints/{pair}/checkpoints/embeddings.pt").exists()
 for i in range(1000):
-    picture(Path("generated_mask") / asked.sample_name / asked.anomaly_name / f"{i}.jpg", 0, "L")
+    picture(Path("generated_mask") / options.sample_name / options.anomaly_name / f"{i}.jpg", 0, "L")
     if i > 20:
         time.sleep(600)
 """,
@@ -171,11 +171,11 @@ parser = argparse.ArgumentParser()
 for name in ("--data_root", "--sample_name", "--anomaly_name"):
     parser.add_argument(name)
 parser.add_argument("--adaptive_mask", action="store_true")
-asked = parser.parse_args()
+options = parser.parse_args()
 assert Path("logs/anomaly-checkpoints/checkpoints/spatial_encoder.pt").exists()
-assert len(list((Path("generated_mask") / asked.sample_name / asked.anomaly_name).iterdir())) >= 8
-assert (Path(asked.data_root) / asked.sample_name / "train" / "good").is_dir()
-target = Path("generated_dataset") / asked.sample_name / asked.anomaly_name
+assert len(list((Path("generated_mask") / options.sample_name / options.anomaly_name).iterdir())) >= 8
+assert (Path(options.data_root) / options.sample_name / "train" / "good").is_dir()
+target = Path("generated_dataset") / options.sample_name / options.anomaly_name
 for i in range(1000):
     picture(target / "image" / f"{i}.jpg", i)
     picture(target / "mask" / f"{i}.jpg", 0, "L")
@@ -194,14 +194,14 @@ for name in ("--source", "--dest", "--source-mask"):
     parser.add_argument(name, type=Path)
 for name in ("--width", "--height"):
     parser.add_argument(name, type=int)
-asked = parser.parse_args()
-assert (asked.width, asked.height) == (256, 256)
-images = sorted(asked.source.rglob("*.png"))
-assert len(images) == (6 if asked.source_mask is None else 3)
-for image in images if asked.source_mask else ():
-    assert (asked.source_mask / f"{image.stem}_mask{image.suffix}").exists()
-asked.dest.parent.mkdir(parents=True, exist_ok=True)
-asked.dest.write_text("zip")
+options = parser.parse_args()
+assert (options.width, options.height) == (256, 256)
+images = sorted(options.source.rglob("*.png"))
+assert len(images) == (6 if options.source_mask is None else 3)
+for image in images if options.source_mask else ():
+    assert (options.source_mask / f"{image.stem}_mask{image.suffix}").exists()
+options.dest.parent.mkdir(parents=True, exist_ok=True)
+options.dest.write_text("zip")
 """,
     "train.py": """
 import argparse
@@ -213,15 +213,15 @@ for name in ("--gpus", "--kimg", "--snap", "--seed"):
     parser.add_argument(name, type=int)
 parser.add_argument("--transfer", choices=("none", "res_block", "res_block_match_dis"))
 parser.add_argument("--metrics")
-asked = parser.parse_args()
-assert asked.data.exists() and asked.metrics == "none" and asked.gpus == 1
-if asked.resume:
-    assert asked.resume.name == "network-snapshot-003000.pkl"
-    assert (asked.kimg, asked.snap, asked.transfer) == (400, 10, "res_block_match_dis")
-place = asked.outdir / "00000-auto"
-place.mkdir(parents=True)
-for kimg in (0, asked.kimg):
-    (place / f"network-snapshot-{kimg:06d}.pkl").write_text(str(kimg))
+options = parser.parse_args()
+assert options.data.exists() and options.metrics == "none" and options.gpus == 1
+if options.resume:
+    assert options.resume.name == "network-snapshot-003000.pkl"
+    assert (options.kimg, options.snap, options.transfer) == (400, 10, "res_block_match_dis")
+run = options.outdir / "00000-auto"
+run.mkdir(parents=True)
+for kimg in (0, options.kimg):
+    (run / f"network-snapshot-{kimg:06d}.pkl").write_text(str(kimg))
 """,
     "generate.py": PAIR
     + """
@@ -232,14 +232,14 @@ for name in ("--network", "--output"):
     parser.add_argument(name, type=Path)
 parser.add_argument("--seeds")
 parser.add_argument("--gen-mask", action="store_true")
-asked = parser.parse_args()
-assert asked.network.read_text() == "400"
-first, last = map(int, asked.seeds.split("-"))
-asked.output.mkdir()
+options = parser.parse_args()
+assert options.network.read_text() == "400"
+first, last = map(int, options.seeds.split("-"))
+options.output.mkdir()
 for i, seed in enumerate(range(first, last + 1)):
-    picture(asked.output / f"{i}_img.png", seed)
-    if asked.gen_mask:
-        picture(asked.output / f"{i}_mask.png", 0, "L")
+    picture(options.output / f"{i}_img.png", seed)
+    if options.gen_mask:
+        picture(options.output / f"{i}_mask.png", 0, "L")
 """,
 }
 
@@ -260,9 +260,9 @@ from PIL import Image
 mask = Image.open(next((data / "ground_truth" / "probe").iterdir()))
 assert mask.getextrema() == (0, 255)
 results = Path(words[words.index("--log_project") + 2])
-place = results / at["--log_project"] / at["--log_group"] / "models" / ("mvtec_" + at["-d"])
-place.mkdir(parents=True)
-(place / "patchcore_params.pkl").write_text("trained")
+models = results / at["--log_project"] / at["--log_group"] / "models" / ("mvtec_" + at["-d"])
+models.mkdir(parents=True)
+(models / "patchcore_params.pkl").write_text("trained")
 """,
     "src/patchcore/__init__.py": "",
     "src/patchcore/common.py": "class FaissNN:\n    def __init__(self, on_gpu, workers): ...\n",
@@ -300,11 +300,11 @@ REPOSITORIES = {"seas": SEAS, "anomalydiffusion": ANOMALYDIFFUSION, "dfmgan": DF
 @pytest.fixture(autouse=True)
 def accelerate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`accelerate launch --config_file FILE SCRIPT …` where it is not installed."""
-    place = tmp_path / "site" / "accelerate" / "commands"
-    place.mkdir(parents=True)
-    for folder in (place, place.parent):
+    package = tmp_path / "site" / "accelerate" / "commands"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
         (folder / "__init__.py").touch()
-    (place / "launch.py").write_text(
+    (package / "launch.py").write_text(
         "import runpy, sys\nassert sys.argv[1] == '--config_file' and open(sys.argv[2]).read()\n"
         "sys.argv = sys.argv[3:]\nrunpy.run_path(sys.argv[0], run_name='__main__')\n"
     )
@@ -336,10 +336,10 @@ def test_a_ready_file_loads_and_says_in_one_sentence_what_is_not_here(path: Path
     spec = load_foreign(path)
     assert spec.name == f"{path.stem}-released"
     assert {word for word in (spec.fit or []) if word.endswith(".py")} == {f"{{here}}/{path.stem}_run.py"}
-    (told,) = foreign_adapter(path).configure().missing()
-    assert "\n" not in told
-    assert "which is not here; git clone https://github.com/" in told
-    assert f"--set {spec.name}.repository=" in told
+    (sentence,) = foreign_adapter(path).configure().missing()
+    assert "\n" not in sentence
+    assert "which is not here; git clone https://github.com/" in sentence
+    assert f"--set {spec.name}.repository=" in sentence
 
 
 def test_there_is_a_file_for_each_released_repository() -> None:
@@ -366,12 +366,12 @@ def test_a_generator_is_trained_and_sampled_by_its_own_scripts(
     (tmp_path / "model").mkdir()
     adapter.fit(mine, tmp_path / "model", context("generator.fit", tmp_path / "3d" / "fit"))
     assert not [path for path in (tmp_path / "model").rglob("*") if path.is_symlink()]
-    given = part_of(data, "category", "plate", "stain")
+    split = part_of(data, "category", "plate", "stain")
     chunks = [
         list(
             adapter.sample(
                 tmp_path / "model",
-                given,
+                split,
                 Request("plate", "stain", range(start, start + 4)),
                 context("generator.sample", tmp_path / "3d" / f"from-{start}"),
             )
@@ -391,7 +391,7 @@ def test_what_was_trained_before_a_kill_is_not_trained_again(
     root = repository("dfmgan")
     data = part_of(trial_split(tmp_path / "split"), "category", "plate", "stain")
     adapter = configured("dfmgan", root)
-    broken = (root / "train.py").read_text().replace("if asked.resume:", "if asked.resume:\n    1 / 0")
+    broken = (root / "train.py").read_text().replace("if options.resume:", "if options.resume:\n    1 / 0")
     (root / "train.py").write_text(broken)
     (tmp_path / "model").mkdir()
     ctx = context("generator.fit", tmp_path / "fit")
@@ -406,20 +406,20 @@ def test_released_checkpoints_are_taken_in_the_place_of_a_training(
     repository: Callable[[str], Path], tmp_path: Path
 ) -> None:
     logs = tmp_path / "logs"
-    wanted = [
+    files = [
         "anomaly-checkpoints/checkpoints/spatial_encoder.pt",
         "anomaly-checkpoints/checkpoints/embeddings.pt",
     ]
-    wanted += [f"mask-checkpoints/plate-{defect}/checkpoints/embeddings.pt" for defect in ("hole", "stain")]
-    for name in wanted:
+    files += [f"mask-checkpoints/plate-{defect}/checkpoints/embeddings.pt" for defect in ("hole", "stain")]
+    for name in files:
         (logs / name).parent.mkdir(parents=True, exist_ok=True)
         (logs / name).write_text("released")
     adapter = configured("anomalydiffusion", repository("anomalydiffusion"), checkpoints=str(logs))
     data = part_of(trial_split(tmp_path / "split"), "category", "plate", "stain")
     (tmp_path / "model").mkdir()
     adapter.fit(data, tmp_path / "model", context("generator.fit", tmp_path / "fit"))
-    found = list((tmp_path / "model" / "logs").rglob("*.pt"))
-    assert len(found) == 4 and {path.read_text() for path in found} == {"released"}
+    checkpoints = list((tmp_path / "model" / "logs").rglob("*.pt"))
+    assert len(checkpoints) == 4 and {path.read_text() for path in checkpoints} == {"released"}
 
 
 def test_patchcore_is_fitted_by_its_script_and_asked_by_its_classes(
@@ -433,10 +433,10 @@ def test_patchcore_is_fitted_by_its_script_and_asked_by_its_classes(
     adapter.fit(data, tmp_path / "model", context("detector.fit", tmp_path / "fit"))
     images = np.stack([np.full((64, 64, 3), shade, np.uint8) for shade in (10, 200, 90)])
     ctx = context("detector.predict", tmp_path / "predict")
-    (said,) = adapter.predict(tmp_path / "model", [Batch(images)], ctx)
-    assert said.score.tolist() == [10, 200, 90]
-    assert said.amap.shape == (3, 64, 64)
-    assert said.amap.mean((1, 2)).tolist() == [10, 200, 90]
+    (prediction,) = adapter.predict(tmp_path / "model", [Batch(images)], ctx)
+    assert prediction.score.tolist() == [10, 200, 90]
+    assert prediction.amap.shape == (3, 64, 64)
+    assert prediction.amap.mean((1, 2)).tolist() == [10, 200, 90]
 
 
 def test_a_repository_by_a_relative_path_is_refused(
@@ -450,5 +450,5 @@ def test_a_repository_by_a_relative_path_is_refused(
 
 
 def configured(name: str, repository: Path, **more: Any) -> Any:
-    given = {"repository": str(repository), "python": sys.executable, **more}
-    return foreign_adapter(BY_NAME[name]).configure(overrides=given)
+    options = {"repository": str(repository), "python": sys.executable, **more}
+    return foreign_adapter(BY_NAME[name]).configure(overrides=options)

@@ -34,16 +34,16 @@ def store(tmp_path: Path) -> Store:
 def prepare(tiny_data: Path) -> Callable[..., Prepared]:
     """A request at scale smoke, checked and resolved; whatever is not named is small."""
 
-    def prepared(store: Store, **asked: Any) -> Prepared:
+    def prepared(store: Store, **changes: Any) -> Prepared:
         small = {
             "data": tiny_data,
             "scale": "smoke",
             "generators": ("crop_paste",),
             "detectors": ("unet",),
-            **asked,
+            **changes,
         }
         request = RunRequest("mvtec_supervised", **small)
-        return prepare_request(request, store, lambda what: lambda *told: None)
+        return prepare_request(request, store, lambda what: lambda *counts: None)
 
     return prepared
 
@@ -52,8 +52,8 @@ def prepare(tiny_data: Path) -> Callable[..., Prepared]:
 def planned(prepare: Callable[..., Prepared]) -> Callable[..., Any]:
     """(plan, goals) of such a request."""
 
-    def plan(store: Store, **asked: Any) -> Any:
-        prepared = prepare(store, **asked)
+    def plan(store: Store, **changes: Any) -> Any:
+        prepared = prepare(store, **changes)
         return make_plan(prepared.planned(), prepared.about)
 
     return plan
