@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from typing import Any
 
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, Skipped
 from bench.planning.methods import task_of
@@ -192,7 +192,25 @@ def _labels(
     modality: str = "rgb",
 ) -> CellLabels:
     config, split = data.config, data.split
-    labels = CellLabels(
+    of_methods: dict[str, Any] = {}
+    if generator is not None:
+        of_methods |= {
+            "generator": generator.name,
+            "generator_version": generator.version,
+            "generator_variant": generator.variant,
+            "generator_params": generator.params_digest,
+            "generated_per_type": config.generated_per_type,
+        }
+    if detector is not None:
+        of_methods |= {
+            "scope": detector.scope if detector.ingested is None else UNKNOWN,
+            "detector": detector.name,
+            "detector_version": detector.version,
+            "detector_variant": detector.variant,
+            "detector_params": detector.params_digest,
+            "selection": config.selection if detector.ingested is None else UNKNOWN,
+        }
+    return CellLabels(
         protocol=config.protocol,
         protocol_version=config.version,
         scale=config.scale,
@@ -206,24 +224,5 @@ def _labels(
         modality=modality,
         mix=mix,
         seed=data.seed,
+        **of_methods,
     )
-    if generator is not None:
-        labels = replace(
-            labels,
-            generator=generator.name,
-            generator_version=generator.version,
-            generator_variant=generator.variant,
-            generator_params=generator.params_digest,
-            generated_per_type=config.generated_per_type,
-        )
-    if detector is not None:
-        labels = replace(
-            labels,
-            scope=detector.scope if detector.ingested is None else UNKNOWN,
-            detector=detector.name,
-            detector_version=detector.version,
-            detector_variant=detector.variant,
-            detector_params=detector.params_digest,
-            selection=config.selection if detector.ingested is None else UNKNOWN,
-        )
-    return labels

@@ -94,7 +94,7 @@ def area_to_limit(tally: Tally, fpr_limit: float) -> float:
                 area += float(rise[inside] * rest**2 / (2.0 * width))
             break
         before = piece.overlap[-1]
-    return area / limit
+    return min(area / limit, 1.0)  # the steps sum to 1 up to rounding
 
 
 def sampled_area(chunks: MapChunks, fpr_limit: float, dialect: str) -> float:

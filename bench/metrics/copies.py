@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.metrics.ic_lpips import image_array, perceptual_features
-from bench.metrics.inputs import MetricInputError, UndefinedMetricError
+from bench.metrics.ic_lpips import perceptual_features
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, image_array
 
 if TYPE_CHECKING:
     import torch

@@ -36,7 +36,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.metrics.inputs import MetricInputError, UndefinedMetricError, require_choice, to_numpy, truth_array
+from bench.metrics.inputs import (
+    MetricInputError,
+    UndefinedMetricError,
+    image_array,
+    require_choice,
+    truth_array,
+)
 from bench.metrics.lpips import mean_over_pairs
 
 if TYPE_CHECKING:
@@ -272,18 +278,6 @@ def _mask_pair(
         _fitting(truth_array(side_masks, f"{name} masks"), images) for name, side_masks, images in sides
     )
     return first, second
-
-
-def image_array(images: Any, name: str) -> np.ndarray:
-    """uint8 RGB [N, H, W, 3], not empty. Raises MetricInputError."""
-    array = to_numpy(images, name)
-    if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
-        raise MetricInputError(
-            f"{name} images must be uint8 RGB [N, H, W, 3], but are {array.dtype} of shape {array.shape}"
-        )
-    if array.size == 0:
-        raise MetricInputError(f"{name} images are empty (shape {array.shape})")
-    return array
 
 
 def multiplied(images: np.ndarray, masks: Any) -> np.ndarray:

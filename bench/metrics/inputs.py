@@ -105,6 +105,18 @@ def truth_array(values: Any, name: str, ndim: int | None = None) -> np.ndarray:
     return array
 
 
+def image_array(images: Any, name: str) -> np.ndarray:
+    """uint8 RGB [N, H, W, 3], not empty. Raises MetricInputError."""
+    array = to_numpy(images, name)
+    if array.ndim != 4 or array.shape[3] != 3 or array.dtype != np.uint8:
+        raise MetricInputError(
+            f"{name} images must be uint8 RGB [N, H, W, 3], but are {array.dtype} of shape {array.shape}"
+        )
+    if array.size == 0:
+        raise MetricInputError(f"{name} images are empty (shape {array.shape})")
+    return array
+
+
 def require_same_shape(a: np.ndarray, b: np.ndarray, name_a: str, name_b: str) -> None:
     """Raises MetricInputError where the shapes differ."""
     if a.shape != b.shape:

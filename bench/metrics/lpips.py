@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bench.metrics.estimate import Estimate
-from bench.metrics.inputs import MetricInputError, UndefinedMetricError
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, image_array
 
 if TYPE_CHECKING:
     import torch
@@ -108,8 +108,6 @@ def lpips_all_pairs(images: Any, *, profile: Any, network: str | None = None, ba
 
     Precision: see the module.
     """
-    from bench.metrics.ic_lpips import image_array
-
     array = image_array(images, "generated")
     stream = LpipsAccumulator()
     for start in range(0, len(array), batch):

@@ -29,8 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.ic_lpips import image_array
-from bench.metrics.inputs import MetricInputError, UndefinedMetricError, truth_array
+from bench.metrics.inputs import MetricInputError, UndefinedMetricError, image_array, truth_array
 
 REACH = 6
 IMAGES_A_BLOCK = 64

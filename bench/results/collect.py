@@ -89,17 +89,17 @@ def why_missing(plan: Plan, store: Store) -> Callable[[str], str]:
     sound: set[str] = set()  # rest on no failure
 
     def why(key: str) -> str:
-        stack, seen = [key], {key}
+        stack, visited = [key], {key}
         while stack:
             current = stack.pop()
             if current in failed and (failure := store.failure(current)) is not None:
                 title = "" if current == key else f"{plan.nodes[current].title}: "
                 return title + failure["error"]
             for _, used in plan.nodes[current].inputs:
-                if used not in seen and used not in sound and not done(used):
-                    seen.add(used)
+                if used not in visited and used not in sound and not done(used):
+                    visited.add(used)
                     stack.append(used)
-        sound.update(seen)
+        sound.update(visited)
         return ""
 
     return why

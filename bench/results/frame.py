@@ -21,31 +21,31 @@ from bench.store import open_store
 def load_frame(store: str | PathLike[str], run: str | None, *, published: bool) -> pd.DataFrame:
     """The records of a store, or of one of its runs; see `bench.load`."""
     opened = open_store(Path(store))
-    asked = plans(opened) if run is None else [plan_of_run(opened, run)]
-    if not asked:
+    chosen = plans(opened) if run is None else [plan_of_run(opened, run)]
+    if not chosen:
         raise BenchError(f"nothing was run in the store {opened.root} yet; `bench run` does that")
     # runs share tasks: each value once, in the order of the newest run that has it
-    found = dict.fromkeys(record for plan in asked for record in records(plan, opened))
-    return frame_of([*found, *(_printed(asked) if published else ())])
+    measured = dict.fromkeys(record for plan in chosen for record in records(plan, opened))
+    return frame_of([*measured, *(_printed(chosen) if published else ())])
 
 
-def _printed(asked: Iterable[Plan]) -> Iterator[Record]:
-    for protocol in dict.fromkeys(plan.about["protocol"] for plan in asked):
+def _printed(chosen: Iterable[Plan]) -> Iterator[Record]:
+    for protocol in dict.fromkeys(plan.about["protocol"] for plan in chosen):
         yield from published_records(protocol)
 
 
 def frame_of(rows: Iterable[Record]) -> pd.DataFrame:
     """A DataFrame with a column for every field of a record, in their order."""
-    held = [vars(row) for row in rows]
+    records_as_dicts = [vars(row) for row in rows]
     columns = {}
     for field in fields(Record):
-        values = [row[field.name] for row in held]
+        values = [row[field.name] for row in records_as_dicts]
         kinds = get_args(field.type) or (field.type,)
         if float in kinds:
             columns[field.name] = pd.Series(values, dtype="float64")
         elif int in kinds:
-            known = [None if value == UNKNOWN_COUNT else value for value in values]
-            columns[field.name] = pd.Series(known, dtype="Int64")
+            counts = [None if value == UNKNOWN_COUNT else value for value in values]
+            columns[field.name] = pd.Series(counts, dtype="Int64")
         else:
             columns[field.name] = pd.Series(values, dtype="str")
     return pd.DataFrame(columns)

@@ -48,7 +48,7 @@ def plans(store: Store) -> list[Plan]:
 
 def every_plan(store: Store) -> list[Plan]:
     """As `plans`. Raises BenchError where one cannot be read: what it needs is not known."""
-    found = []
+    readable = []
     for path in plan_files(store):
         plan = _readable(path)
         if plan is None:
@@ -56,14 +56,14 @@ def every_plan(store: Store) -> list[Plan]:
                 f"the plan {path} cannot be read, so what it needs is not known; run its command again, "
                 "or delete the file"
             )
-        found.append(plan)
-    return found
+        readable.append(plan)
+    return readable
 
 
 def plan_files(store: Store) -> list[Path]:
     """The file of every plan in a store, the one that was run last first."""
     folder = store.root / "runs"
-    last = {journal["plan"]: place for place, journal in enumerate(journals(folder))}
+    last = {journal["plan"]: number for number, journal in enumerate(journals(folder))}
     return sorted(folder.glob("*.plan"), key=lambda path: (-last.get(path.name, -1), path.name))
 
 
@@ -89,10 +89,10 @@ def merged(members: Sequence[Plan], store: Store) -> Plan:
     goals: dict[str, str] = {}
     for plan in members:
         for key in plan.goals:
-            place = _place(key, plan.nodes[key])
-            if place not in goals or (not store.done(goals[place]) and store.done(key)):
-                goals[place] = key
-    skipped = {_cell(cell): cell for plan in members for cell in plan.skipped}
+            cell = _scored_cell(key, plan.nodes[key])
+            if cell not in goals or (not store.done(goals[cell]) and store.done(key)):
+                goals[cell] = key
+    skipped = {_skipped_cell(cell): cell for plan in members for cell in plan.skipped}
     about = {
         **members[0].about,
         "warnings": _once(note for plan in members for note in plan.about["warnings"]),
@@ -100,12 +100,12 @@ def merged(members: Sequence[Plan], store: Store) -> Plan:
     return Plan(tuple(goals.values()), nodes, tuple(skipped.values()), about)
 
 
-def _place(key: str, node: Node) -> str:
+def _scored_cell(key: str, node: Node) -> str:
     """What a goal is the score of; goals without labels stand for themselves."""
     return canonical_json([node.stage, node.labels.to_json()]) if node.labels else key
 
 
-def _cell(cell: Skipped) -> str:
+def _skipped_cell(cell: Skipped) -> str:
     return canonical_json([cell.labels.to_json(), [list(pair) for pair in cell.metrics]])
 
 
@@ -115,9 +115,9 @@ def _once(notes: Iterator[str]) -> list[str]:
 
 def _commands(members: Sequence[Plan]) -> Mapping[str, str]:
     """Goal to the command that asked for it last."""
-    found: dict[str, Any] = {}
+    commands: dict[str, Any] = {}
     for plan in members:
         command = plan.about["provenance"].get("command", "")
         for key in plan.goals:
-            found.setdefault(key, command)
-    return found
+            commands.setdefault(key, command)
+    return commands

@@ -1,13 +1,13 @@
 """From features and distances of generated images to records: of each type, then the category's mean."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 
-from bench.metrics import UndefinedMetricError, fid, inception_score, kid
+from bench.metrics import Estimate, UndefinedMetricError, fid, inception_score, kid
 from bench.metrics.bootstrap import bootstrap_clusters, percentile_interval
 from bench.metrics.ic_lpips import IcLpips
 from bench.record import catalogue
@@ -55,27 +55,37 @@ def is_records(template: Record, generated: ImageFeatures) -> Iterator[Record]:
     yield from _mean_of(rows)
 
 
-def kid_record(template: Record, generated: ImageFeatures, real: ImageFeatures, reference: str) -> Record:
-    """KID of generated images against real ones of their kind."""
-    row = replace(_of_metric(template, "kid"), reference=reference, n=len(generated.defects))
-    try:
-        estimate = kid(generated.features, real.features)
-    except UndefinedMetricError as error:
-        return replace(row, status="undefined", note=str(error))
-    return _with_error(replace(row, value=estimate.value), estimate.error, estimate.error_kind)
+def set_records(
+    template: Record, generated: ImageFeatures, real: ImageFeatures, reference: str
+) -> Iterator[Record]:
+    """Distances between generated images and real ones of their kind: all of SET_METRICS of the level."""
+    for _, metric in catalogue.planned(template.level):
+        if metric not in SET_METRICS:
+            continue
+        row = replace(_of_metric(template, metric), reference=reference, n=len(generated.defects))
+        try:
+            estimate = SET_METRICS[metric](generated.features, real.features)
+        except UndefinedMetricError as error:
+            yield replace(row, status="undefined", note=str(error))
+            continue
+        row = replace(row, value=estimate.value)
+        if np.isnan(estimate.error):
+            yield replace(row, note=f"against {len(real.defects)} real images")
+        else:
+            yield _with_error(row, estimate.error, estimate.error_kind)
 
 
-def fid_record(template: Record, generated: ImageFeatures, real: ImageFeatures, reference: str) -> Record:
-    """FID of the generated defects of a category against its real ones; undefined where these are few."""
-    row = replace(_of_metric(template, "fid"), reference=reference, n=len(generated.defects))
-    if len(real.defects) < FEWEST_FOR_FID:
-        note = f"{len(real.defects)} real images are too few to fit a Gaussian; FID needs {FEWEST_FOR_FID}"
-        return replace(row, status="undefined", note=note)
-    try:
-        value = fid(generated.features, real.features)
-    except UndefinedMetricError as error:
-        return replace(row, status="undefined", note=str(error))
-    return replace(row, value=value, note=f"against {len(real.defects)} real images")
+def _fid(generated: np.ndarray, real: np.ndarray) -> Estimate:
+    """FID without an error, which its estimator does not give; undefined where real images are few."""
+    if len(real) < FEWEST_FOR_FID:
+        raise UndefinedMetricError(
+            f"{len(real)} real images are too few to fit a Gaussian; FID needs {FEWEST_FOR_FID}"
+        )
+    return Estimate(fid(generated, real), float("nan"), "", len(real))
+
+
+SET_METRICS: Mapping[str, Callable[[np.ndarray, np.ndarray], Estimate]] = {"kid": kid, "fid": _fid}
+"""Metrics of the features of two sets of images [N, D] and [M, D]: generated ones, real ones."""
 
 
 def lpips_records(template: Record, report: Mapping[str, Any]) -> Iterator[Record]:

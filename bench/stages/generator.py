@@ -113,8 +113,8 @@ class GeneratorSample(Stage[T]):
     derived: Mapping[str, T] = field(metadata=BY_NAME)
 
     def inputs(self) -> Iterator[tuple[str, T]]:
-        seen = chain(_training_inputs(self.normal, self.base), _derived_inputs(self.derived))
-        return chain([("model", self.model)], seen)
+        training = _training_inputs(self.normal, self.base)
+        return chain([("model", self.model)], training, _derived_inputs(self.derived))
 
     @staticmethod
     def task(

@@ -19,12 +19,11 @@ from bench.stages.data import RealPools
 from bench.stages.features import LpipsFeatures, PerceptualFeatures, PoolFeatures
 from bench.stages.generation_records import (
     ImageFeatures,
-    fid_record,
     honesty_records,
     ic_lpips_records,
     is_records,
-    kid_record,
     lpips_records,
+    set_records,
 )
 from bench.stages.stage import Metrics, Output, Stage, StageRun, T
 from bench.tasks import Task
@@ -83,11 +82,9 @@ class ScoreGeneration(GenerationScore[T]):
         generated, base = _read_features(self.generated.folder), _read_features(self.base.folder)
         level = _level(run.params["labels"].get("modality", "rgb"))
         template = _template(run, self.generated, generated, level)
-        reference = "base third of the category"
         records = [
             *is_records(template, generated),
-            kid_record(template, generated, base, reference),
-            fid_record(template, generated, base, reference),
+            *set_records(template, generated, base, "base third of the category"),
         ]
         weights = _read(self.perceptual.folder / "index.json")["weights_sha256"]
         template = replace(template, weights_sha256=",".join(sorted(weights.values())))
@@ -127,7 +124,8 @@ class ScoreNormals(GenerationScore[T]):
     def run(self: "ScoreNormals[Output]", run: StageRun) -> None:
         generated, normal = _read_features(self.generated.folder), _read_features(self.normal.folder)
         template = _template(run, self.generated, generated, "generation-normal")
-        write_records(run.out / "records.jsonl", [kid_record(template, generated, normal, "train/good")])
+        records = set_records(template, generated, normal, "train/good")
+        write_records(run.out / "records.jsonl", records)
 
 
 def _level(modality: str) -> str:

@@ -94,8 +94,8 @@ class Stage(Generic[T]):
         for role, field in _roles(type(self)).items():
             value = getattr(self, field.name)
             if field.metadata:
-                for name, named in value.items():
-                    for one in named if field.metadata["several"] else (named,):
+                for name, inputs in value.items():
+                    for one in inputs if field.metadata["several"] else (inputs,):
                         yield f"{role}/{name}", one
             elif value is not None:
                 yield role, value
@@ -122,14 +122,20 @@ class Stage(Generic[T]):
         return stage
 
 
+_ROLES: dict[object, dict[str, Field[Any]]] = {}
+"""By stage, since a plan asks for them for each of its tasks."""
+
+
 def _roles(stage: type[Stage[Any]]) -> dict[str, Field[Any]]:
     """Role, or what comes before the "/" in it, to the field for it."""
-    return {field.name.replace("_", "-"): field for field in fields(stage)}
+    if stage not in _ROLES:
+        _ROLES[stage] = {field.name.replace("_", "-"): field for field in fields(stage)}
+    return _ROLES[stage]
 
 
 def _by_field(stage: type[Stage[Any]], inputs: Iterable[tuple[str, Any]]) -> tuple[dict[str, Any], list[str]]:
     """Values for the fields of a stage, and the roles that it does not know."""
-    values: dict[str, Any] = {field.name: {} for field in fields(stage) if field.metadata}
+    values: dict[str, Any] = {field.name: {} for field in _roles(stage).values() if field.metadata}
     unknown: list[str] = []
     for role, value in inputs:
         prefix, slash, name = role.partition("/")
@@ -139,8 +145,8 @@ def _by_field(stage: type[Stage[Any]], inputs: Iterable[tuple[str, Any]]) -> tup
         elif not slash:
             values[field.name] = value
         elif field.metadata["several"]:
-            named = values[field.name]
-            named[name] = (*named.get(name, ()), value)
+            chunks = values[field.name]
+            chunks[name] = (*chunks.get(name, ()), value)
         else:
             values[field.name][name] = value
     return values, unknown

@@ -13,10 +13,11 @@ from diffusers import DPMSolverMultistepScheduler
 from safetensors.torch import load_file
 from torch import Tensor
 
-from bench.data.images import cell_sums, resize_image, resize_mask
+from bench.data.images import resize_image
 from bench.errors import BenchError
 from bench.methods import CategoryTrain, Request, Sample
 from bench.methods.context import Context
+from bench.metrics.masks import prepare_masks
 from generators.seas.base import DTYPES, Base, TextSide, load_base
 from generators.seas.features import decode, fine_features, noise_and_features
 from generators.seas.fitting import prompts_for
@@ -228,13 +229,7 @@ def as_pixels(image: Tensor) -> np.ndarray:
 
 def sized_mask(mask: np.ndarray, side: int) -> np.ndarray:
     """A mask that is not empty at another size, where it keeps at least the pixels that it covers most."""
-    if mask.shape[0] == side:
-        return mask
-    small = resize_mask(mask, side)
-    if small.any():
-        return small
-    covered = cell_sums(cell_sums(mask.astype(np.int64), side).T, side).T
-    return covered == covered.max()
+    return prepare_masks(mask, side, rule="half-or-most")
 
 
 def _sized(image: np.ndarray, side: int) -> np.ndarray:

@@ -20,7 +20,6 @@ from bench.data.images import (
     resize_mask,
 )
 from bench.errors import BenchError
-from bench.metrics.masks import prepare_masks
 
 COLOURS = np.array([[[200, 100, 50], [0, 255, 7]], [[9, 8, 7], [255, 255, 255]]], np.uint8)
 GREYS = np.array([[0, 50], [128, 255]], np.uint8)
@@ -211,12 +210,6 @@ def _covered(mask, size):
 @settings(max_examples=60, deadline=None)
 def test_a_mask_is_resized_by_exact_area(mask, size):
     assert np.array_equal(resize_mask(mask, size), _covered(mask, size))
-
-
-@given(arrays(bool, st.tuples(st.integers(1, 12), st.integers(1, 12))), st.integers(1, 15))
-@settings(max_examples=30, deadline=None)
-def test_training_and_scoring_see_the_same_mask(mask, size):
-    assert np.array_equal(resize_mask(mask, size), prepare_masks(mask, size))
 
 
 def test_a_cell_that_is_covered_by_half_is_not_in_the_mask():

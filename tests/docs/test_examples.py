@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.metrics import UndefinedMetricError
+from bench.planning.protocol_file import load_protocol
 from bench.published import load_paper
 
 PAGES = Path(__file__).parents[2] / "docs" / "how-to"
@@ -59,3 +60,13 @@ def test_the_example_of_a_paper_can_be_read(tmp_path: Path) -> None:
     paper = load_paper(tmp_path / "mypaper.toml")
     assert [value.text for value in paper.values] == ["69.2", "54.1"]
     assert paper.values[0].caveats == ("one made-up value in each category",)
+
+
+def test_the_examples_of_a_protocol_can_be_read(tmp_path: Path) -> None:
+    for number, text in enumerate(blocks("protocol.md", "toml")):
+        (tmp_path / f"{number}.toml").write_text(text)
+    changed, new = (load_protocol(str(tmp_path / f"{number}.toml")) for number in (0, 1))
+    assert changed.mixes["generated+real"].shares == {"normal": 0.5, "generated": 0.25, "real": 0.25}
+    assert changed.rows == load_protocol("mvtec_supervised").rows
+    assert (new.rows.alone, new.rows.generated) == (("real",), ("generated",))
+    assert new.scale("smoke").resolution == load_protocol("mvtec_supervised").scale("smoke").resolution

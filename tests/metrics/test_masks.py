@@ -113,3 +113,14 @@ def test_bad_masks_are_refused():
             prepare_masks(np.ones((4, 4), bool), size)
     with pytest.raises(MetricInputError, match="NaN"):
         prepare_masks(np.array([[np.nan]]), 2)
+
+
+def test_half_or_most_keeps_the_cells_that_a_small_defect_covers_most_and_nothing_of_no_defect():
+    mask = np.zeros((8, 8), bool)
+    mask[0, 0] = mask[1, 5:7] = True
+    small = prepare_masks(mask, 2, rule="half-or-most")
+    assert not prepare_masks(mask, 2).any()
+    assert small.tolist() == [[False, True], [False, False]]
+    mask[:4, :4] = True
+    assert (prepare_masks(mask, 2, rule="half-or-most") == prepare_masks(mask, 2)).all()
+    assert not prepare_masks(np.zeros((8, 8), bool), 2, rule="half-or-most").any()

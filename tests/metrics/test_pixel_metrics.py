@@ -25,6 +25,7 @@ from bench.metrics import (
     pixel_metrics,
     prepare_masks,
 )
+from bench.record.catalogue import REPOSITORIES, Scoring
 
 EXACT = 1e-12
 
@@ -299,3 +300,15 @@ def test_scores_at_the_ends_of_their_type_are_ranked_but_not_scaled(case):
     assert pixel_metrics(ends, masks)["auroc"] == 1.0
     with pytest.raises(MetricInputError, match="range of the maps overflows float32"):
         pixel_metrics(ends, masks, dialect="grid21-minmax")
+
+
+def test_the_bundle_of_a_repository_makes_all_of_its_choices_at_once(case):
+    maps, masks = case(0, shift=0.0)
+    maps = maps / maps.max()
+    bundle = Scoring(thresholds="grid21", ap="trapezoid", iou="image")
+    ours = pixel_metrics(maps, masks, dialect=bundle)
+    assert ours["f1_max"] == pixel_metrics(maps, masks, dialect="grid21")["f1_max"]
+    assert ours["ap"] == pixel_metrics(maps, masks, dialect="trapezoid")["ap"]
+    assert ours["iou"] == pixel_metrics(maps, masks)["iou_per_image_oracle"]
+    for scoring in REPOSITORIES.values():
+        assert 0 < pixel_metrics(maps, masks, dialect=scoring)["ap"] <= 1
