@@ -56,7 +56,10 @@ def load_split(dataset: Dataset, path: Path) -> Split:
 
 
 def dump_split(split: Split, name: str | None = None) -> str:
-    """TOML text of a split, base and test, as `load_split` reads it; `name` is the split's by default."""
+    """TOML text of a split, base and test, as `load_split` reads it; `name` is the split's by default.
+
+    Library only: for those who publish the split that they draw.
+    """
     lines = [f"name = {_quoted(name or split.name)}"]
     for side in ("base", "test"):
         for category in split.categories:

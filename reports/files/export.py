@@ -72,7 +72,7 @@ def export(
 
 
 def read_json(path: Path) -> list[Record]:
-    """The records of a file that `export` wrote as json."""
+    """The records of a file that `export` wrote as json. Library only: for those who are given such a file."""
     return [Record(**row) for row in json.loads(path.read_text(encoding="utf-8"))]
 
 

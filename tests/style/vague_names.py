@@ -14,7 +14,15 @@ VAGUE = set(
     """told said held found made kept seen given asked laid apart own place here there every each known wanted
     named left taken drawn shown""".split()  # noqa: SIM905 - reads as a list of words
 )
-CEILINGS = {"bench": 76, "detectors": 1, "generators": 0, "protocols": 0, "reports": 1, "tests": 675}
+CEILINGS = {
+    "bench": 2,  # the left and the right image of a pair
+    "detectors": 1,  # a parameter of a method, part of its keys
+    "docs": 0,
+    "generators": 0,
+    "protocols": 0,
+    "reports": 0,
+    "tests": 492,
+}
 """The most vague names that a folder may have. A ceiling only falls, and a folder not listed here has 0."""
 
 
