@@ -89,7 +89,7 @@ def failure_of(error: BaseException, definition: Any, log: str) -> dict[str, Any
 
 def _code_of_plugin(definition: Any) -> Path | None:
     """The code of a task's method where it is a plug-in, whose author wants to know the line."""
-    name, _, _ = definition["adapter"].partition("@")
+    name, _, _ = definition.get("adapter", "").partition("@")
     return plugin_code(definition["stage"].partition(".")[0], name) if name else None
 
 
