@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from bench.methods.context import Context
-from bench.methods.training.spill import _Kept, _Shelf, spilled
+from bench.methods.training.spill import _SavedTensor, _Shelf, spilled
 
 LARGE = torch.arange(64 * 48 * 40, dtype=torch.float32).reshape(4, 16, 48, 40)
 
@@ -45,7 +45,7 @@ def test_the_file_is_emptied_when_nothing_in_it_is_wanted(tmp_path: Path) -> Non
     with path.open("w+b") as file:
         shelf = _Shelf(file)
         kept: list[Any] = [shelf.put(LARGE), shelf.put(LARGE)]
-        assert all(isinstance(each, _Kept) for each in kept)
+        assert all(isinstance(each, _SavedTensor) for each in kept)
         assert path.stat().st_size >= LARGE.nbytes
         kept.clear()
         assert path.stat().st_size == 0
