@@ -159,5 +159,5 @@ def refuse(*args, **kwargs):
 
 def test_a_weight_file_that_carries_code_is_not_run(tmp_path, images):
     torch.save({"fc.weight": print}, tmp_path / "weights-inception-2015-12-05.pth")
-    with pytest.raises(WeightsMissingError, match="no readable weight file"):
+    with pytest.raises(WeightsMissingError, match="not a readable weight file"):
         profile("canonical", tmp_path).pool(images(1, 64, seed=0))
