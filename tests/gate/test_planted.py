@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 
 from bench.gate.baseline_file import parse, render
+from bench.metrics import detection
 from bench.planning.plan import load_plan
 from bench.runner.execute import run_stage
 from bench.runner.jobs import Job
 from bench.runner.journal import newest_journal
-from bench.stages import score_detection
 from bench.store import open_store
 
 pytestmark = pytest.mark.xdist_group("gate")
@@ -156,17 +156,17 @@ def test_a_metric_off_by_one_threshold_is_caught_and_named(
     workplace, verdicts, rescored, monkeypatch, tmp_path
 ) -> None:
     workplace.run()  # nothing to do; makes the unchanged run the last one
-    whole = score_detection.image_metrics
+    whole = detection.image_metrics
 
-    def off_by_one(scores, anomalous):
+    def off_by_one(scores, anomalous, **rules):
         """AUROC with the scores of one threshold taken for those of the next."""
         order = np.argsort(scores)
         shifted = np.asarray(scores).copy()
         shifted[order[0]] = shifted[order[1]]
         shifted[order[-1]] = shifted[order[-2]]
-        return whole(shifted, anomalous)
+        return whole(shifted, anomalous, **rules)
 
-    monkeypatch.setattr(score_detection, "image_metrics", off_by_one)
+    monkeypatch.setattr(detection, "image_metrics", off_by_one)
     store = rescored()
     code, metrics, causes = verdicts(store=str(store.root))
     assert code == 1
