@@ -3,12 +3,15 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from bench.errors import BenchError
 from bench.methods import registry
+from bench.metrics.detection import image_values, pixel_values
 from bench.record import catalogue
 from bench.record.record import Record, read_records, write_records
+from bench.stages.generation_records import SET_METRICS
 
 KNOWN = Record(level="pixel", metric="ap", value=0.5)
 
@@ -57,6 +60,17 @@ def test_what_is_planned_is_what_stages_record():
     assert [name for _, name in catalogue.planned("generation-normal")] == ["kid"]
     assert ("generation", "mask_spill") in catalogue.planned("generation")
     assert ("generation", "recall_hmean") not in catalogue.planned(*catalogue.levels())
+
+
+def test_what_is_computed_by_the_default_rules_has_an_entry():
+    maps, masks = np.arange(32.0).reshape(2, 4, 4), np.zeros((2, 4, 4), bool)
+    masks[1, 1:3, 1:3] = True
+    of_pixels = pixel_values(maps, masks, {}).values
+    of_images, _ = image_values(np.array([0.1, 0.9]), np.array([False, True]), maps)
+    for level, values in (("pixel", of_pixels), ("image", of_images)):
+        named = {(level, metric) for metric, dialect in values if dialect == "default"}
+        assert named == set(catalogue.planned(level))
+    assert set(SET_METRICS) <= set(catalogue.metrics())
 
 
 PLUGIN = """
