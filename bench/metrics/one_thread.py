@@ -1,7 +1,7 @@
 """Sums and matrix products that do not depend on how many threads a machine has.
 
-A BLAS cuts a product into one part per thread and sums at the edges of the parts in another order, so the last
-bits of its results change with the number of threads. Workers run with one; a library user has all cores.
+A BLAS cuts a product into one part per thread and sums at the edges of the parts in another order, so the
+last bits of its results change with the number of threads. Workers run with one, a library user with all.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Values do not depend on how many threads the BLAS has: equal predictions have equal scores on any machine."""
+"""Values do not depend on how many threads the BLAS has: equal predictions have equal scores anywhere."""
 
 from collections.abc import Callable
 from typing import Any
