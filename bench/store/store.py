@@ -97,14 +97,7 @@ class Store:
     def publish(self, aside: Path, definition: Mapping[str, Any], **facts: Any) -> Manifest:
         """Move a finished folder into place. Where another was first, theirs stays and is returned."""
         key = key_of(definition)
-        files = {
-            path.relative_to(aside / "out").as_posix(): {
-                "sha256": file_sha256(path),
-                "size": path.stat().st_size,
-            }
-            for path in sorted((aside / "out").rglob("*"))
-            if path.is_file()
-        }
+        files = file_facts(aside / "out")
         inputs = {input_key: self.manifest(input_key).content for _, input_key in definition["inputs"]}
         manifest = Manifest.of(key, files, inputs, host=socket.gethostname(), **facts)
         (aside / "task.json").write_text(json.dumps(definition, sort_keys=True, indent=1))
@@ -290,6 +283,15 @@ def read_regular(path: Path) -> bytes:
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return file.read()
+
+
+def file_facts(out: Path) -> dict[str, dict[str, Any]]:
+    """Path below a folder to {"sha256", "size"} of each file in it, as a manifest lists them."""
+    return {
+        path.relative_to(out).as_posix(): {"sha256": file_sha256(path), "size": path.stat().st_size}
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
 
 
 def file_sha256(path: Path) -> str:

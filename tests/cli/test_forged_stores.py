@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ import pytest
 from bench import api
 from bench.store import Store, open_store
 from bench.store.checked import CheckedStore
-from bench.store.manifest import Manifest
 from bench.store.store import file_sha256
 from bench.tasks import digest
-from tests.cli.conftest import Bench
 
 TRUE, FORGED = 0.25, 0.99
 
@@ -46,23 +43,8 @@ def forge_value(root: Path) -> Path:
     return task
 
 
-def match_manifest(task: Path, **facts: Any) -> None:
-    """Make the manifest of a task agree with what lies in its folder, as a forger would."""
-    manifest = json.loads((task / "manifest.json").read_text())
-    files = {
-        path.relative_to(task / "out").as_posix(): {"sha256": file_sha256(path), "size": path.stat().st_size}
-        for path in sorted((task / "out").rglob("*"))
-        if path.is_file()
-    }
-    kept = {**manifest, **facts}
-    for name in ("key", "files", "inputs", "content", "provenance"):
-        kept.pop(name)
-    forged = Manifest.of(manifest["key"], files, manifest["inputs"], **kept)
-    (task / "manifest.json").write_text(json.dumps(asdict(forged)))
-
-
 def test_an_edited_value_is_exported_as_failed_with_its_file(
-    bench: Bench, scored: Path, tmp_path: Path
+    bench: Callable[..., Any], scored: Path, tmp_path: Path
 ) -> None:
     task = forge_value(scored)
     said = bench("export", "--store", scored, tmp_path / "rows.csv")
@@ -76,7 +58,7 @@ def test_an_edited_value_is_exported_as_failed_with_its_file(
 
 
 def test_an_edited_value_is_on_no_page_and_in_no_comparison(
-    bench: Bench, scored: Path, tmp_path: Path
+    bench: Callable[..., Any], scored: Path, tmp_path: Path
 ) -> None:
     forge_value(scored)
     assert bench("report", "--store", scored, "--out", tmp_path / "site").code == 1
@@ -89,7 +71,9 @@ def test_an_edited_value_is_on_no_page_and_in_no_comparison(
     assert set(api.load(scored)["status"]) == {"failed", "ok"}
 
 
-def test_no_baseline_is_taken_from_an_edited_value(bench: Bench, scored: Path, tmp_path: Path) -> None:
+def test_no_baseline_is_taken_from_an_edited_value(
+    bench: Callable[..., Any], scored: Path, tmp_path: Path
+) -> None:
     forge_value(scored)
     words = ("gate", "--store", scored, "--baseline", tmp_path / "b.toml", "--update", "--reason", "r")
     said = bench(*words)
@@ -115,7 +99,7 @@ def test_edited_replicates_are_found(scored: Path) -> None:
     assert f"replicates/{draws.name} was changed" in note
 
 
-def test_edited_costs_and_provenance_are_found(bench: Bench, scored: Path) -> None:
+def test_edited_costs_and_provenance_are_found(bench: Callable[..., Any], scored: Path) -> None:
     manifest = score_of(scored) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"seconds": 0.0', '"seconds": 9.0'))
     said = bench("verify", "--store", scored)
@@ -124,7 +108,9 @@ def test_edited_costs_and_provenance_are_found(bench: Bench, scored: Path) -> No
     assert set(api.load(scored)["status"]) == {"failed", "ok"}
 
 
-def test_a_manifest_of_an_older_version_is_read_and_said_to_bind_no_costs(bench: Bench, scored: Path) -> None:
+def test_a_manifest_of_an_older_version_is_read_and_said_to_bind_no_costs(
+    bench: Callable[..., Any], scored: Path
+) -> None:
     for path in scored.glob("tasks/*/*/manifest.json"):
         manifest = json.loads(path.read_text())
         del manifest["provenance"]
@@ -139,7 +125,7 @@ def test_a_manifest_of_an_older_version_is_read_and_said_to_bind_no_costs(bench:
     ("field", "value"), [("banner", "none of it is true"), ("scale", "paper"), ("dataset", "mvtec_ad")]
 )
 def test_an_edited_plan_is_refused_by_its_name(
-    field: str, value: str, refused: Callable[..., str], bench: Bench, scored: Path
+    field: str, value: str, refused: Callable[..., str], bench: Callable[..., Any], scored: Path
 ) -> None:
     (path,) = (scored / "runs").glob("*.plan")
     plan = json.loads(path.read_text())
@@ -164,7 +150,9 @@ def test_a_plan_that_says_other_than_its_records_is_refused_under_any_name(
     assert f"says that its {field} is 'another'" in refused("export", "--store", scored, "rows.csv")
 
 
-def test_an_edited_environment_is_not_shown(bench: Bench, scored: Path, tmp_path: Path) -> None:
+def test_an_edited_environment_is_not_shown(
+    bench: Callable[..., Any], scored: Path, tmp_path: Path, match_manifest: Callable[..., None]
+) -> None:
     facts = {"cpu": "mine", "packages": {}}
     name = digest(facts)[:16]
     (scored / "env" / f"{name}.json").write_text(json.dumps({**facts, "cpu": "a supercomputer"}))
