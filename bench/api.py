@@ -192,19 +192,22 @@ def ingest(
 def verify(store: StrPath = DEFAULT_STORE, *, recompute: bool = False, remove: bool = False) -> Verification:
     """Hash every file in a store again and compare with what was written.
 
-    recompute: also score again from stored predictions and features. remove: remove damaged tasks, so that
-    the next run that rests on them makes them again.
+    recompute: also score again from stored predictions and features, in workers, and compare every file.
+    remove: remove damaged tasks, so that the next run that rests on them makes them again.
 
-    Raises BenchError where there is no store.
+    Raises BenchError where there is no store, or where it cannot be written and `remove` is asked for.
     """
     from bench.store import open_store
-    from bench.upkeep.verify import damaged_tasks, remove_damaged
+    from bench.store.store import check_writable
+    from bench.upkeep.verify import look_at, remove_damaged
 
     opened = open_store(Path(store))
-    checked, damaged = damaged_tasks(opened, recompute=recompute)
-    for key, fault in damaged.items() if remove else ():
+    if remove:
+        check_writable(opened)
+    look = look_at(opened, recompute=recompute)
+    for key, fault in look.damaged.items() if remove else ():
         remove_damaged(opened, key, fault)
-    return Verification(checked, damaged)
+    return Verification(**vars(look))
 
 
 def compare(first: StrPath, second: StrPath, *, store: StrPath = DEFAULT_STORE) -> Comparison:

@@ -77,6 +77,14 @@ class Verification:
     """Number of tasks whose files were read."""
     damaged: Mapping[str, str]
     """Key of each damaged task to what is wrong with it."""
+    damaged_files: Mapping[str, str] = field(default_factory=dict)
+    """Each plan and environment that is not what its name is the digest of to what is wrong with it."""
+    unbound: int = 0
+    """Tasks of an older version, whose costs, environment and commit are not bound to their content."""
+    recomputed: int = 0
+    """Scores that were made again and are equal in every file."""
+    not_recomputable: Mapping[str, str] = field(default_factory=dict)
+    """Key of each score that cannot be made again here to the reason."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ def report(
     """Write the site of a store: static pages of every protocol that was run."""
     from bench.cli.outputs import report_command
 
-    report_command(store, out)
+    raise typer.Exit(report_command(store, out))
 
 
 def export(
@@ -29,7 +29,7 @@ def export(
     """Write the records of the last run, or its leaderboard with intervals and gains (always in md, tex)."""
     from bench.cli.outputs import export_command
 
-    export_command(store, out, table, published)
+    raise typer.Exit(export_command(store, out, table, published))
 
 
 def compare(
@@ -42,7 +42,7 @@ def compare(
     """Compare two stores or two runs cell by cell, with paired intervals, or say why they cannot be."""
     from bench.cli.compare import compare_command
 
-    compare_command(first, second, store, categories, as_json)
+    raise typer.Exit(compare_command(first, second, store, categories, as_json))
 
 
 def gate(

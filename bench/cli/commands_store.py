@@ -82,7 +82,10 @@ def doctor(
 def verify(
     store: StoreOption = DEFAULT_STORE,
     recompute: Annotated[
-        bool, typer.Option("--recompute", help="Also score again from stored predictions.")
+        bool,
+        typer.Option(
+            "--recompute", help="Also score again, in workers, from what is stored, and compare every file."
+        ),
     ] = False,
     remove: Annotated[bool, typer.Option("--remove", help="Remove damaged tasks, to be made again.")] = False,
 ) -> None:

@@ -7,29 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from bench import api
+from bench.cli.damage import print_damage
 from bench.results.run import Results
 
 _MOST_REASONS = 12
 _COLUMNS = ("first", "second", "difference")
 
 
-def compare_command(first: str, second: str, store_root: Path, categories: bool, as_json: bool) -> None:
-    """Print the difference of every cell; exit code 0, also where nothing can be compared."""
+def compare_command(first: str, second: str, store_root: Path, categories: bool, as_json: bool) -> int:
+    """Print the difference of every cell; exit code 0, also where nothing can be compared, 1 after damage."""
     comparison = api.compare(first, second, store=store_root)
     cells = comparison.differences
+    code = print_damage(None, comparison.first, comparison.second)
     if as_json:
         print(json.dumps([asdict(cell) for cell in cells], indent=1, ensure_ascii=False, allow_nan=False))
-        return
+        return code
     print(f"first:  {first}: {_title(comparison.first)}\nsecond: {second}: {_title(comparison.second)}")
     rows = [cell for cell in cells if categories or cell.category == "mean"]
     if not rows:
         print("the two have no category in common, so there is nothing to compare")
-        return
+        return code
     _print_rows(rows)
     _print_reasons(rows)
     verdicts = [row.verdict for row in rows]
     print("; ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in dict.fromkeys(verdicts)))
     print("differences are second minus first; better and worse: beyond chance, after Holm's correction")
+    return code
 
 
 def _print_rows(rows: Sequence[Any]) -> None:

@@ -5,6 +5,7 @@ import shlex
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bench.cli.damage import print_damage
 from bench.errors import BenchError
 from bench.gate.baseline import Baseline
 from bench.gate.baseline_file import parse, render
@@ -16,6 +17,7 @@ from bench.gate.summary import as_markdown, as_text, headline
 from bench.gate.update import updated
 from bench.gate.verdict import Judgment
 from bench.results.collect import collect
+from bench.results.run import Results
 from bench.runner.find_run import last_run
 from bench.store import open_store
 from bench.store.store import write_atomically
@@ -54,14 +56,18 @@ def gate_command(
         raise BenchError("--reason goes with --update; nothing is written without it")
     old = _read(baseline, needed=not update)
     speeds = None if speed is None else ratios(_text(speed), str(speed))
-    run = _run(old, store_root, only_speed=speeds is not None)
+    results = _results(old, store_root, only_speed=speeds is not None)
+    run = None if results is None else _run(results, store_root)
+    damage = 0 if results is None else print_damage(store_root, results)
+    if damage and update:
+        raise BenchError("a baseline is not taken from damaged results; nothing was written")
     before = old or Baseline()
     judgment = _judged(before if old or not update else None, run, speeds)
     accept = f"bench gate --baseline {shlex.quote(str(baseline))} --update --reason '...'"
     if not update:
         print(as_text(judgment, accept), end="")
         outputs.write(judgment, accept)
-        return int(judgment.exit)
+        return damage or int(judgment.exit)
     today = datetime.datetime.now(datetime.UTC).date().isoformat()
     after = updated(old, run, speeds or {}, reason=reason, date=today)
     _write(baseline, render(after))
@@ -82,13 +88,19 @@ def _judged(baseline: Baseline | None, run: Run | None, speeds: dict[str, float]
     return Judgment(metrics + (judge_speed(baseline, speeds) if speeds is not None else ()))
 
 
-def _run(old: Baseline | None, store_root: Path, *, only_speed: bool) -> Run | None:
-    """The last run of the store; none where speed alone is asked for and no store is there."""
+def _results(old: Baseline | None, store_root: Path, *, only_speed: bool) -> Results | None:
+    """Those of the last run of the store; none where speed alone is asked for and no store is there."""
     if only_speed and not (old and old.entries) and not (store_root / "store.json").exists():
         return None
     store = open_store(store_root)
+    return collect(last_run(store)[1], store)
+
+
+def _run(results: Results, store_root: Path) -> Run:
+    """What is compared with the baseline."""
+    store = open_store(store_root)
     plan = last_run(store)[1]
-    run = run_of(collect(plan, store), lambda task: store.manifest(task).inputs)
+    run = run_of(results, lambda task: store.manifest(task).inputs)
     return replace(run, unfinished=sum(not store.done(key) for key in plan.goals))
 
 

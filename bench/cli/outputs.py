@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from bench.cli.damage import print_damage
 from bench.errors import BenchError
 from bench.methods import registry
 from bench.methods.samples import extract
@@ -15,17 +16,21 @@ from bench.store import open_store
 FORMATS = {".csv": "csv", ".parquet": "parquet", ".json": "json", ".md": "markdown", ".tex": "latex"}
 
 
-def report_command(store_root: Path, out: Path | None) -> None:
+def report_command(store_root: Path, out: Path | None) -> int:
+    """0, or 1 where a stored result is damaged and is shown as failed."""
     store = open_store(store_root)
     last_run(store)  # says so where nothing has run yet
+    results = collect_store(store)
     if out is None:
-        page = render(store, rebuild=True)
+        page = render(store, results=results, rebuild=True)
     else:
-        page = registry.load_page("site")(collect_store(store), out)
+        page = registry.load_page("site")(results, out)
     print(page)
+    return print_damage(store_root, *results)
 
 
-def export_command(store_root: Path, out: Path, table: str, published: bool) -> None:
+def export_command(store_root: Path, out: Path, table: str, published: bool) -> int:
+    """0, or 1 where a stored result is damaged and is exported as failed."""
     check_export(out)
     store = open_store(store_root)
     results = collect(last_run(store)[1], store)
@@ -40,6 +45,7 @@ def export_command(store_root: Path, out: Path, table: str, published: bool) -> 
         published=results.published if published else (),
     )
     print(written)
+    return print_damage(store_root, results)
 
 
 def check_export(out: Path) -> None:

@@ -33,6 +33,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, finite_range, require_choice
+from bench.metrics.one_thread import on_one_blas_thread
 from bench.metrics.ranking import tally_of
 from bench.metrics.ranking.map_chunks import MapChunks
 from bench.metrics.ranking.regions import region_weights
@@ -73,6 +74,7 @@ def require_limit(fpr_limit: float) -> None:
         raise MetricInputError(f"fpr_limit must be above 0 and at most 1, not {fpr_limit}")
 
 
+@on_one_blas_thread
 def area_to_limit(tally: Tally, fpr_limit: float) -> float:
     """AUPRO of a tally that carries region overlap.
 

@@ -19,6 +19,7 @@ import numpy as np
 from bench.metrics.classification import negatives_to_keep
 from bench.metrics.ic_lpips import IcLpips
 from bench.metrics.inputs import MetricInputError, real_array, require_same_shape, to_numpy, truth_array
+from bench.metrics.one_thread import on_one_blas_thread
 
 CELLS_A_BLOCK = 1 << 22
 
@@ -114,6 +115,7 @@ def _require_both(positives: np.ndarray, negatives: np.ndarray) -> None:
         raise MetricInputError("a resample holds one class only; give resample_counts the labels as strata")
 
 
+@on_one_blas_thread
 def bootstrap_mean(values: Any, counts: np.ndarray) -> np.ndarray:
     """The mean of a per-image value in every resample, float64 [R]; of `correct` flags it is the accuracy."""
     value = real_array(values, "values", ndim=1).astype(np.float64)

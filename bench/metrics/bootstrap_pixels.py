@@ -17,6 +17,7 @@ from bench.metrics.aupro import require_limit
 from bench.metrics.auroc_ap_f1 import exact_pixel_metrics
 from bench.metrics.bootstrap import bootstrap_mean, curve_metrics, require_counts
 from bench.metrics.inputs import MetricInputError
+from bench.metrics.one_thread import on_one_blas_thread
 from bench.metrics.ranking import MapTally, tally_of
 from bench.metrics.ranking.map_chunks import MapChunks
 from bench.metrics.ranking.regions import region_weights
@@ -49,6 +50,7 @@ class _Histograms:
     anomalous: np.ndarray
 
 
+@on_one_blas_thread
 def bootstrap_pixel_metrics(
     maps: Any,
     masks: Any,

@@ -19,11 +19,13 @@ import numpy as np
 
 from bench.metrics.inputs import finite_result
 from bench.metrics.kid import feature_pair
+from bench.metrics.one_thread import on_one_blas_thread
 
 LOSS = 1e-8
 """Share of FID that the eigenvalues' rounding may be; beyond it the slower singular values are taken."""
 
 
+@on_one_blas_thread
 def fid(x: Any, y: Any) -> float:
     """Frechet distance of features x [N, D] and y [M, D]; 0 or above up to rounding.
 

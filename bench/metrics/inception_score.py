@@ -18,8 +18,10 @@ import numpy as np
 
 from bench.metrics.estimate import Estimate
 from bench.metrics.inputs import MetricInputError, real_array
+from bench.metrics.one_thread import on_one_blas_thread
 
 
+@on_one_blas_thread
 def inception_score(probabilities: Any, splits: int = 10, seed: int | None = 2020) -> Estimate:
     """Inception Score of class probabilities [N, C], rows summing to 1; 1..C.
 

@@ -28,11 +28,13 @@ from bench.metrics.inputs import (
     real_array,
     require_choice,
 )
+from bench.metrics.one_thread import on_one_blas_thread
 
 ROWS_A_BLOCK = 2048
 VALUES_IN_CACHE = 1 << 15
 
 
+@on_one_blas_thread
 def kid(
     x: Any,
     y: Any,

@@ -30,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, image_array, truth_array
+from bench.metrics.one_thread import on_one_blas_thread
 
 REACH = 6
 IMAGES_A_BLOCK = 64
@@ -126,6 +127,7 @@ def changed_pixels(change: np.ndarray) -> np.ndarray:
     return change > edges[1:][np.argmax(np.nan_to_num(between[:-1]))]
 
 
+@on_one_blas_thread
 def nearest_normal(images: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Index of the normal image with the smallest mean squared difference, int64 [N]."""
     if images.shape[1:] != normals.shape[1:]:

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from bench.metrics.one_thread import on_one_blas_thread
 from bench.metrics.ranking.tally import Tally
 
 GRID21 = np.arange(21) * 0.05
@@ -62,6 +63,7 @@ def trapezoid_precision_recall(scores: np.ndarray, truth: np.ndarray) -> float:
     return float(np.sum(np.diff(recall) * (precision[1:] + precision[:-1]) / 2.0))
 
 
+@on_one_blas_thread
 def trapezoid_of_tally(tally: Tally) -> float:
     """Area under the linearly interpolated precision-recall curve, 0..1, as `trapezoid_precision_recall`.
 

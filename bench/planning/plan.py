@@ -15,7 +15,7 @@ from bench.planning.config import Skipped
 from bench.record.labels import CellLabels
 from bench.stages import STAGES, stage_class
 from bench.stages.stage import Metrics, Stage
-from bench.store.store import write_atomically
+from bench.store.store import read_regular, write_atomically
 from bench.tasks import Task, closure, digest
 
 S = TypeVar("S", bound=Stage[str])
@@ -99,11 +99,18 @@ def save_plan(plan: Plan, folder: Path) -> Path:
 def load_plan(path: Path) -> Plan:
     """Read a plan; BenchError where the file is gone or damaged."""
     try:
-        return _from_json(json.loads(path.read_text()))
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        content = json.loads(read_regular(path))
+        plan = _from_json(content)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise BenchError(
             f"the plan {path} cannot be read ({type(error).__name__}); `bench run` writes it again"
         ) from None
+    if digest(content)[:32] != path.stem:
+        raise BenchError(
+            f"the plan {path} was changed: its name is not the digest of its content; `bench run` writes it "
+            "again"
+        )
+    return plan
 
 
 def _from_json(content: Mapping[str, Any]) -> Plan:

@@ -3,9 +3,10 @@
 import functools
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
+from bench.errors import BenchError
 from bench.planning.plan import Plan
 from bench.published import published_records
 from bench.record.labels import CellLabels
@@ -18,6 +19,7 @@ from bench.results.run import DataNotes, Results
 from bench.stages.data import DataDuplicates
 from bench.stages.score_detection import ScoreDetection
 from bench.store import Store
+from bench.store.checked import CheckedStore, checked
 
 BEFORE_SCORE_DETECTION_3 = "score.dialects"
 """The stage that scored in dialects before score.detection did; plans of older versions have it."""
@@ -25,9 +27,11 @@ BEFORE_SCORE_DETECTION_3 = "score.dialects"
 
 def collect(plan: Plan, store: Store) -> Results:
     """The results of a plan as far as the store holds them; what was not run yet has no record."""
+    store = checked(store)
     measured, dialects = tuple(records(plan, store)), tuple(_dialects(plan, store))
+    _require_stated(plan, measured)
     version = max((record.protocol_version for record in measured), default=0)
-    return Results(
+    results = Results(
         protocol=plan.about["protocol"],
         scale=plan.about["scale"],
         dataset=plan.about["dataset"],
@@ -49,10 +53,16 @@ def collect(plan: Plan, store: Store) -> Results:
         published=published_records(plan.about["protocol"], version),
         data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
     )
+    store.remember()
+    return replace(results, damaged=store.all_faults)
 
 
 def records(plan: Plan, store: Store) -> Iterator[Record]:
-    """Measured values and failures, then what is skipped, then what it cost."""
+    """Measured values and failures, then what is skipped, then what it cost.
+
+    What does not match its manifest is no value: its cell has failed, and the reason names the file.
+    """
+    store = checked(store)
     scores = {key: plan.nodes[key] for key in plan.goals if plan.nodes[key].metrics}
     why = why_missing(plan, store)
     for key, node in scores.items():
@@ -64,6 +74,18 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
     for cell in plan.skipped:
         yield from _without_value(cell.labels, cell.metrics, "skipped", cell.reason)
     yield from costs(plan, store)
+
+
+def _require_stated(plan: Plan, measured: Iterable[Record]) -> None:
+    """Raise BenchError where records are of another protocol, scale or data set than their plan says."""
+    for record in measured:
+        for name in ("protocol", "scale", "dataset"):
+            if record.status == "ok" and getattr(record, name) != plan.about[name]:
+                raise BenchError(
+                    f"a plan in the store says that its {name} is '{plan.about[name]}', but its result "
+                    f"{record.task} is of '{getattr(record, name)}'; delete {plan.digest}.plan from the "
+                    "folder runs/ of the store and run the command again"
+                )
 
 
 def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Record]:
@@ -85,6 +107,7 @@ def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Recor
 
 def why_missing(plan: Plan, store: Store) -> Callable[[str], str]:
     """Why a goal has no result: its own failure, or that of a task it rests on; empty if it was not run."""
+    store = checked(store)
     failed, done = store.failed(), functools.cache(store.done)
     sound: set[str] = set()  # rest on no failure
 
@@ -92,7 +115,9 @@ def why_missing(plan: Plan, store: Store) -> Callable[[str], str]:
         stack, visited = [key], {key}
         while stack:
             current = stack.pop()
-            if current in failed and (failure := store.failure(current)) is not None:
+            if (current in failed or current in store.faults) and (
+                failure := store.failure(current)
+            ) is not None:
                 title = "" if current == key else f"{plan.nodes[current].title}: "
                 return title + failure["error"]
             for _, used in plan.nodes[current].inputs:
@@ -126,7 +151,7 @@ def _near_duplicates(plan: Plan, store: Store) -> Iterator[Mapping[str, Any]]:
             yield from json.loads((store.out(key) / "pairs.json").read_text())
 
 
-def _environments(plan: Plan, store: Store, scored: Iterable[Record]) -> list[dict[str, Any]]:
+def _environments(plan: Plan, store: CheckedStore, scored: Iterable[Record]) -> list[dict[str, Any]]:
     """The environments that made the goals, most goals first; `scored` are the records that there are."""
     recorded = {record.task: record.env for record in scored if record.level != "cost"}
     goals: dict[str, int] = {}
@@ -134,9 +159,4 @@ def _environments(plan: Plan, store: Store, scored: Iterable[Record]) -> list[di
         if key in recorded or store.done(key):
             env = recorded[key] if key in recorded else store.manifest(key).env
             goals[env] = goals.get(env, 0) + 1
-    return [_environment(store.root, env) for env in sorted(goals, key=lambda env: (-goals[env], env))]
-
-
-def _environment(root: Path, name: str) -> dict[str, Any]:
-    path = root / "env" / f"{name}.json"
-    return json.loads(path.read_text()) if path.exists() else {"unknown": name}
+    return [store.environment(env) for env in sorted(goals, key=lambda env: (-goals[env], env))]

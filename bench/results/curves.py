@@ -43,6 +43,8 @@ def traces(plan: Plan, store: Store) -> Iterator[Trace]:
             curve = store.out(model) / "trace.csv"
             if plan.nodes[model].stage != DetectorFit.name or model in traced or not curve.exists():
                 continue
+            if not (store.done(model) or store.dropped(model)):
+                continue
             traced.add(model)
             yield Trace(
                 detector_on(labels.detector, labels.modality),

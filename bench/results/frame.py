@@ -16,16 +16,18 @@ from bench.results.collect import records
 from bench.results.of_store import plans
 from bench.runner.find_run import plan_of_run
 from bench.store import open_store
+from bench.store.checked import checked
 
 
 def load_frame(store: str | PathLike[str], run: str | None, *, published: bool) -> pd.DataFrame:
     """The records of a store, or of one of its runs; see `bench.load`."""
-    opened = open_store(Path(store))
+    opened = checked(open_store(Path(store)))
     chosen = plans(opened) if run is None else [plan_of_run(opened, run)]
     if not chosen:
         raise BenchError(f"nothing was run in the store {opened.root} yet; `bench run` does that")
     # runs share tasks: each value once, in the order of the newest run that has it
     measured = dict.fromkeys(record for plan in chosen for record in records(plan, opened))
+    opened.remember()
     return frame_of([*measured, *(_printed(chosen) if published else ())])
 
 

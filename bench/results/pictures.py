@@ -56,6 +56,8 @@ def near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
         report = store.out(score.nearest) / "nearest.json"
         if nearest is None or not store.done(key) or not report.exists():
             continue
+        if not (store.done(score.nearest) or store.dropped(score.nearest)):
+            continue
         sides = {"generated": nearest.generated, "train": nearest.base, "test": nearest.test}
         # `bench gc` may have taken the pictures
         pools = {side: store.out(pool) for side, pool in sides.items() if store.done(pool)}

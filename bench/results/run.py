@@ -124,6 +124,8 @@ class Results:
     """What the protocol is about, in a line."""
     commands: Mapping[str, str] = field(default_factory=dict)
     """Scoring task to the command that asked for it."""
+    damaged: Mapping[str, str] = field(default_factory=dict)
+    """Key of each task, and each file beside the tasks, that is not as it was written, to what is wrong."""
     published: tuple[Record, ...] = ()
     """What papers printed for this protocol, on any data set; none of it is in `records`. Category "mean" is
     a paper's own mean. `why_incomparable(published, measured)` says what parts it from a measured value."""

@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import logging
 import os
 import resource
@@ -34,6 +35,8 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
     """Run the job in this process; returns the exit status. `tell(done, total, note)` passes progress on."""
     store = open_store(Path(job.store))
     assert key_of(job.definition) == job.key, "the definition of a job is not that of its key"
+    if job.aside is not None:
+        return _execute_aside(job, store, Path(job.aside), tell)
     if store.done(job.key):
         return DONE
     with store.writing(job.key) as aside:
@@ -60,6 +63,24 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
             sys.stderr.flush()
             store.record_failure(job.key, failure_of(error, job.definition, log.read_text(errors="replace")))
             return OUT_OF_MEMORY if is_want_of_memory(error) else FAILED
+
+
+def _execute_aside(job: Job, store: Store, aside: Path, tell: Callable[[int, int, str], None]) -> int:
+    """Make the output of a done task again, beside the store; nothing is written into it."""
+    log = aside / "log.txt"
+    (aside / "out").mkdir()
+    _redirect_output(log)
+    try:
+        run_stage(job, store, aside / "out", tell)
+        return DONE
+    except (Exception, SystemExit) as error:
+        if _of_a_full_disk(error) or is_full(aside):
+            return DISK_FULL
+        if is_want_of_memory(error):
+            return OUT_OF_MEMORY
+        failure = failure_of(error, job.definition, log.read_text(errors="replace"))
+        (aside / "failure.json").write_text(json.dumps({**failure, "kind": type(error).__name__}))
+        return FAILED
 
 
 def _of_a_full_disk(error: BaseException) -> bool:
@@ -98,7 +119,7 @@ def run_stage(job: Job, store: Store, out: Path, tell: Callable[[int, int, str],
     _settle_torch(job)
     load_plugins(job.plugins)
     definition = job.definition
-    scratch = store.scratch(job.key)
+    scratch = store.scratch(job.key) if job.aside is None else Path(job.aside) / "scratch"
     scratch.mkdir(parents=True, exist_ok=True)
     adapter = definition["adapter"].partition("@")[0]
     _check_adapter(definition)

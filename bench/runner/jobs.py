@@ -23,6 +23,8 @@ class Job:
     """Seconds after which the task is stopped."""
     frugal: bool = False
     """Whether the task is to do with less memory, where its method can."""
+    aside: str | None = None
+    """Folder that takes the output in place of the store: `bench verify` compares the two."""
 
     @property
     def name(self) -> str:

@@ -13,6 +13,7 @@ from bench.methods import registry
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.request import RunRequest, prepare_request
 from bench.results.of_store import collect_store, plan_files
+from bench.results.run import Results
 from bench.runner.driver import Outcome, missing
 from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
@@ -87,15 +88,18 @@ def _telling_of_a_full_disk(store: Store) -> Iterator[None]:
         ) from error
 
 
-def render(store: Store, *, rebuild: bool = False) -> Path:
-    """The pages of everything in a store, in STORE/report, made again only where something changed."""
+def render(store: Store, *, results: Sequence[Results] | None = None, rebuild: bool = False) -> Path:
+    """The pages of everything in a store, in STORE/report, made again only where something changed.
+
+    results: of `collect_store`, where they were collected already.
+    """
     out = store.root / "report"
     state = site_state(store)
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
         return out / "index.html"
     with locked(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
-        page = registry.load_page("site")(collect_store(store), out)
+        page = registry.load_page("site")(collect_store(store) if results is None else results, out)
         write_atomically(marker, state)
     return page
 

@@ -1,40 +1,115 @@
 """Whether a stored task is as it was written."""
 
 import json
+import os
+import stat
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 
 from bench.errors import BenchError
-from bench.store.store import Store, file_sha256
+from bench.store.manifest import Manifest
+from bench.store.store import Store, file_sha256, read_regular
 from bench.tasks import digest, key_of
+
+_NUMBERS = (".csv", ".json", ".jsonl")
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file below out/, and all by which a change of it shows without reading it."""
+
+    name: str
+    is_regular: bool
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
 
 
 def damage(store: Store, key: str) -> str:
-    """What is wrong with a stored task, or an empty text."""
+    """What is wrong with a stored task, or an empty text. Every file is hashed."""
     folder = store.folder(key)
     try:
         manifest = store.manifest(key)
-        definition = json.loads((folder / "task.json").read_text())
-        definition_key = key_of(definition)
-    except (BenchError, OSError, ValueError, TypeError):
+        definition_key = key_of(json.loads(read_regular(folder / "task.json")))
+    except (BenchError, OSError, ValueError, TypeError, LookupError, RecursionError):
         return "its manifest or definition cannot be read"
     if definition_key != key or manifest.key != key:
         return "its definition is not that of its key"
-    if manifest.content != digest({"files": manifest.files, "inputs": manifest.inputs}):
-        return "its manifest was changed"
-    for name, facts in manifest.files.items():
-        path = folder / "out" / name
-        if not path.is_file():
-            return f"{name} is missing"
-        if {"size": path.stat().st_size, "sha256": file_sha256(path)} != facts:
-            return f"{name} was changed"
-    written = {
-        path.relative_to(folder / "out").as_posix() for path in (folder / "out").rglob("*") if path.is_file()
-    }
-    extra = sorted(written - manifest.files.keys())
-    if extra:
-        return f"{extra[0]} was added"
+    fault = manifest.fault or files_fault(store, manifest, stored_files(store, key))
+    if fault:
+        return fault
     for used, content in manifest.inputs.items():
         with suppress(BenchError):  # an input that cannot be read is damaged itself, and told as that
             if store.done(used) and store.manifest(used).content != content:
                 return f"its input {used[:12]} has other content than the one it was made from"
     return ""
+
+
+def stored_files(store: Store, key: str) -> dict[str, StoredFile]:
+    """Path below out/ to each file that lies there; links are not followed."""
+    return {file.name: file for file in _walk(f"{store.root}/tasks/{key[:2]}/{key}/out", "")}
+
+
+def _walk(folder: str, prefix: str) -> Iterator[StoredFile]:
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{prefix}{entry.name}/")
+        else:
+            facts = entry.stat(follow_symlinks=False)
+            yield StoredFile(
+                prefix + entry.name,
+                stat.S_ISREG(facts.st_mode),
+                facts.st_size,
+                facts.st_mtime_ns,
+                facts.st_ctime_ns,
+                facts.st_ino,
+            )
+
+
+def files_fault(
+    store: Store,
+    manifest: Manifest,
+    files: Mapping[str, StoredFile],
+    *,
+    numbers_only: bool = False,
+    is_dropped: bool = False,
+) -> str:
+    """What in out/ does not match the manifest, or an empty text.
+
+    numbers_only: arrays of pixels are not hashed. is_dropped: files may be gone.
+    """
+    out = store.out(manifest.key)
+    for name, facts in manifest.files.items():
+        file = files.get(name)
+        if file is None and is_dropped:
+            continue
+        if file is None:
+            return f"{name} is missing"
+        if not file.is_regular:
+            return f"{name} is not a regular file"
+        hashed = not numbers_only or holds_numbers(name)
+        if file.size != facts["size"] or (hashed and file_sha256(out / name) != facts["sha256"]):
+            return f"{name} was changed"
+    extra = sorted(files.keys() - manifest.files.keys())
+    return f"{extra[0]} was added" if extra else ""
+
+
+def holds_numbers(name: str) -> bool:
+    """Whether pages and tables take numbers from this file; the others hold pixels, maps and weights."""
+    return name.endswith(_NUMBERS) or name.startswith("replicates/")
+
+
+def environment_fault(store: Store, name: str) -> str:
+    """What is wrong with a stored environment, whose name is the digest of its content."""
+    try:
+        facts = json.loads(read_regular(store.root / "env" / f"{name}.json"))
+        is_named = isinstance(facts, dict) and digest(facts)[:16] == name
+    except (OSError, ValueError, RecursionError):
+        return "it cannot be read"
+    return "" if is_named else "its content is not the one that its name is the digest of"

@@ -6,47 +6,23 @@ import json
 import os
 import shutil
 import socket
+import stat
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
 from bench.store.locks import locked
-from bench.tasks import digest, key_of
+from bench.store.manifest import Manifest, manifest_of
+from bench.tasks import key_of
 
 FORMAT = 1
-_DROPPED = "dropped.json"
+DROPPED = "dropped.json"
 _TEXTS, _SMALL = (".csv", ".json", ".jsonl"), 1 << 20
 _FOLDERS = ("tasks", "env", "tmp", "scratch", "leases", "failures", "runs", "sources")
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a done task made, from what, and at what cost."""
-
-    key: str
-    files: Mapping[str, Mapping[str, Any]]
-    """Path below out/ to {"sha256", "size"}."""
-    inputs: Mapping[str, str]
-    """Key of each input to the `content` of its manifest: the lineage."""
-    content: str
-    """sha256 over `files` and `inputs`: equal for equal bytes made from equal bytes, whatever the time."""
-    seconds: float = 0.0
-    gpu_seconds: float = 0.0
-    peak_memory: int = 0
-    """Bytes, of the process and of the GPU together."""
-    env: str = ""
-    run: str = ""
-    host: str = ""
-    commit: str = ""
-
-    @property
-    def bytes(self) -> int:
-        """Of all files of the payload."""
-        return sum(file["size"] for file in self.files.values())
 
 
 class Store:
@@ -70,16 +46,22 @@ class Store:
 
     def dropped(self, key: str) -> bool:
         """Whether the task was done and `drop` took its payload: its costs and small files are left."""
-        return not self.done(key) and (self.folder(key) / _DROPPED).exists()
+        return not self.done(key) and (self.folder(key) / DROPPED).exists()
 
     def manifest(self, key: str) -> Manifest:
         """The manifest of a done task, or of one whose payload was dropped."""
-        path = self.folder(key) / ("manifest.json" if self.done(key) else _DROPPED)
+        path = self.folder(key) / "manifest.json"
         try:
-            return Manifest(**json.loads(path.read_bytes()))
-        except (ValueError, TypeError, FileNotFoundError) as error:
+            try:
+                text = read_regular(path)
+            except FileNotFoundError:
+                path = self.folder(key) / DROPPED
+                text = read_regular(path)
+            return manifest_of(json.loads(text))
+        except (ValueError, RecursionError, OSError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise BenchError(
-                f"{path} cannot be read ({error}); run `bench verify --store {self.root}`"
+                f"{path} cannot be read ({why}); run `bench verify --store {self.root}`"
             ) from None
 
     def definition(self, key: str) -> dict[str, Any]:
@@ -87,7 +69,7 @@ class Store:
 
     def keys(self, *, dropped: bool = False) -> Iterator[str]:
         """The keys of all done tasks, sorted; with `dropped` also of those whose payload is gone."""
-        names = ("manifest.json", _DROPPED) if dropped else ("manifest.json",)
+        names = ("manifest.json", DROPPED) if dropped else ("manifest.json",)
         for shard in sorted((self.root / "tasks").iterdir()):
             entries = sorted(shard.iterdir())
             yield from (entry.name for entry in entries if any((entry / name).exists() for name in names))
@@ -115,23 +97,9 @@ class Store:
     def publish(self, aside: Path, definition: Mapping[str, Any], **facts: Any) -> Manifest:
         """Move a finished folder into place. Where another was first, theirs stays and is returned."""
         key = key_of(definition)
-        files = {
-            path.relative_to(aside / "out").as_posix(): {
-                "sha256": file_sha256(path),
-                "size": path.stat().st_size,
-            }
-            for path in sorted((aside / "out").rglob("*"))
-            if path.is_file()
-        }
+        files = file_facts(aside / "out")
         inputs = {input_key: self.manifest(input_key).content for _, input_key in definition["inputs"]}
-        manifest = Manifest(
-            key=key,
-            files=files,
-            inputs=inputs,
-            content=digest({"files": files, "inputs": inputs}),
-            host=socket.gethostname(),
-            **facts,
-        )
+        manifest = Manifest.of(key, files, inputs, host=socket.gethostname(), **facts)
         (aside / "task.json").write_text(json.dumps(definition, sort_keys=True, indent=1))
         (aside / "manifest.json").write_text(json.dumps(asdict(manifest), sort_keys=True, indent=1))
         return manifest if self.place(aside, key) else self.manifest(key)
@@ -168,7 +136,7 @@ class Store:
         Its definition, log, manifest (under another name) and small text files stay, for reports.
         """
         folder = self.folder(key)
-        (folder / "manifest.json").rename(folder / _DROPPED)
+        (folder / "manifest.json").rename(folder / DROPPED)
         sync(folder)
         freed = 0
         for path in list((folder / "out").rglob("*")):
@@ -306,6 +274,24 @@ def is_full(root: Path) -> bool:
     """Whether the disk of a store takes no more: libraries report that in many ways, some by a signal."""
     disk = os.statvfs(root)
     return disk.f_bavail * disk.f_frsize < 1 << 16
+
+
+def read_regular(path: Path) -> bytes:
+    """The bytes of a regular file. OSError where it is anything else: a pipe would be waited for for ever."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(handle, "rb") as file:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+        return file.read()
+
+
+def file_facts(out: Path) -> dict[str, dict[str, Any]]:
+    """Path below a folder to {"sha256", "size"} of each file in it, as a manifest lists them."""
+    return {
+        path.relative_to(out).as_posix(): {"sha256": file_sha256(path), "size": path.stat().st_size}
+        for path in sorted(out.rglob("*"))
+        if path.is_file()
+    }
 
 
 def file_sha256(path: Path) -> str:

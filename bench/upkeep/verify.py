@@ -1,43 +1,72 @@
 """Is what lies in the store what was written, and does it still score the same?"""
 
-import shutil
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass, field
 
 from bench.errors import BenchError
-from bench.record.record import Record, read_records
-from bench.runner.execute import failure_of, run_stage
-from bench.runner.jobs import Job
-from bench.stages import STAGES, stage_class
+from bench.planning.plan import load_plan
+from bench.runner.execute import failure_of
 from bench.store import Store
-from bench.store.integrity import damage
+from bench.store.integrity import damage, environment_fault
+from bench.upkeep.recompute import recompute as score_again
 
 
-def damaged_tasks(store: Store, *, recompute: bool = False) -> tuple[int, dict[str, str]]:
-    """How many tasks were read, and the key of each damaged one with what is wrong with it.
+@dataclass
+class Look:
+    """What a look at every file of a store has shown."""
 
-    Every file is hashed again; with `recompute` scores are also computed again from what is stored.
-    """
-    keys = [key for key in _keys(store) if not store.dropped(key)]
-    faults = {key: fault for key in keys if (fault := damage(store, key))}
-    for key in keys if recompute else ():
-        if key not in faults and _can_be_scored_again(store, key):
-            fault = _scores_differ(store, key)
+    checked: int = 0
+    """Number of tasks whose files were read."""
+    damaged: dict[str, str] = field(default_factory=dict)
+    """Key of each damaged task to what is wrong with it."""
+    damaged_files: dict[str, str] = field(default_factory=dict)
+    """Plans and environments, by their path in the store, that are not those of their names."""
+    unbound: int = 0
+    """Number of tasks of a version whose manifests do not bind costs, environment, host and commit."""
+    recomputed: int = 0
+    not_recomputable: dict[str, str] = field(default_factory=dict)
+    """Key of each score that cannot be made again here to the reason; that is no damage."""
+
+
+def look_at(store: Store, *, recompute: bool = False) -> Look:
+    """Hash every file again; with `recompute` scores are also made again from what is stored."""
+    look = Look(damaged_files=_files_beside(store))
+    sound = []
+    for key in _keys(store):
+        with store.planning():  # `bench gc` drops nothing meanwhile
+            if store.dropped(key):
+                continue
+            look.checked += 1
+            fault = damage(store, key)
             if fault:
-                faults[key] = fault
-    return len(keys), faults
+                look.damaged[key] = fault
+            else:
+                sound.append(key)
+                look.unbound += not store.manifest(key).provenance
+    if recompute:
+        again = score_again(store, sound)
+        look.damaged.update(again.faults)
+        look.recomputed, look.not_recomputable = again.same, again.impossible
+    return look
 
 
 def remove_damaged(store: Store, key: str, fault: str) -> None:
-    """Take a damaged task out, and leave a note by which the next run that rests on it makes it again."""
-    try:
-        definition = store.definition(key)
-    except (OSError, ValueError):
-        definition = {}
-    store.remove(key)
-    why = BenchError(f"it was damaged ({fault}) and removed by `bench verify`; run the same command again")
-    store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
+    """Take a damaged task out, and leave a note by which the next run that rests on it makes it again.
+
+    What `bench gc` has dropped since it was looked at stays: its costs are no damage.
+    """
+    with store.planning():
+        if store.dropped(key):
+            return
+        try:
+            definition = store.definition(key)
+        except (OSError, ValueError):
+            definition = {}
+        store.remove(key)
+        why = BenchError(
+            f"it was damaged ({fault}) and removed by `bench verify`; run the same command again"
+        )
+        store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
 
 
 def _keys(store: Store) -> Iterator[str]:
@@ -46,33 +75,15 @@ def _keys(store: Store) -> Iterator[str]:
         yield from sorted(entry.name for entry in shard.iterdir())
 
 
-def _can_be_scored_again(store: Store, key: str) -> bool:
-    """Whether the task is a score that this version would make in the same way."""
-    definition = store.definition(key)
-    stage = definition["stage"]
-    if not (store.out(key) / "records.jsonl").exists() or stage not in STAGES:
-        return False
-    return stage_class(stage).version == definition["version"]
-
-
-def _scores_differ(store: Store, key: str) -> str:
-    """Score again from the stored predictions or features and compare every record."""
-    with tempfile.TemporaryDirectory() as aside:
-        job = Job(key, store.definition(key), str(store.root), run="verify", env="", commit="")
+def _files_beside(store: Store) -> dict[str, str]:
+    """Plans and environments whose content is not what their name is the digest of."""
+    faults = {}
+    for path in sorted((store.root / "env").glob("*.json")):
+        if fault := environment_fault(store, path.stem):
+            faults[f"env/{path.name}"] = fault
+    for path in sorted((store.root / "runs").glob("*.plan")):
         try:
-            run_stage(job, store, Path(aside), lambda *progress: None)
-        except (OSError, BenchError) as error:
-            return f"it cannot be scored again: {error}"
-        finally:
-            shutil.rmtree(store.scratch(key), ignore_errors=True)
-        before, after = _records(store.out(key)), _records(Path(aside))
-    changed = [old.metric for old, new in zip(before, after, strict=False) if old != new]
-    if len(before) != len(after) or changed:
-        return f"scored again, {changed[0] if changed else 'the number of records'} differs"
-    return ""
-
-
-def _records(out: Path) -> list[Record]:
-    """All records of a score: by the exact rules, and where it has them in other dialects."""
-    files = [out / name for name in ("records.jsonl", "dialects.jsonl")]
-    return [record for file in files if file.exists() for record in read_records(file)]
+            load_plan(path)
+        except BenchError as error:
+            faults[f"runs/{path.name}"] = str(error)
+    return faults

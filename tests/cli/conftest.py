@@ -1,10 +1,12 @@
 """The command line in this process, and a small data set to spoil."""
 
+import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,8 @@ from bench.record.record import Record, write_records
 from bench.runner.journal import Journal
 from bench.sample import SampleSpec, write
 from bench.store import Store, open_store
+from bench.store.manifest import Manifest
+from bench.store.store import file_facts
 from bench.tasks import Task
 
 REPOSITORY = Path(__file__).parents[2]
@@ -164,3 +168,38 @@ def written_store(tmp_path: Path) -> Callable[..., Path]:
         return root
 
     return write_store
+
+
+@pytest.fixture
+def match_manifest() -> Callable[..., None]:
+    """What a forger does after a change of files."""
+
+    def match(task: Path, **facts: Any) -> None:
+        """Make the manifest of a task agree with what lies in its folder, as a forger would."""
+        manifest = json.loads((task / "manifest.json").read_text())
+        kept = {**manifest, **facts}
+        for name in ("key", "files", "inputs", "content", "provenance"):
+            kept.pop(name)
+        forged = Manifest.of(manifest["key"], file_facts(task / "out"), manifest["inputs"], **kept)
+        (task / "manifest.json").write_text(json.dumps(asdict(forged)))
+
+    return match
+
+
+@pytest.fixture
+def on_own_mounts() -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run a shell script that may mount file systems which nobody else sees; $BENCH is the command."""
+    isolated = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
+    try:
+        subprocess.run([*isolated, "mount -t tmpfs none /mnt"], check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this system lets no user mount a file system of their own")
+    home = Path(open_store.__code__.co_filename).parents[2]
+
+    def run(script: str) -> subprocess.CompletedProcess[str]:
+        text = f'BENCH="{sys.executable} -m bench"\n{script}'
+        return subprocess.run(
+            [*isolated, text], capture_output=True, text=True, timeout=300, cwd=home, check=False
+        )
+
+    return run

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,25 +43,6 @@ def test_a_store_where_no_folder_can_be_made_is_refused(refused: Callable[..., s
     line = refused(*RUN, "--store", "/proc/bench-store")
     assert "the store /proc/bench-store cannot be opened" in line
     assert "name another folder with --store" in line
-
-
-@pytest.fixture
-def on_own_mounts() -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Run a shell script that may mount file systems which nobody else sees; $BENCH is the command."""
-    isolated = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c"]
-    try:
-        subprocess.run([*isolated, "mount -t tmpfs none /mnt"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        pytest.skip("this system lets no user mount a file system of their own")
-    home = Path(open_store.__code__.co_filename).parents[2]
-
-    def run(script: str) -> subprocess.CompletedProcess[str]:
-        text = f'BENCH="{sys.executable} -m bench"\n{script}'
-        return subprocess.run(
-            [*isolated, text], capture_output=True, text=True, timeout=300, cwd=home, check=False
-        )
-
-    return run
 
 
 def test_a_read_only_store_is_refused(

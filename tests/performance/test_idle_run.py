@@ -16,7 +16,8 @@ from bench.record.record import Record, write_records
 from bench.runner.session import site_state
 from bench.sample import SampleSpec, write
 from bench.store import Manifest, Store, open_store
-from bench.tasks import Task, closure, digest
+from bench.store.store import file_facts
+from bench.tasks import Task, closure
 
 TASKS = 10_000
 SEEDS = 140
@@ -45,7 +46,7 @@ def put(store: Store, task: Task, node: Node, replicates: bytes) -> None:
         (out / "pairs.json").write_text("[]")
     folder = store.folder(task.key)
     (folder / "task.json").write_text(json.dumps(task.definition))
-    manifest = Manifest(task.key, {}, {}, digest({"files": {}, "inputs": {}}), seconds=1.0, env="e", run="r")
+    manifest = Manifest.of(task.key, file_facts(out), {}, seconds=1.0, env="e", run="r")
     (folder / "manifest.json").write_text(json.dumps(asdict(manifest)))
 
 

@@ -29,6 +29,7 @@ from bench.record.record import Record, write_records
 from bench.runner.journal import Journal
 from bench.stages.replicates import save_replicates
 from bench.store import Manifest, Store, open_store
+from bench.store.store import file_facts
 from bench.tasks import Task, canonical_json, closure, digest
 
 GENERATORS = ("crop_paste", "cutpaste", "perlin")
@@ -129,7 +130,7 @@ def store(config: PlanConfig, tmp_path_factory: pytest.TempPathFactory) -> Store
         out.mkdir(parents=True)
         _fill(out, task, plan.nodes[key], store, rng)
         (store.folder(key) / "task.json").write_text(canonical_json(task.definition))
-        manifest = Manifest(key, {}, {}, digest({"files": {}, "inputs": {}}), seconds=1.0, env="e", run="r")
+        manifest = Manifest.of(key, file_facts(out), {}, seconds=1.0, env="e", run="r")
         (store.folder(key) / "manifest.json").write_text(canonical_json(asdict(manifest)))
     journal = Journal(store.root / "runs" / "run.json")
     journal.begin({"plan": path.name, "command": "bench run"}, list(plan.goals), len(plan.nodes))

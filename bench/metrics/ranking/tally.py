@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bench.metrics.inputs import UndefinedMetricError
+from bench.metrics.one_thread import on_one_blas_thread
 
 THRESHOLDS_A_PIECE = 1 << 15
 
@@ -95,6 +96,7 @@ def auroc(tally: Tally) -> float:
     return won / (2 * tally.positives * tally.negatives)
 
 
+@on_one_blas_thread
 def average_precision(tally: Tally) -> float:
     """Average precision by the step rule of scikit-learn, 0..1."""
     total, before = 0.0, 0

@@ -1,0 +1,22 @@
+"""The sentence about stored results that are not as they were written."""
+
+import sys
+from pathlib import Path
+
+from bench.results.run import Results
+
+
+def print_damage(store_root: Path | None, *results: Results) -> int:
+    """Print it, where there are such results, on standard error; returns the exit code, 0 or 1."""
+    damaged = {name: fault for result in results for name, fault in result.damaged.items()}
+    if not damaged:
+        return 0
+    name, fault = next(iter(sorted(damaged.items())))
+    others = f", and {len(damaged) - 1} more like it" if len(damaged) > 1 else ""
+    where = "" if store_root is None else f" --store {store_root}"
+    print(
+        f"bench: damaged in the store: {name} ({fault}){others}; no number is taken from it; "
+        f"`bench verify --remove{where}` takes it out, and the same `bench run` makes it again",
+        file=sys.stderr,
+    )
+    return 1
