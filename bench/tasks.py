@@ -19,6 +19,10 @@ def canonical_json(value: Any) -> str:
     return _ENCODER.encode(value)
 
 
+KEY_LENGTH = 32
+"""Hexadecimal digits of a task's key."""
+
+
 def digest(value: Any) -> str:
     """sha256 of the canonical JSON of a value, 64 hex digits."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
@@ -80,7 +84,7 @@ class Task:
 
 def key_of(definition: Mapping[str, Any]) -> str:
     """The key of a task from its definition."""
-    return digest(definition)[:32]
+    return digest(definition)[:KEY_LENGTH]
 
 
 def closure(goals: Iterable[Task]) -> dict[str, Task]:

@@ -15,7 +15,8 @@ from bench.planning.config import Skipped
 from bench.record.labels import CellLabels
 from bench.stages import STAGES, stage_class
 from bench.stages.stage import Metrics, Stage
-from bench.store.store import read_regular, write_atomically
+from bench.store.notes import write_over
+from bench.store.store import read_regular
 from bench.tasks import Task, closure, digest
 
 S = TypeVar("S", bound=Stage[str])
@@ -91,8 +92,12 @@ def save_plan(plan: Plan, folder: Path) -> Path:
     """Write the plan under its digest; returns the file."""
     path = folder / f"{plan.digest}.plan"
     text = json.dumps(_as_json(plan), sort_keys=True)
-    if not path.exists() or path.read_bytes() != text.encode():
-        write_atomically(path, text)
+    try:
+        is_written = read_regular(path) == text.encode()
+    except OSError:
+        is_written = False
+    if not is_written:
+        write_over(path, text)
     return path
 
 

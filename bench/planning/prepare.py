@@ -1,7 +1,7 @@
 """From a data folder to the parts that tasks name by their content, with the problems found on the way."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from bench.data.split_file import load_split, read_split_file
 from bench.errors import BenchError, did_you_mean
 from bench.planning.config import CategoryPlan, DataPart, SplitPlan
 from bench.store import Store
-from bench.store.store import write_atomically
+from bench.store.notes import read_note, write_note
 from bench.tasks import digest
 
 Progress = Callable[..., None]
@@ -95,15 +95,13 @@ def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, 
     """The check of the data set, kept in the store under the fingerprint; stray files are looked for anew."""
     path = store.root / "sources" / f"check-{fingerprint[:32]}-{resolution}.json"
     files = sorted(str(item.path) for category in dataset.categories for item in category.items)
-    if path.exists():
-        earlier = json.loads(path.read_text())
-        complete = "brightness" in earlier["report"]  # a report of an older version has none
-        if complete and earlier["files"] == files and earlier["extra"] == _extra(dataset):
+    earlier = read_note(path, {"files": list, "extra": list, "report": dict})
+    if earlier is not None and earlier["files"] == files and earlier["extra"] == _extra(dataset):
+        with suppress(LookupError, TypeError):  # a report of an older version has fewer fields
             return Report.from_dict(earlier["report"])
     report = check_dataset(dataset, progress, resolution=resolution)
     if not report.errors:
-        text = json.dumps({"files": files, "extra": _extra(dataset), "report": report.to_dict()})
-        write_atomically(path, text)
+        write_note(path, {"files": files, "extra": _extra(dataset), "report": report.to_dict()})
     return report
 
 
@@ -185,9 +183,8 @@ def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> 
     content = digest([part_digest([item for item, _ in pairs], digests), names])
     rows = [_row(item, defect) for item, defect in pairs]
     path = store.root / "sources" / f"part-{content[:32]}.json"
-    text = json.dumps(rows, indent=0)
-    if not path.exists() or path.read_text() != text:
-        write_atomically(path, text)
+    if read_note(path) != rows:
+        write_note(path, rows)
     return DataPart(content, counts)
 
 

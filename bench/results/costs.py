@@ -32,6 +32,8 @@ def costs(plan: Plan, store: Store) -> Iterator[Record]:
             if stage == GeneratorSample.name:
                 images = params["stop"] - params["start"]
             elif stage == DetectorPredict.name and isinstance(score, DetectorScore):
+                if not (store.done(score.test) or store.dropped(score.test)):
+                    continue  # how many images they were is not known
                 images = images_of(score.test)
             cost = Record.of(
                 labels,

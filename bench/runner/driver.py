@@ -9,12 +9,13 @@ from types import FrameType
 from typing import Any
 
 from bench.errors import BenchError
-from bench.runner.execute import DISK_FULL, failure_of
+from bench.runner.execute import DISK_FULL, failure_of, set_damaged_aside
 from bench.runner.jobs import TIMED_OUT, Event, Executor, Job
 from bench.runner.journal import Journal
 from bench.runner.out_of_memory import can_do_with_less, how_it_was_killed, wanted_memory
 from bench.runner.view import RunView
 from bench.store import Leases, Store
+from bench.store.checked import checked
 from bench.store.store import is_full
 from bench.tasks import Task, closure
 
@@ -85,6 +86,8 @@ class Driver:
         """Tasks that were killed, to be begun again when nothing else runs."""
         self._alone: set[str] = set()
         """Tasks that were begun again."""
+        self._awaited: set[str] = set()
+        """Makers of tasks that this run has said it waits for."""
         self._frugal: set[str] = set()
         """Those of them that are to do with less memory."""
 
@@ -93,7 +96,7 @@ class Driver:
 
         Ctrl-C once drains: what runs is finished, nothing is begun. Ctrl-C twice stops at once.
         """
-        todo = missing(self.store, goals)
+        todo = self._missing(goals)
         self.view.begin(len(todo), len({goal.key for goal in goals} - todo.keys()))
         self.journal.begin(about, [goal.key for goal in goals], len(todo))
         self.store.sweep(self.leases.live)
@@ -105,6 +108,8 @@ class Driver:
         try:
             with _draining(self._drain):
                 self._work(todo)
+                if not self.outcome.drained and self.store.damaged() & closure(goals).keys():
+                    self._begin_again(goals)
             kill = False
         finally:
             self.executor.close(kill=kill)
@@ -115,6 +120,26 @@ class Driver:
             self.journal.end(self.outcome.failed, self.outcome.blocked)
             self.view.close()
         return self.outcome
+
+    def _missing(self, goals: Sequence[Task]) -> dict[str, Task]:
+        """The tasks to run; those that are there but damaged are set aside first."""
+        store = checked(self.store)
+        todo = missing(store, goals)
+        store.remember()
+        for key in store.faults.keys() & todo.keys():
+            aside = set_damaged_aside(self.store, key, store.faults[key])
+            where = f"; it lies in {aside} now" if aside else ""
+            self.view.say(f"{todo[key].title} is damaged ({store.faults[key]}) and is made anew{where}")
+        return todo
+
+    def _begin_again(self, goals: Sequence[Task]) -> None:
+        """Make what failed because its inputs were damaged, from inputs that are made anew."""
+        todo = self._missing(goals)
+        for key in todo:
+            self.outcome.failed.pop(key, None)
+            self.outcome.blocked.pop(key, None)
+        self._killed.clear()
+        self._work(todo)
 
     def _work(self, todo: dict[str, Task]) -> None:
         order = _by_urgency(todo)
@@ -157,6 +182,7 @@ class Driver:
                 else:
                     self._block(event.key, users, todo)
             if not self._running and elsewhere:
+                self._say_what_is_awaited(todo, elsewhere)
                 time.sleep(_POLL)
             for key in sorted(elsewhere, key=rank.__getitem__):
                 if self.store.done(key):
@@ -165,6 +191,16 @@ class Driver:
                 elif not self.leases.live(key):
                     elsewhere.discard(key)
                     ready.insert(0, key)
+
+    def _say_what_is_awaited(self, todo: dict[str, Task], elsewhere: set[str]) -> None:
+        """Nothing is left but what other runs make: name it, once, and again when somebody stopped them."""
+        holders = {key: self.leases.holder(key) for key in sorted(elsewhere)}
+        awaited = sorted({holder for holder in holders.values() if holder} - self._awaited)
+        if awaited:
+            self._awaited.update(awaited)
+            title = next(todo[key].title for key, holder in holders.items() if holder == awaited[0])
+            more = f" and {len(elsewhere) - 1} more" if len(elsewhere) > 1 else ""
+            self.view.say(f"waiting for {title}{more}, made by {'; '.join(awaited)}")
 
     def _submit(
         self, todo: dict[str, Task], ready: list[str], elsewhere: set[str], finish: Callable[[str], None]

@@ -23,6 +23,7 @@ from bench.runner.out_of_memory import is_want_of_memory
 from bench.stages import stage_class
 from bench.stages.stage import Output, StageRun
 from bench.store import Store, open_store
+from bench.store.integrity import damage
 from bench.store.store import is_full
 from bench.tasks import key_of
 
@@ -61,7 +62,8 @@ def execute(job: Job, tell: Callable[[int, int, str], None]) -> int:
                 return DISK_FULL
             traceback.print_exc()
             sys.stderr.flush()
-            store.record_failure(job.key, failure_of(error, job.definition, log.read_text(errors="replace")))
+            why = _damaged_inputs(store, job) or error
+            store.record_failure(job.key, failure_of(why, job.definition, log.read_text(errors="replace")))
             return OUT_OF_MEMORY if is_want_of_memory(error) else FAILED
 
 
@@ -81,6 +83,33 @@ def _execute_aside(job: Job, store: Store, aside: Path, tell: Callable[[int, int
         failure = failure_of(error, job.definition, log.read_text(errors="replace"))
         (aside / "failure.json").write_text(json.dumps({**failure, "kind": type(error).__name__}))
         return FAILED
+
+
+def set_damaged_aside(store: Store, key: str, fault: str) -> Path | None:
+    """Move a damaged task into the folder damaged/ and note why, so that the next look makes it anew.
+
+    Returns where it lies; None where another took it away first.
+    """
+    try:
+        definition = store.definition(key)
+    except BenchError:
+        definition = {}
+    with store.planning():
+        aside = store.set_aside(key)
+        if aside is not None:
+            why = BenchError(f"it was damaged ({fault}) and lies in {aside}; run the same command again")
+            store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
+    return aside
+
+
+def _damaged_inputs(store: Store, job: Job) -> BenchError | None:
+    """Why a job failed, where that is damage to what it was to read: the damaged task is set aside."""
+    faults = {key: damage(store, key) for _, key in job.definition["inputs"]}
+    for key, fault in faults.items():
+        if fault:
+            set_damaged_aside(store, key, fault)
+    reasons = [f"its input {key[:12]} is damaged ({fault})" for key, fault in faults.items() if fault]
+    return BenchError(f"{'; '.join(reasons)}; it was set aside, and is made anew") if reasons else None
 
 
 def _of_a_full_disk(error: BaseException) -> bool:

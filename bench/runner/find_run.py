@@ -1,12 +1,11 @@
 """The plan of a run: of the newest, or of one by its name."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError, did_you_mean
 from bench.planning.plan import Plan, load_plan
-from bench.runner.journal import newest_journal
+from bench.runner.journal import newest_journal, read_journal
 from bench.store import Store, open_store
 
 
@@ -26,7 +25,10 @@ def plan_of_run(store: Store, run: str) -> Plan:
         raise BenchError(f"{len(fitting)} runs of {store.root} begin with '{run}': {', '.join(fitting)}")
     if not fitting:
         raise BenchError(did_you_mean("run", run, runs, of=str(store.root)))
-    journal = json.loads((store.root / "runs" / f"{fitting[0]}.json").read_text())
+    path = store.root / "runs" / f"{fitting[0]}.json"
+    journal = read_journal(path)
+    if journal is None:
+        raise BenchError(f"{path} is damaged, so what the run wanted is not known; name another run")
     if not journal.get("plan"):
         raise BenchError(f"the run {fitting[0]} of {store.root} planned nothing; name another")
     return load_plan(store.root / "runs" / journal["plan"])

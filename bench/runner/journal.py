@@ -3,7 +3,6 @@
 Nothing is decided from it: whether a task is done is asked of the store alone.
 """
 
-import json
 import os
 import socket
 import time
@@ -12,9 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from bench.runner.jobs import Event
-from bench.store.store import write_atomically
+from bench.store.notes import Types, has_fields, read_note, write_note, write_over
 
 _WRITE_EVERY = 1.0
+_NUMBER = (int, float)
+_FIELDS: Types = {
+    "host": str,
+    "pid": int,
+    "begun": _NUMBER,
+    "ended": (*_NUMBER, type(None)),
+    "running": dict,
+}
+_LATER_FIELDS: Types = {"command": str, "plan": str, "number": int, "again": dict}
+_OF_TASK: Types = {"title": str, "since": _NUMBER, "done": int, "total": int, "note": str}
 
 
 class Journal:
@@ -26,7 +35,7 @@ class Journal:
         self._written = 0.0
 
     def begin(self, about: Mapping[str, Any], goals: Sequence[str], todo: int) -> None:
-        write_atomically(self.path.with_suffix(".goals"), "\n".join(goals))
+        write_over(self.path.with_suffix(".goals"), "\n".join(goals))
         numbers = [journal.get("number", 0) for journal in journals(self.path.parent)]
         self.state = {
             **about,
@@ -72,7 +81,7 @@ class Journal:
         if now or time.monotonic() - self._written > _WRITE_EVERY:
             self._written = time.monotonic()
             try:
-                write_atomically(self.path, json.dumps(self.state, sort_keys=True))
+                write_note(self.path, self.state)
             except OSError:
                 if now:
                     raise
@@ -81,9 +90,17 @@ class Journal:
 def journals(folder: Path) -> list[dict[str, Any]]:
     """The journals of the runs that planned something, in the order in which they began: by their numbers,
     since the clock may have been set back between them."""
-    all_journals = [json.loads(path.read_text()) for path in folder.glob("*.json")]
-    runs = [journal for journal in all_journals if journal.get("plan")]
+    read = (read_journal(path) for path in folder.glob("*.json"))
+    runs = [journal for journal in read if journal is not None and journal.get("plan")]
     return sorted(runs, key=lambda journal: (journal.get("number", 0), journal["begun"]))
+
+
+def read_journal(path: Path) -> dict[str, Any] | None:
+    """The journal of one run; None where it cannot be read."""
+    journal = read_note(path, _FIELDS, _LATER_FIELDS)
+    if journal is None or not all(has_fields(task, _OF_TASK) for task in journal["running"].values()):
+        return None
+    return journal
 
 
 def newest_journal(folder: Path) -> dict[str, Any] | None:

@@ -20,7 +20,8 @@ from bench.runner.view import RunView
 from bench.store import Store, open_store
 from bench.store.environment import code_commit, environment
 from bench.store.locks import locked
-from bench.store.store import check_writable, write_atomically
+from bench.store.notes import read_note, write_note
+from bench.store.store import check_writable
 from bench.tasks import Task, closure, digest
 
 
@@ -96,11 +97,11 @@ def render(store: Store, *, results: Sequence[Results] | None = None, rebuild: b
     out = store.root / "report"
     state = site_state(store)
     marker = store.root / "runs" / "rendered"
-    if not rebuild and (out / "index.html").exists() and marker.exists() and marker.read_text() == state:
+    if not rebuild and (out / "index.html").exists() and read_note(marker) == state:
         return out / "index.html"
     with locked(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
         page = registry.load_page("site")(collect_store(store) if results is None else results, out)
-        write_atomically(marker, state)
+        write_note(marker, state)
     return page
 
 

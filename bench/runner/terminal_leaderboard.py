@@ -7,7 +7,7 @@ from bench.planning.plan import Plan
 from bench.results.collect import collect
 from bench.runner.session import page_state
 from bench.store import Store
-from bench.store.store import write_atomically
+from bench.store.notes import read_note, write_note
 from bench.tasks import digest
 
 if TYPE_CHECKING:
@@ -23,11 +23,11 @@ def leaderboard_text(store: Store, plan: Plan, console: "Console", *, unchanged:
     terminal = [console.width, console.is_terminal, console.color_system, console.encoding]
     state = digest([page_state(store, plan), terminal])
     path = store.root / "runs" / "leaderboard"
-    if unchanged and path.exists():
-        stored_state, _, text = path.read_text(encoding="utf-8").partition("\n")
-        if stored_state == state:
-            return text
+    note = read_note(path, {"state": str, "text": str})
+    if unchanged and note is not None and note["state"] == state:
+        return note["text"]
     with console.capture() as captured:
         registry.load_page("terminal")(collect(plan, store), console)
-    write_atomically(path, f"{state}\n{captured.get()}")
-    return captured.get()
+    text = captured.get()
+    write_note(path, {"state": state, "text": text})
+    return text

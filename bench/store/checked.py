@@ -94,6 +94,10 @@ class CheckedStore(Store):
             return "its manifest cannot be read"
         if manifest.key != key:
             return "its manifest is that of another task"
+        try:
+            self.definition(key)
+        except BenchError:
+            return "its definition cannot be read, or is not that of its key"
         fault = manifest.fault or self._files_fault(manifest, files)
         if not fault and settled:
             self._new[key] = state
@@ -109,14 +113,20 @@ class CheckedStore(Store):
     def _state(self, key: str, files: dict[str, StoredFile]) -> tuple[str, bool]:
         """Digest of all by which a change shows, and whether the files are old enough to be remembered."""
         name = "manifest.json" if super().done(key) else DROPPED
-        facts = os.stat(f"{self.root}/tasks/{key[:2]}/{key}/{name}")  # noqa: PTH116, 50,000 of these
+        folder = f"{self.root}/tasks/{key[:2]}/{key}"
+        stats = [_stat(f"{folder}/{name}"), _stat(f"{folder}/task.json")]
         rows = [
             (file.name, file.is_regular, file.size, file.mtime_ns, file.ctime_ns, file.inode)
             for file in files.values()
         ]
-        newest = max([facts.st_ctime_ns, *(file.ctime_ns for file in files.values())])
-        manifest = [name, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino]
-        return digest([manifest, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
+        newest = max(
+            [facts.st_ctime_ns for facts in stats if facts] + [file.ctime_ns for file in files.values()],
+            default=0,
+        )
+        beside = [
+            facts and [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino] for facts in stats
+        ]
+        return digest([name, beside, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
 
     def _read_memory(self) -> dict[str, str]:
         try:
@@ -129,3 +139,10 @@ class CheckedStore(Store):
 def checked(store: Store) -> CheckedStore:
     """The store as reports read it."""
     return store if isinstance(store, CheckedStore) else CheckedStore(store)
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)  # noqa: PTH116, 100,000 of these
+    except OSError:
+        return None

@@ -8,7 +8,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from bench.store.store import Store, write_atomically
+from bench.store.integrity import environment_fault
+from bench.store.notes import write_over
+from bench.store.store import Store
 from bench.tasks import canonical_json, digest
 
 PACKAGES = (
@@ -62,9 +64,8 @@ def store_environment(store: Store, threads: int = 1) -> str:
     """Write the environment into the store unless it is there; returns its digest."""
     facts = environment(threads)
     name = digest(facts)[:16]
-    path = store.root / "env" / f"{name}.json"
-    if not path.exists():
-        write_atomically(path, canonical_json(facts))
+    if environment_fault(store, name):  # it is not there, or not what it was
+        write_over(store.root / "env" / f"{name}.json", canonical_json(facts))
     return name
 
 

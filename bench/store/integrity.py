@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from bench.errors import BenchError
 from bench.store.manifest import Manifest
 from bench.store.store import Store, file_sha256, read_regular
-from bench.tasks import digest, key_of
+from bench.tasks import digest
 
 _NUMBERS = (".csv", ".json", ".jsonl")
 
@@ -29,14 +29,16 @@ class StoredFile:
 
 def damage(store: Store, key: str) -> str:
     """What is wrong with a stored task, or an empty text. Every file is hashed."""
-    folder = store.folder(key)
     try:
         manifest = store.manifest(key)
-        definition_key = key_of(json.loads(read_regular(folder / "task.json")))
-    except (BenchError, OSError, ValueError, TypeError, LookupError, RecursionError):
-        return "its manifest or definition cannot be read"
-    if definition_key != key or manifest.key != key:
-        return "its definition is not that of its key"
+    except BenchError:
+        return "its manifest cannot be read"
+    if manifest.key != key:
+        return "its manifest is that of another task"
+    try:
+        store.definition(key)
+    except BenchError:
+        return "its definition cannot be read, or is not that of its key"
     fault = manifest.fault or files_fault(store, manifest, stored_files(store, key))
     if fault:
         return fault

@@ -5,6 +5,7 @@ A lease only saves work: the store stays right without it, since the first publi
 
 import json
 import os
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -13,9 +14,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from bench.store.locks import locked
+from bench.store.notes import Types, read_note
 
 STALE_AFTER = 60.0
 """Seconds without a heartbeat after which the lease of another host is taken over."""
+_FIELDS: Types = {"host": str, "pid": int, "started": (int, float), "run": str}
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,17 @@ class Leases:
         with self._one_at_a_time():
             if self.live(key):
                 return False
-            path.unlink(missing_ok=True)
+            _clear(path)
+            aside = self.folder / f".{key}.{os.getpid()}"
+            aside.write_text(json.dumps(asdict(self.mine)))  # whole before it counts: a kill leaves no half
             try:
-                handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY)
+                path.hardlink_to(aside)
             except FileExistsError:  # where `_one_at_a_time` has no lock, another may come between
                 return False
-            with os.fdopen(handle, "w") as out:
-                json.dump(asdict(self.mine), out)
+            except OSError:  # a file system without hard links
+                aside.replace(path)
+            finally:
+                aside.unlink(missing_ok=True)
         self.keys.add(key)
         return True
 
@@ -87,13 +94,23 @@ class Leases:
             return lease.pid != self.mine.pid and _process_start(lease.pid) == lease.started
         return self._moves(key, beat)
 
+    def holder(self, key: str) -> str:
+        """Which run makes a task, for a person who waits for it; "" where nobody does."""
+        lease = self._read(key)
+        if lease is None:
+            return ""
+        if lease.host != self.mine.host:
+            return f"run {lease.run} on {lease.host.partition(' ')[0]}"
+        mend = f", which is stopped: `kill -CONT {lease.pid}` lets it go on" if _is_stopped(lease.pid) else ""
+        return f"run {lease.run}, process {lease.pid}{mend}"
+
     def sweep(self) -> None:
         """Remove the leases that dead drivers left."""
         for path in self.folder.glob("*.json"):
             if path.stem not in self.keys:
                 with self._one_at_a_time():
                     if not self.live(path.stem):
-                        path.unlink(missing_ok=True)
+                        _clear(path)
 
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
@@ -103,11 +120,9 @@ class Leases:
             yield
 
     def _read(self, key: str) -> Lease | None:
-        """Who holds the task; None for nobody, and where half a lease was written."""
-        try:
-            return Lease(**json.loads((self.folder / f"{key}.json").read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
-            return None
+        """Who holds the task; None for nobody, and where the lease is damaged."""
+        content = read_note(self.folder / f"{key}.json", _FIELDS)
+        return Lease(**{name: content[name] for name in _FIELDS}) if content else None
 
     def _moves(self, key: str, beat: int) -> bool:
         now = time.monotonic()
@@ -116,6 +131,14 @@ class Leases:
             since = now
         self._seen[key] = (beat, since)
         return now - since < STALE_AFTER
+
+
+def _clear(path: Path) -> None:
+    """Remove a lease, also where something else lies in its place."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def this_machine() -> str:
@@ -129,10 +152,22 @@ def this_machine() -> str:
     return " ".join(parts)
 
 
+def _process_fields(pid: int) -> list[str]:
+    """What Linux says of a process, its state first. OSError where there is none."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def _is_stopped(pid: int) -> bool:
+    try:
+        return _process_fields(pid)[0] == "T"
+    except OSError:
+        return False
+
+
 def _process_start(pid: int) -> float | None:
     """When the process started; None if there is none."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        fields = _process_fields(pid)
         return None if fields[0] == "Z" else float(fields[19])
     except OSError:
         if Path("/proc/self/stat").exists():

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import socket
 import stat
@@ -17,11 +18,14 @@ from typing import Any
 from bench.errors import BenchError
 from bench.store.locks import locked
 from bench.store.manifest import Manifest, manifest_of
-from bench.tasks import key_of
+from bench.tasks import KEY_LENGTH, key_of
 
 FORMAT = 1
 DROPPED = "dropped.json"
 _TEXTS, _SMALL = (".csv", ".json", ".jsonl"), 1 << 20
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+_OF_SYSTEMS = {"lost+found", ".DS_Store", ".Trash-1000", "@eaDir"}
+"""What file systems and desktops put into an empty folder."""
 _FOLDERS = ("tasks", "env", "tmp", "scratch", "leases", "failures", "runs", "sources")
 
 
@@ -65,14 +69,25 @@ class Store:
             ) from None
 
     def definition(self, key: str) -> dict[str, Any]:
-        return json.loads((self.folder(key) / "task.json").read_bytes())
+        """What a task is. Raises BenchError where that cannot be read, or is not what its key is made of."""
+        path = self.folder(key) / "task.json"
+        try:
+            definition = json.loads(read_regular(path))
+            if isinstance(definition, dict) and key_of(definition) == key:
+                return definition
+            why = "it is not that of its key"
+        except (OSError, ValueError, RecursionError) as error:
+            why = f"it cannot be read ({error.strerror if isinstance(error, OSError) else error})"
+        raise BenchError(
+            f"the definition {path} is damaged: {why}; run `bench verify --remove --store {self.root}`"
+        )
 
     def keys(self, *, dropped: bool = False) -> Iterator[str]:
         """The keys of all done tasks, sorted; with `dropped` also of those whose payload is gone."""
         names = ("manifest.json", DROPPED) if dropped else ("manifest.json",)
-        for shard in sorted((self.root / "tasks").iterdir()):
-            entries = sorted(shard.iterdir())
-            yield from (entry.name for entry in entries if any((entry / name).exists() for name in names))
+        for folder in self.task_folders():
+            if any((folder / name).exists() for name in names):
+                yield folder.name
 
     @contextmanager
     def planning(self, *, alone: bool = False) -> Iterator[None]:
@@ -83,6 +98,11 @@ class Store:
         """
         with locked(self.root / "runs" / ".planning", shared=not alone):
             yield
+
+    def task_folders(self) -> Iterator[Path]:
+        """The folder of every task, sorted, also of damaged ones; what is not named by a key is left out."""
+        for shard in _folders_in(self.root / "tasks"):
+            yield from (folder for folder in _folders_in(shard) if _KEY.fullmatch(folder.name))
 
     @contextmanager
     def writing(self, key: str) -> Iterator[Path]:
@@ -119,12 +139,23 @@ class Store:
                     raise
                 if self.done(key):
                     return False
-                # what is left of a task whose manifest was deleted, or whose payload was dropped
-                self.remove(key)
+                # what is left of a task whose payload was dropped, or whose manifest is gone
+                self.remove(key) if self.dropped(key) else self.set_aside(key)
         sync(final.parent)
         self.clear_failure(key)
         shutil.rmtree(self.scratch(key), ignore_errors=True)
         return True
+
+    def set_aside(self, key: str) -> Path | None:
+        """Move a task out of the tasks into the folder damaged/, whole; None where it is gone already."""
+        final = self.root / "damaged" / f"{key}.{uuid.uuid4().hex[:8]}"
+        final.parent.mkdir(exist_ok=True)
+        try:
+            self.folder(key).rename(final)
+        except FileNotFoundError:
+            return None
+        sync(final.parent)
+        return final
 
     def remove(self, key: str) -> None:
         """Take a task out of the store, whole even if this process is killed meanwhile."""
@@ -218,6 +249,13 @@ def open_store(root: Path, *, create: bool = False) -> Store:
     Raises BenchError where there is none, where it is of a newer format, or where it cannot be written.
     """
     root = root.absolute()
+    try:
+        str(root).encode("utf-8")
+    except UnicodeEncodeError:
+        raise BenchError(
+            f"the path of the store, {os.fsencode(root)!r}, is not UTF-8, which libraries that write models "
+            "cannot do; name another folder with --store"
+        ) from None
     marker = root / "store.json"
     if root.exists() and not root.is_dir():
         raise BenchError(f"the store {root} is a file; name a folder with --store")
@@ -227,12 +265,14 @@ def open_store(root: Path, *, create: bool = False) -> Store:
                 raise BenchError(
                     f"there is no store in {root}; `bench run` makes one, --store DIR names another"
                 )
-            if root.is_dir() and any(root.iterdir()) and not (root / "tasks").is_dir():
+            strangers = {path.name for path in root.iterdir()} - _OF_SYSTEMS if root.is_dir() else set()
+            if strangers and not (root / "tasks").is_dir():
                 raise BenchError(f"{root} is not empty and not a store; name another folder with --store")
-            for name in _FOLDERS:
-                (root / name).mkdir(parents=True, exist_ok=True)
+            _make_folders(root)
             write_atomically(marker, json.dumps({"format": FORMAT, "uuid": uuid.uuid4().hex}))
-        written = json.loads(marker.read_text()).get("format")
+        written = json.loads(read_regular(marker)).get("format")
+        with suppress(OSError):  # a copy by git or to S3 has no empty folders; a read-only one may lack them
+            _make_folders(root)
     except BenchError:
         raise
     except OSError as error:
@@ -250,6 +290,17 @@ def open_store(root: Path, *, create: bool = False) -> Store:
         mend = "update defectbench" if newer else "no version of defectbench wrote that; restore store.json"
         raise BenchError(f"the store {root} has format {written}, this version reads format {FORMAT}; {mend}")
     return Store(root)
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    return [Path(entry.path) for entry in entries if entry.is_dir()]
+
+
+def _make_folders(root: Path) -> None:
+    for name in _FOLDERS:
+        if not (root / name).is_dir():
+            (root / name).mkdir(parents=True, exist_ok=True)
 
 
 def check_writable(store: Store) -> None:

@@ -1,9 +1,11 @@
 """What a run will cost, from what like tasks have cost: seconds, GPU seconds and bytes."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
+from bench.errors import BenchError
 from bench.store import Store
 from bench.tasks import Task
 
@@ -28,12 +30,13 @@ def forecast(store: Store, todo: Iterable[Task]) -> Forecast:
     kinds = {_kind(task.stage, task.adapter) for task in tasks}
     costs_by_kind: dict[str, list[tuple[float, float, int]]] = {}
     for key in store.keys():  # noqa: SIM118 - a store is not a dict
-        definition = store.definition(key)
-        kind = _kind(definition["stage"], definition["adapter"])
-        if kind in kinds:
-            manifest = store.manifest(key)
-            cost = (manifest.seconds, manifest.gpu_seconds, manifest.bytes)
-            costs_by_kind.setdefault(kind, []).append(cost)
+        with suppress(BenchError):  # what is damaged tells no cost
+            definition = store.definition(key)
+            kind = _kind(definition["stage"], definition["adapter"])
+            if kind in kinds:
+                manifest = store.manifest(key)
+                cost = (manifest.seconds, manifest.gpu_seconds, manifest.bytes)
+                costs_by_kind.setdefault(kind, []).append(cost)
     costs = {
         kind: tuple(median(column) for column in zip(*rows, strict=True))
         for kind, rows in costs_by_kind.items()

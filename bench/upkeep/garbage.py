@@ -5,9 +5,11 @@ Records are kept, and so are definitions, logs and what each task cost: a task t
 """
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import get_args
 
+from bench.errors import BenchError
 from bench.planning.plan import Plan
 from bench.stages import STAGES, stage_class
 from bench.stages.stage import PayloadKind
@@ -37,9 +39,12 @@ def garbage(store: Store, plans: Sequence[Plan], kinds: Iterable[str]) -> list[G
     leases = Leases(store.root, "gc")
     payloads = []
     for key in store.keys():  # noqa: SIM118 - a store is not a dict
-        stage = store.definition(key)["stage"]
-        if stage in stages and key not in needed and not leases.live(key):
-            payloads.append(Garbage(key, stage, store.manifest(key).bytes))
+        if key in needed or leases.live(key):
+            continue
+        with suppress(BenchError):  # what is damaged is for `bench verify`
+            stage = store.definition(key)["stage"]
+            if stage in stages:
+                payloads.append(Garbage(key, stage, store.manifest(key).bytes))
     return payloads
 
 

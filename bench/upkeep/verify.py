@@ -1,6 +1,5 @@
 """Is what lies in the store what was written, and does it still score the same?"""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError
@@ -32,7 +31,7 @@ def look_at(store: Store, *, recompute: bool = False) -> Look:
     """Hash every file again; with `recompute` scores are also made again from what is stored."""
     look = Look(damaged_files=_files_beside(store))
     sound = []
-    for key in _keys(store):
+    for key in (folder.name for folder in store.task_folders()):
         with store.planning():  # `bench gc` drops nothing meanwhile
             if store.dropped(key):
                 continue
@@ -60,19 +59,13 @@ def remove_damaged(store: Store, key: str, fault: str) -> None:
             return
         try:
             definition = store.definition(key)
-        except (OSError, ValueError):
+        except BenchError:
             definition = {}
         store.remove(key)
         why = BenchError(
             f"it was damaged ({fault}) and removed by `bench verify`; run the same command again"
         )
         store.record_failure(key, {**failure_of(why, definition, ""), "damaged": True})
-
-
-def _keys(store: Store) -> Iterator[str]:
-    """Every task folder, also one whose manifest is gone."""
-    for shard in sorted((store.root / "tasks").iterdir()):
-        yield from sorted(entry.name for entry in shard.iterdir())
 
 
 def _files_beside(store: Store) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Damage of every kind to every kind of file in a store: each command answers, and none shows a wrong value."""
+"""Any damage to any file of a store: each command answers, and none shows a wrong value."""
 
 import csv
 import io
@@ -19,7 +19,6 @@ from typing import Any
 import pytest
 
 from bench.cli import main
-
 
 SECONDS = 30
 """A command that takes longer hangs."""
@@ -91,7 +90,9 @@ def turn_number(path: Path, rng: random.Random) -> None:
     if not numbers or path.suffix in (".npy", ".png", ".zip"):
         return flip(path, rng)
     chosen = rng.choice(numbers)
-    path.write_bytes(content[: chosen.start()] + rng.choice((b"0.987", b"-1", b"1e400")) + content[chosen.end() :])
+    path.write_bytes(
+        content[: chosen.start()] + rng.choice((b"0.987", b"-1", b"1e400")) + content[chosen.end() :]
+    )
     return None
 
 
@@ -134,6 +135,8 @@ def kind_of(path: Path, store: Path) -> str:
     if parts[0] == "tasks":
         stage = json.loads((store / Path(*parts[:3]) / "task.json").read_text())["stage"]
         return f"{stage} {'/'.join(re.sub('[0-9]+', 'N', part) for part in parts[3:])}"
+    if parts[0] == "runs" and path.suffix:
+        return f"runs/*{path.suffix}"
     return f"{parts[0]}/" + re.sub(r"[0-9a-f]{8,}|\d+", "N", "/".join(parts[1:]))
 
 
@@ -198,7 +201,8 @@ class Damaged:
                 shown = values(self.folder / "records.csv")
                 wrong = {row: value for row, value in shown.items() if true.get(row) != value}
                 if wrong:
-                    yield f"{self.title}: {len(wrong)} wrong values are exported, such as {next(iter(wrong.items()))}"
+                    example = next(iter(wrong.items()))
+                    yield f"{self.title}: {len(wrong)} wrong values are exported, such as {example}"
 
 
 @pytest.fixture(scope="module")
@@ -232,7 +236,9 @@ def walk(sound: Path, tmp_path: Path, count: int, seed: int) -> list[str]:
     return faults
 
 
-def test_a_damaged_file_ends_no_command_unforeseen_and_shows_no_wrong_value(sound: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_ends_no_command_unforeseen_and_shows_no_wrong_value(
+    sound: Path, tmp_path: Path
+) -> None:
     assert walk(sound, tmp_path, 12, seed=0) == []
 
 
@@ -240,3 +246,32 @@ def test_a_damaged_file_ends_no_command_unforeseen_and_shows_no_wrong_value(soun
 @pytest.mark.parametrize("part", range(6))
 def test_three_hundred_damages(sound: Path, tmp_path: Path, part: int) -> None:
     assert walk(sound, tmp_path, 50, seed=1 + part) == []
+
+
+def test_the_same_command_makes_damaged_tasks_anew_and_deletes_nothing(
+    tmp_path: Path, runs: Any, quiet: Any
+) -> None:
+    store = tmp_path / "store"
+    shutil.copytree(quiet[0], store)
+    rng = random.Random(0)
+    by_kind = files_by_kind(store)
+    hurt = {
+        by_kind["score.detection out/records.jsonl"][0]: turn_number,
+        by_kind["score.detection task.json"][1]: cut,
+        by_kind["score.generation manifest.json"][0]: retype,
+        by_kind["runs/*.json"][0]: empty,
+    }
+    for file, damage in hurt.items():
+        damage(store / file, rng)
+    # an array is not hashed before a run: that it cannot be read shows when a score is made from it
+    prediction = by_kind["detector.predict out/amaps.npy"][0]
+    fill(store / prediction, rng)
+    for score in by_kind["score.detection manifest.json"]:
+        (store / score).unlink(missing_ok=True)
+    output = runs.to_the_end(store)
+    assert output.count("is damaged") >= 1
+    assert runs.results(store) == quiet[1]
+    set_aside = {path.name.partition(".")[0] for path in (store / "damaged").iterdir()}
+    assert {file.parts[2] for file in [*hurt, prediction] if file.parts[0] == "tasks"} <= set_aside
+    assert runs.left_over(store) == []
+    assert "0 damaged" in answer("verify", "--store", str(store)).out

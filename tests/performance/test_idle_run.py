@@ -73,7 +73,7 @@ def full(tmp_path_factory: pytest.TempPathFactory, asked: RunRequest) -> Store:
     page = '<!doctype html><meta name="generator" content="DefectBench">'
     (store.root / "report" / "index.html").write_text(page)
     save_plan(plan, store.root / "runs")
-    (store.root / "runs" / "rendered").write_text(site_state(store))
+    (store.root / "runs" / "rendered").write_text(json.dumps(site_state(store)))
     return store
 
 
