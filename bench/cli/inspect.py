@@ -57,7 +57,7 @@ def status_command(store_root: Path) -> None:
         for key, task in journal["running"].items():
             moved = f"{task['done']}/{task['total']} {task['note']}" if task["total"] else ""
             print(f"  {task['title']}, {_ago(task['since'])} {moved}".rstrip())
-            if why := journal.get("again", {}).get(key):
+            if why := journal["again"].get(key):
                 print(f"    {why}")
     elif journal["ended"] is None:
         print("the run was killed; the same command goes on from where it was")
@@ -75,7 +75,7 @@ def log_command(key: str, store_root: Path) -> None:
         print(log.read_text(errors="replace"), end="")
         return
     failure = store.failure(whole_key)
-    print(failure["log"] or failure["error"] if failure else "", end="\n")
+    print(failure.get("log") or failure["error"] if failure else "")
 
 
 def find_key(store: Store, start: str) -> str:

@@ -20,11 +20,12 @@ def report_command(store_root: Path, out: Path | None) -> int:
     """0, or 1 where a stored result is damaged and is shown as failed."""
     store = open_store(store_root)
     last_run(store)  # says so where nothing has run yet
-    results = collect_store(store)
-    if out is None:
-        page = render(store, results=results, rebuild=True)
-    else:
-        page = registry.load_page("site")(results, out)
+    with store.planning():  # `bench gc` drops nothing meanwhile
+        results = collect_store(store)
+        if out is None:
+            page = render(store, results=results, rebuild=True)
+        else:
+            page = registry.load_page("site")(results, out)
     print(page)
     return print_damage(store_root, *results)
 

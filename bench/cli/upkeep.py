@@ -19,11 +19,14 @@ def gc_command(store_root: Path, kinds: tuple[str, ...], dry_run: bool) -> None:
     check_writable(store)
     sizes: dict[str, list[int]] = {}
     with store.planning(alone=True):
+        left_behind = 0 if dry_run else store.finish_drops()
         payloads = garbage(store, every_plan(store), kinds)
         for item in payloads:
             sizes.setdefault(item.stage, []).append(item.bytes if dry_run else store.drop(item.key))
     for stage, freed in sorted(sizes.items()):
         print(f"{stage:<22}{len(freed):>7} tasks {sum(freed) / 1e9:>9.2f} GB")
+    if left_behind:
+        print(f"{left_behind / 1e9:.2f} GB that a killed `bench gc` had left were deleted too")
     total = sum(sum(freed) for freed in sizes.values()) / 1e9
     if dry_run:
         print(f"{len(payloads)} payloads, {total:.2f} GB, would be dropped; records and costs would stay")

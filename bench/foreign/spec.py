@@ -16,6 +16,7 @@ PLACES = frozenset(
 """What a command may name in braces, beside {params.x}."""
 _PLACE = re.compile(r"\{([^{}]*)\}")
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+ParamName = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 Command = Annotated[list[str], Field(min_length=1)]
 
 
@@ -39,14 +40,14 @@ class ForeignSpec(_Part):
     kind: Literal["generator", "detector"]
     name: Name
     version: int = Field(ge=1)
-    about: str
+    about: str = Field(min_length=1)
     """Where it comes from, its licence, the versions that it needs: for people."""
     scope: Literal["dataset", "category", "defect"] = "category"
     needs: list[Literal["normal", "anomalies", "masks", "types", "depth"]] = []
     yields: list[Literal["anomaly", "mask", "type", "normal"]] = []
     task: Literal["segmentation", "anomaly"] = "segmentation"
     trains_on: list[Literal["normal", "real", "generated"]] = ["normal", "real", "generated"]
-    params: dict[str, bool | int | float | str] = {}
+    params: dict[ParamName, bool | int | float | str] = {}
     """Name to default; `--set NAME.key=value` changes one, commands name it {params.key}."""
     requires: list[str] = []
     """Programs, or paths, that must be there before any work starts; they may name {params.x} and {here}."""
@@ -66,6 +67,8 @@ class ForeignSpec(_Part):
             raise ValueError("the scope of a detector is dataset or category")
         if self.kind == "generator" and not self.yields:
             raise ValueError("yields is empty; say what the generator makes")
+        if reserved := [name for name in self.params if name.startswith("model_")]:
+            raise ValueError(f"params.{reserved[0]}: names that begin with model_ are taken; choose another")
         words = [*(self.fit or ()), *(self.sample or ()), *(self.predict or ()), *self.requires]
         for word in [*words, *self.env.values()]:
             for placeholder in _PLACE.findall(word):

@@ -25,7 +25,7 @@ def ratios(text: str, name: str) -> dict[str, float]:
             for benchmark in json.loads(text)["benchmarks"]
             if RATIO in benchmark["extra_info"]
         }
-    except (ValueError, LookupError, TypeError) as error:
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
         raise BenchError(
             f"{name} is not a result of `pytest --benchmark-json` ({type(error).__name__}: {error})"
         ) from None

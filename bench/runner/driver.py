@@ -94,7 +94,8 @@ class Driver:
     def run(self, goals: Sequence[Task], about: dict[str, Any]) -> Outcome:
         """Run what is missing for the goals. Returns how it went; raises BenchError where nothing can go on.
 
-        Ctrl-C once drains: what runs is finished, nothing is begun. Ctrl-C twice stops at once.
+        Ctrl-C once drains: what runs is finished, nothing is begun. Ctrl-C twice stops at once. SIGTERM and
+        SIGUSR1 count as Ctrl-C.
         """
         todo = self._missing(goals)
         self.view.begin(len(todo), len({goal.key for goal in goals} - todo.keys()))
@@ -340,16 +341,21 @@ def _by_urgency(todo: dict[str, Task]) -> list[str]:
 
 
 class _draining:
-    """While open, the first SIGINT calls `drain`, the second raises KeyboardInterrupt."""
+    """While open, the first signal calls `drain`, the second raises KeyboardInterrupt.
+
+    Ctrl-C, and what schedulers send some time before they kill: SIGTERM, SIGUSR1.
+    """
+
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
     def __init__(self, drain: Callable[[], None]) -> None:
         self.drain = drain
         self.is_draining = False
-        self.before: Any = None
+        self.before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
         if threading.current_thread() is threading.main_thread():
-            self.before = signal.signal(signal.SIGINT, self._interrupted)
+            self.before = {number: signal.signal(number, self._interrupted) for number in self.signals}
 
     def _interrupted(self, number: int, frame: FrameType | None) -> None:
         if self.is_draining:
@@ -358,5 +364,5 @@ class _draining:
         self.drain()
 
     def __exit__(self, *exc: object) -> None:
-        if self.before is not None:
-            signal.signal(signal.SIGINT, self.before)
+        for number, handler in self.before.items():
+            signal.signal(number, handler)

@@ -15,14 +15,19 @@ from bench.store.notes import Types, has_fields, read_note, write_note, write_ov
 
 _WRITE_EVERY = 1.0
 _NUMBER = (int, float)
-_FIELDS: Types = {
+_FIELDS: Types = {"begun": _NUMBER}
+_MORE_FIELDS: Types = {
+    "command": str,
+    "plan": str,
     "host": str,
     "pid": int,
-    "begun": _NUMBER,
+    "number": int,
     "ended": (*_NUMBER, type(None)),
     "running": dict,
+    "again": dict,
 }
-_LATER_FIELDS: Types = {"command": str, "plan": str, "number": int, "again": dict}
+_ENDED = {"command": "", "host": "", "pid": 0, "number": 0, "ended": 0.0, "running": {}, "again": {}}
+"""What is taken for a field that a journal lacks."""
 _OF_TASK: Types = {"title": str, "since": _NUMBER, "done": int, "total": int, "note": str}
 
 
@@ -36,7 +41,7 @@ class Journal:
 
     def begin(self, about: Mapping[str, Any], goals: Sequence[str], todo: int) -> None:
         write_over(self.path.with_suffix(".goals"), "\n".join(goals))
-        numbers = [journal.get("number", 0) for journal in journals(self.path.parent)]
+        numbers = [journal["number"] for journal in journals(self.path.parent)]
         self.state = {
             **about,
             "host": socket.gethostname(),
@@ -92,15 +97,16 @@ def journals(folder: Path) -> list[dict[str, Any]]:
     since the clock may have been set back between them."""
     read = (read_journal(path) for path in folder.glob("*.json"))
     runs = [journal for journal in read if journal is not None and journal.get("plan")]
-    return sorted(runs, key=lambda journal: (journal.get("number", 0), journal["begun"]))
+    return sorted(runs, key=lambda journal: (journal["number"], journal["begun"]))
 
 
 def read_journal(path: Path) -> dict[str, Any] | None:
     """The journal of one run; None where it cannot be read."""
-    journal = read_note(path, _FIELDS, _LATER_FIELDS)
-    if journal is None or not all(has_fields(task, _OF_TASK) for task in journal["running"].values()):
+    journal = read_note(path, _FIELDS, _MORE_FIELDS)
+    if journal is None:
         return None
-    return journal
+    whole = {**_ENDED, **journal}
+    return whole if all(has_fields(task, _OF_TASK) for task in whole["running"].values()) else None
 
 
 def newest_journal(folder: Path) -> dict[str, Any] | None:

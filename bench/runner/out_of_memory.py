@@ -1,5 +1,6 @@
 """Tasks that wanted more memory than there was: how that is seen, and what can be done about it."""
 
+import errno
 import signal
 from contextlib import suppress
 from pathlib import Path
@@ -9,14 +10,20 @@ from bench.methods import registry
 from bench.runner.jobs import OUT_OF_MEMORY, Event
 from bench.tasks import Task
 
-_TOLD_BY_LIBRARIES = ("out of memory", "can't allocate memory", "std::bad_alloc")
+_OF_LIBRARIES = ("out of memory", "can't allocate memory", "std::bad_alloc")
 """CUDA, torch on a CPU, and C++ say it in a RuntimeError."""
+_OF_THE_LOADER = ("cannot allocate memory", "failed to map segment", "cannot map zero-fill pages")
+"""What an import says that found no memory for a library."""
 
 
 def is_want_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed."""
-    is_reported = isinstance(error, RuntimeError) and any(words in str(error) for words in _TOLD_BY_LIBRARIES)
-    return is_reported or isinstance(error, MemoryError)
+    if isinstance(error, RuntimeError):
+        return any(words in str(error) for words in _OF_LIBRARIES)
+    if isinstance(error, ImportError | OSError):
+        is_errno = isinstance(error, OSError) and error.errno == errno.ENOMEM
+        return is_errno or any(words in str(error).lower() for words in _OF_THE_LOADER)
+    return isinstance(error, MemoryError)
 
 
 def kills_for_memory() -> int:

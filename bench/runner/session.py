@@ -99,7 +99,8 @@ def render(store: Store, *, results: Sequence[Results] | None = None, rebuild: b
     marker = store.root / "runs" / "rendered"
     if not rebuild and (out / "index.html").exists() and read_note(marker) == state:
         return out / "index.html"
-    with locked(store.root / "runs" / ".rendering"):  # two runs would sweep each other's pictures
+    # two runs would sweep each other's pictures, and `bench gc` what is to be shown
+    with store.planning(), locked(store.root / "runs" / ".rendering"):
         page = registry.load_page("site")(collect_store(store) if results is None else results, out)
         write_note(marker, state)
     return page

@@ -20,9 +20,9 @@ from typing import Any
 
 from bench.errors import BenchError
 from bench.methods import registry
-from bench.runner.jobs import TIMED_OUT, Job
+from bench.runner.jobs import OUT_OF_MEMORY, TIMED_OUT, Job
 from bench.runner.line_reader import Lines
-from bench.runner.out_of_memory import kills_for_memory
+from bench.runner.out_of_memory import is_want_of_memory, kills_for_memory
 from bench.runner.processes import end, lead
 from bench.stages import stage_class
 
@@ -54,6 +54,15 @@ def serve() -> None:
     _die_with(os.getppid(), signal.SIGTERM)
     channel = os.dup(1)
     os.dup2(2, 1)  # a stray print must not be taken for a message
+    try:
+        _take_jobs(running, channel)
+    except MemoryError:
+        _end_all(running)
+        os._exit(OUT_OF_MEMORY)  # the driver begins the tasks again alone, or says what they lacked
+    _end_all(running)
+
+
+def _take_jobs(running: dict[int, _Child], channel: int) -> None:
     warm: set[str] = set()
     jobs = Lines(0)
     while jobs.open:
@@ -67,7 +76,6 @@ def serve() -> None:
             if child.stop is not None and not child.late and time.monotonic() > child.stop:
                 child.late = True
                 end(child.job.name, pid)
-    _end_all(running)
 
 
 def _end_all(running: dict[int, _Child]) -> None:
@@ -87,8 +95,11 @@ def _warm(job: Job, warm: set[str]) -> None:
     for module in modules:
         if module not in warm:
             warm.add(module)
-            with suppress(Exception):  # a child that needs it fails with the reason in its log
+            try:
                 import_module(module)
+            except Exception as error:  # a child that needs it fails with the reason in its log
+                if is_want_of_memory(error):  # half a torch cannot be imported again in this process
+                    raise MemoryError from error
 
 
 def _fork(job: Job, channel: int) -> int:

@@ -169,6 +169,13 @@ class Store:
         folder = self.folder(key)
         (folder / "manifest.json").rename(folder / DROPPED)
         sync(folder)
+        return self._free(folder)
+
+    def finish_drops(self) -> int:
+        """Delete the payloads that a killed `drop` left behind; returns the bytes."""
+        return sum(self._free(self.folder(key)) for key in self.keys(dropped=True) if self.dropped(key))
+
+    def _free(self, folder: Path) -> int:
         freed = 0
         for path in list((folder / "out").rglob("*")):
             if path.is_file() and not (path.suffix in _TEXTS and path.stat().st_size <= _SMALL):
@@ -177,17 +184,19 @@ class Store:
         return freed
 
     def record_failure(self, key: str, failure: Mapping[str, Any]) -> None:
-        write_atomically(
-            self.root / "failures" / f"{key}.json", json.dumps(failure, sort_keys=True, indent=1)
-        )
+        path = self.root / "failures" / f"{key}.json"
+        if path.is_dir():
+            self._discard(path)
+        write_atomically(path, json.dumps(failure, sort_keys=True, indent=1))
 
     def failure(self, key: str) -> dict[str, Any] | None:
         """The last failure of a task that is not done, or None."""
-        path = self.root / "failures" / f"{key}.json"
         try:
-            return json.loads(path.read_text())
-        except (FileNotFoundError, ValueError):
+            failure = json.loads(read_regular(self.root / "failures" / f"{key}.json"))
+        except (OSError, ValueError, RecursionError):
             return None
+        is_failure = isinstance(failure, dict) and isinstance(failure.get("error"), str)
+        return failure if is_failure else None
 
     def damaged(self) -> set[str]:
         """Tasks that `bench verify` took out because they were damaged, and that were not made again."""
@@ -203,12 +212,15 @@ class Store:
         """Key to the text of every stored failure; another driver may take some away meanwhile."""
         texts = {}
         for key in sorted(self.failed()):
-            with suppress(FileNotFoundError):
-                texts[key] = (self.root / "failures" / f"{key}.json").read_text(errors="replace")
+            with suppress(OSError):
+                texts[key] = read_regular(self.root / "failures" / f"{key}.json").decode(errors="replace")
         return texts
 
     def clear_failure(self, key: str) -> None:
-        (self.root / "failures" / f"{key}.json").unlink(missing_ok=True)
+        path = self.root / "failures" / f"{key}.json"
+        if path.is_dir():
+            self._discard(path)
+        path.unlink(missing_ok=True)
 
     def sweep(self, is_live: Any) -> None:
         """Remove what killed tasks left, except for keys that `is_live(key)` says are running.

@@ -42,7 +42,7 @@ def test_killed_runs_end_with_the_records_of_an_undisturbed_one(
                     killed.append(way)
                 output, _ = run.communicate()
                 # a run that lost its worker goes on; a task that was hit twice fails, until the next run
-                assert run.returncode in (0, 1, -way[1]), output
+                assert run.returncode in (0, 1, 130, -way[1]), output
                 assert "Traceback" not in output
                 runs.wait_until_gone(store)
                 continue

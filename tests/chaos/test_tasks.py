@@ -137,6 +137,8 @@ Driver(open_store(Path({str(store.root)!r})), LocalExecutor(1), settings, PlainV
         (task,) = (int(path.name.partition("-")[2]) for path in tmp_path.glob("begun-*"))
         worker = int(Path(f"/proc/{task}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(driver.pid if victim == "driver" else worker, number)
+        if victim == "driver" and number == signal.SIGTERM:  # the first signal lets what runs end
+            os.kill(driver.pid, signal.SIGINT)
         if victim == "worker":  # its task is begun again by another worker
             until(lambda: len(list(tmp_path.glob("begun-*"))) == 2)
             driver.kill()

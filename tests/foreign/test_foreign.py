@@ -126,6 +126,13 @@ def test_what_is_not_here_is_told_before_any_work(generator_file: File) -> None:
         ('yields = ["anomaly", "mask", "type"]', "yields = []", "yields is empty"),
         ("limits = {", "limit = {", "limit: Extra inputs are not permitted"),
         ('kind = "generator"', "kind = ", "cannot be read"),
+        (
+            "params = {",
+            "params = { model_dump = 1,",
+            "params.model_dump: names that begin with model_ are taken",
+        ),
+        ("params = {", "params = { _x = 1,", r"params._x.*String should match pattern"),
+        ("about = ", 'about = ""\n# ', "about: String should have at least 1 character"),
     ],
 )
 def test_a_wrong_file_is_refused_when_it_is_read(

@@ -229,11 +229,17 @@ def fits_running(store: Path) -> bool:
     return any(store.glob("scratch/*/began"))
 
 
-def test_ctrl_c_lets_what_runs_end_and_begins_nothing(tmp_path: Path, tiny_data: Path, acts: Path) -> None:
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGINT, *(pytest.param(sig, marks=pytest.mark.full) for sig in (signal.SIGTERM, signal.SIGUSR1))],
+)
+def test_a_signal_to_stop_lets_what_runs_end_and_begins_nothing(
+    tmp_path: Path, tiny_data: Path, acts: Path, number: signal.Signals
+) -> None:
     store, gate = tmp_path / "store", tmp_path / "gate"
     with begin(store, tiny_data, acts, f"wait-for {gate}") as process:
         watch_for_a_fit(store, process)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         until(process, lambda line: line.startswith("stopping"))
         gate.touch()
         told = process.stdout.read() if process.stdout else ""
@@ -245,16 +251,14 @@ def test_ctrl_c_lets_what_runs_end_and_begins_nothing(tmp_path: Path, tiny_data:
     assert not any('"generator.sample"' in path.read_text() for path in store.glob("tasks/*/*/task.json"))
 
 
-def test_ctrl_c_twice_stops_at_once_and_leaves_no_process(
-    tmp_path: Path, tiny_data: Path, acts: Path
-) -> None:
+def test_two_signals_stop_at_once_and_leaves_no_process(tmp_path: Path, tiny_data: Path, acts: Path) -> None:
     store = tmp_path / "store"
     with begin(store, tiny_data, acts, f"wait-for {tmp_path / 'never'}") as process:
         watch_for_a_fit(store, process)
         children = descendants(process.pid)
         process.send_signal(signal.SIGINT)
         until(process, lambda line: line.startswith("stopping"))
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         told = process.stdout.read() if process.stdout else ""
     assert process.returncode == 130
     assert "stopped" in told

@@ -93,6 +93,46 @@ def test_a_task_whose_manifest_was_deleted_is_not_done_and_can_be_published(
     assert (store.out(POOL.key) / "made").read_text() == "again"
 
 
+def test_what_a_file_system_or_a_copy_adds_or_leaves_out_changes_nothing(filled: Store) -> None:
+    tasks = filled.root / "tasks"
+    shard = tasks / POOL.key[:2]
+    (tasks / ".DS_Store").touch()
+    (shard / ".nfs0001").touch()
+    (shard / "Thumbs.db").mkdir()
+    for name in ("leases", "tmp", "scratch", "failures"):  # git and S3 have no empty folders
+        (filled.root / name).rmdir()
+    opened = open_store(filled.root)
+    assert set(opened.keys()) == {POOL.key, MODEL.key}
+    assert verify_command(filled.root, recompute=False, remove=False) == 0
+    with opened.writing(MODEL.key):
+        assert (filled.root / "tmp").is_dir()
+
+
+def test_a_freshly_mounted_disk_can_be_a_store(tmp_path: Path) -> None:
+    (tmp_path / "lost+found").mkdir()
+    assert list(open_store(tmp_path, create=True).keys()) == []
+
+
+def test_a_store_whose_path_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BenchError, match="is not UTF-8"):
+        open_store(tmp_path / os.fsdecode(b"st\xffore"), create=True)
+
+
+def test_a_damaged_task_is_set_aside_whole(filled: Store) -> None:
+    aside = filled.set_aside(POOL.key)
+    assert aside is not None
+    assert (aside / "out" / "deep" / "index.json").read_text() == "[]"
+    assert not filled.done(POOL.key)
+    assert filled.set_aside(POOL.key) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"stage": 1}', "[" * 100_000, '{"key": 1e999}'])
+def test_a_definition_that_is_not_that_of_its_key_names_its_file(filled: Store, text: str) -> None:
+    (filled.folder(POOL.key) / "task.json").write_text(text)
+    with pytest.raises(BenchError, match=rf"{POOL.key}/task.json is damaged"):
+        filled.definition(POOL.key)
+
+
 def test_of_two_that_make_a_dropped_task_again_the_first_wins(
     store: Store, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -362,7 +402,7 @@ def test_an_input_that_is_gone_is_no_damage(filled: Store) -> None:
 def test_an_input_whose_manifest_cannot_be_read_is_damaged_alone(filled: Store) -> None:
     path = filled.folder(POOL.key) / "manifest.json"
     path.write_text(path.read_text().replace('"files"', '"filus"'))
-    assert damage(filled, POOL.key) == "its manifest or definition cannot be read"
+    assert damage(filled, POOL.key) == "its manifest cannot be read"
     assert damage(filled, MODEL.key) == ""
 
 
@@ -370,4 +410,4 @@ def test_the_manifest_of_another_task_is_found(filled: Store, publish: Publish) 
     other = replace(MODEL, seed=5)
     publish(filled, other, {"model.pt": "weights"})
     shutil.copy(filled.folder(other.key) / "manifest.json", filled.folder(MODEL.key) / "manifest.json")
-    assert damage(filled, MODEL.key) == "its definition is not that of its key"
+    assert damage(filled, MODEL.key) == "its manifest is that of another task"

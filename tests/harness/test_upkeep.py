@@ -15,6 +15,7 @@ from bench.cli.upkeep import gc_command, merge_command
 from bench.errors import BenchError
 from bench.planning.plan import Plan, make_plan
 from bench.store import Store, open_store
+from bench.store.store import DROPPED
 from bench.tasks import Task
 from bench.upkeep.forecast import forecast
 from bench.upkeep.garbage import garbage
@@ -104,6 +105,17 @@ def test_what_is_dropped_keeps_its_costs_and_small_files_and_is_made_again_when_
     publish(store, model, {"model.pt": "x" * 100})
     assert store.done(model.key)
     assert not store.dropped(model.key)
+
+
+def test_what_a_killed_gc_left_of_a_payload_is_deleted_by_the_next(
+    store: Store, publish: Publish, chain: tuple[Task, ...]
+) -> None:
+    model, _, _ = chain
+    publish(store, model, {"model.pt": "x" * 100, "trace.csv": "step\n1\n"})
+    (store.folder(model.key) / "manifest.json").rename(store.folder(model.key) / DROPPED)
+    assert store.finish_drops() == 100
+    assert [path.name for path in store.out(model.key).iterdir()] == ["trace.csv"]
+    assert store.finish_drops() == 0
 
 
 def test_a_merged_store_has_what_both_had(
