@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, registry
 from bench.planning.config import ResolvedMethod
+from bench.planning.ingested import IngestedMethod
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
 from bench.tasks import digest
 
@@ -65,7 +66,7 @@ def resolve(
     spec: ProtocolSpec,
     scale: Scale,
     overrides: Overrides,
-    ingested: Mapping[str, Any],
+    ingested: Mapping[str, IngestedMethod],
 ) -> ResolvedMethod:
     """The method `text`, "name" or "name[preset]", under this protocol and scale.
 
@@ -75,8 +76,10 @@ def resolve(
     if name in ingested:
         if preset:
             raise BenchError(f"'{name}' was ingested and has no presets")
-        tasks = ingested[name]
-        return ResolvedMethod(kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks)
+        tasks, trained = ingested[name].tasks, ingested[name].trained
+        return ResolvedMethod(
+            kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks, trained=trained
+        )
     adapter: type[Adapter] = _load(kind, name, ingested)
     if preset and preset not in adapter.presets:
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))

@@ -13,6 +13,7 @@ from bench.planning.config import PlanConfig
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.prepare import PreparedData, prepare
 from bench.record.labels import SCORE
+from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 from bench.runner.driver import Outcome
 from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
@@ -35,6 +36,8 @@ class ScoreRequest:
     weights: Path | None = None
     resolution: int = 256
     split: str | None = None
+    trained: TrainedElsewhere = UNSTATED
+    """What is known of the detector that made the predictions."""
 
     @property
     def rule(self) -> str:
@@ -45,6 +48,12 @@ class ScoreRequest:
         if not self.folder.is_dir():
             raise BenchError(
                 f"the folder {self.folder} does not exist; name the folder that holds what is scored"
+            )
+        self.trained.check()
+        if self.kind == "images" and self.trained != UNSTATED:
+            raise BenchError(
+                "--mix, --scope, --selection and --generated-per-type are of the detector that made "
+                "--predictions; leave them out"
             )
         if self.weights is not None and not self.weights.is_dir():
             raise BenchError(
@@ -71,7 +80,8 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     content = _content(request, data, store, name)
     for note in content.notes:
         view.say(note)
-    planned = registry.load_plan(request.kind)(config, name, content.params)
+    of_detector = {"trained": request.trained} if request.kind == "predictions" else {}
+    planned = registry.load_plan(request.kind)(config, name, content.params, **of_detector)
     plan, goals = make_plan(planned, _about(request, config, data))
     with store.planning():
         save_plan(plan, store.root / "runs")
