@@ -82,12 +82,14 @@ def run(
     >>> result.page.name
     'index.html'
     """
+    from bench.installation import check_packages
     from bench.planning.request import RunRequest
     from bench.runner.machine import Machine, check_machine
     from bench.runner.refusals import refused_by_name
     from bench.runner.session import prepare_session, run_session
     from bench.runner.view import NoView
 
+    check_packages()
     request = RunRequest(
         protocol=protocol,
         data=_path(data),
@@ -140,12 +142,14 @@ def score(
 
     Raises BenchError for what is wrong in the folder, the data set or the store, before any task runs.
     """
+    from bench.installation import check_packages
     from bench.record.trained_elsewhere import TrainedElsewhere
     from bench.runner.score_folder import ScoreRequest, score_folder
     from bench.runner.view import NoView
     from bench.store import open_store
     from bench.store.store import check_writable
 
+    check_packages()
     folder = _path(predictions if images is None else images)
     if folder is None or (images is not None and predictions is not None):
         raise BenchError("name what is scored: either a folder of images, or --predictions DIR")
@@ -192,9 +196,11 @@ def ingest(
     Raises BenchError that lists what is wrong in the folder.
     """
     from bench.ingestion.take_in import IngestRequest, take_in
+    from bench.installation import check_packages
     from bench.record.trained_elsewhere import TrainedElsewhere
     from bench.runner.view import NoView
 
+    check_packages()
     kind: Literal["generator", "detector"] = "detector" if generator is None else "generator"
     name = detector if generator is None else generator
     if name is None or (generator is not None and detector is not None):

@@ -20,7 +20,7 @@ def main() -> None:
         return
     words = [word for word in sys.argv[1:] if word != "--debug"]
     try:
-        from bench.cli.installation import check_packages
+        from bench.installation import check_packages
 
         check_packages()
         from bench.cli.app import app

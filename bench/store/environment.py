@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,12 @@ def environment(threads: int = 1) -> dict[str, Any]:
     }
 
 
-def store_environment(store: Store, threads: int = 1) -> str:
-    """Write the environment into the store unless it is there; returns its digest."""
-    facts = environment(threads)
+def store_environment(store: Store, source: Mapping[str, str], threads: int = 1) -> str:
+    """Write the environment into the store unless it is there; returns its digest.
+
+    `source`: the digest of each package of DefectBench that runs.
+    """
+    facts = {**environment(threads), "source": dict(source)}
     name = digest(facts)[:16]
     path = store.root / "env" / f"{name}.json"
     if not path.exists():
