@@ -12,8 +12,18 @@ HOME = Path(__file__).resolve().parents[1]
 PACKAGES = ("bench", "generators", "detectors", "protocols", "reports")
 
 
+def check_system() -> None:
+    """Raise BenchError on a system without the locks and processes that runs rest on."""
+    if find_spec("fcntl") is None:
+        raise BenchError(
+            "DefectBench runs on Linux and macOS, and this system lacks what it rests on (fcntl); "
+            "on Windows install it in WSL 2"
+        )
+
+
 def check_packages() -> None:
     """Raise BenchError where another package shadows one of the five: their names are common words."""
+    check_system()
     for name in PACKAGES:
         spec = find_spec(name)
         if spec is None or spec.origin is None:

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, registry
+from bench.methods.packages import why_unusable
 from bench.planning.config import ResolvedMethod
 from bench.planning.ingested import IngestedMethod
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
@@ -118,7 +119,8 @@ def with_weights(method: ResolvedMethod, folder: Path | None) -> ResolvedMethod:
     if method.adapter is None:
         return method
     adapter = method.adapter(method.adapter.Params(**method.params))
-    for sentence in adapter.missing(folder):
+    unusable = filter(None, map(why_unusable, adapter.packages))
+    for sentence in (*unusable, *adapter.missing(folder)):
         of_method = sentence if method.name in sentence else f"'{method.name}': {sentence}"
         return replace(method, missing_requirement=of_method)
     weights = adapter.weights_digest(folder) if method.kind == "generator" else ""

@@ -40,12 +40,11 @@ _VECTORS = ("sse4", "avx", "fma", "amx", "asimd", "sve")
 @functools.cache
 def environment(threads: int = 1) -> dict[str, Any]:
     """Python, packages, operating system, CPU, GPUs and the torch settings that decide results."""
-    versions = {}
+    versions: dict[str, str] = {}
     for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
+        versions |= _version_of(package)
+    if "opencv-python" not in versions:  # its twin, which needs no libraries of a screen
+        versions |= _version_of("opencv-python-headless")
     return {
         "python": platform.python_version(),
         "packages": versions,
@@ -57,6 +56,13 @@ def environment(threads: int = 1) -> dict[str, Any]:
         "gpus": _gpu_names(),
         "torch": {"threads a task": threads, "deterministic algorithms": True, "tf32": False},
     }
+
+
+def _version_of(package: str) -> dict[str, str]:
+    try:
+        return {package: metadata.version(package)}
+    except metadata.PackageNotFoundError:
+        return {}
 
 
 def store_environment(store: Store, source: Mapping[str, str], threads: int = 1) -> str:

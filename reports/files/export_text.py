@@ -1,9 +1,9 @@
 """The leaderboard for papers and pull requests: Markdown and LaTeX, whatever the names in it hold."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bench.plain_text import plain_line
 from bench.record.record import Record, why_incomparable
 from reports.board.identity import Column
 from reports.board.tables import Leaderboard
@@ -160,20 +160,12 @@ def _head_cells(view: TableView) -> list[str]:
     return [view.corner, *(["mix"] if view.has_mix else []), *heads]
 
 
-def _plain(text: str) -> str:
-    """One line without characters that steer a terminal or the direction of text."""
-    visible = (
-        letter for letter in text if unicodedata.category(letter) not in ("Cc", "Cf") or letter.isspace()
-    )
-    return " ".join("".join(visible).split())
-
-
 def _markdown(text: str) -> str:
-    return "".join(_MARKDOWN.get(letter, letter) for letter in _plain(text))
+    return "".join(_MARKDOWN.get(letter, letter) for letter in plain_line(text))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in _plain(text))
+    return "".join(_LATEX.get(letter, letter) for letter in plain_line(text))
 
 
 def _markdown_line(cells: Iterable[str]) -> str:
