@@ -28,7 +28,7 @@ def plain_streams() -> Iterator[None]:
     for stream in before:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_ERRORS)
-    sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _PlainStream(sys.stdout), _PlainStream(sys.stderr)
     try:
         yield
     finally:

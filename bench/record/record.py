@@ -145,8 +145,11 @@ def _differing(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
 
 def _stated(differing: Mapping[str, tuple[Any, Any]], metric: str) -> list[str]:
     names = [name for name in why_not_comparable.ORDER if name in differing and not _implied(name, differing)]
-    known = [name for name in names if not any(map(_is_unknown, differing[name]))]
-    return [why_not_comparable.difference(name, *differing[name], metric) for name in known]
+    return [
+        why_not_comparable.difference(name, *differing[name], metric)
+        for name in names
+        if not any(map(_is_unknown, differing[name]))
+    ]
 
 
 def _implied(name: str, differing: Mapping[str, Any]) -> bool:

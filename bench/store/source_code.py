@@ -47,19 +47,23 @@ def changed_source(store: Store, tasks: Iterable[Task]) -> str:
     if not others:
         return ""
     changed: set[str] = set()
-    made: list[Task] = []
+    of_other_source: list[Task] = []
     for task in tasks:
         if store.done(task.key):
             packages = others.get(store.manifest(task.key).env, ())
             of_task = [package for package in packages if task.stage.startswith(_MAKES[package])]
             if of_task:
                 changed.update(of_task)
-                made.append(task)
-    if not made:
+                of_other_source.append(task)
+    if not of_other_source:
         return ""
     names = " and ".join(sorted(changed))
-    count = f"{len(made)} tasks of this run were" if len(made) > 1 else "a task of this run was"
-    first = made[0].title
+    count = (
+        f"{len(of_other_source)} tasks of this run were"
+        if len(of_other_source) > 1
+        else "a task of this run was"
+    )
+    first = of_other_source[0].title
     return (
         f"note: the source of {names} changed since {count} made under the same version ({first}); the "
         "results are kept: raise the version of what changed, or use another store"
@@ -68,14 +72,17 @@ def changed_source(store: Store, tasks: Iterable[Task]) -> str:
 
 def _other_sources(store: Store) -> dict[str, tuple[str, ...]]:
     """Environments of this version of DefectBench and other source, to the packages that differ."""
-    version, own = environment()["packages"].get("defectbench"), source_of(store)
-    others = {}
-    for path in (store.root / "env").glob("*.json"):
+    others: dict[str, tuple[str, ...]] = {}
+    paths = list((store.root / "env").glob("*.json"))
+    if not paths:
+        return others
+    version, source_here = environment()["packages"].get("defectbench"), source_of(store)
+    for path in paths:
         try:
             facts = json.loads(path.read_text())
             source = facts["source"]
             if facts["packages"].get("defectbench") == version:
-                differing = tuple(package for package in _MAKES if source[package] != own[package])
+                differing = tuple(package for package in _MAKES if source[package] != source_here[package])
                 others |= {path.stem: differing} if differing else {}
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             continue  # of an older version, or damaged: nothing is known of its source

@@ -66,9 +66,9 @@ def test_a_store_of_others_prints_its_names_as_text(
     first = written_store(tmp_path / "a", {"none": (0.5, 0.5), EVIL: (0.6, 0.6)})
     second = written_store(tmp_path / "b", {"none": (0.5, 0.5), EVIL: (0.7, 0.7)})
     for words in (("compare", first, second), ("status", "--store", first)):
-        said = bench(*words)
-        assert said.code == 0, said
-        for text in (said.out, said.err):
+        output = bench(*words)
+        assert output.code == 0, output
+        for text in (output.out, output.err):
             assert not any(letter in text for letter in "\x1b\x07\x9b\u202e")
             assert not any(line.lstrip().startswith("::") or "##[" in line for line in text.splitlines())
 

@@ -20,7 +20,7 @@ SAMPLE = Task("generator.sample", 1, {"category": "washer"}, adapter="seas@1")
 
 
 @pytest.fixture
-def made(store: Store) -> Callable[..., None]:
+def publish(store: Store) -> Callable[..., None]:
     """Publishes a task as source with these digests would have made it."""
 
     def make(task: Task, **changed: str) -> None:
@@ -70,9 +70,11 @@ def test_a_file_that_changes_makes_the_digests_be_taken_again(
     assert [name for name in before if before[name] != after[name]] == ["detectors"]
 
 
-def test_source_that_changed_under_one_version_is_reported(store: Store, made: Callable[..., None]) -> None:
-    made(SAMPLE)
-    made(FIT, detectors="other", reports="other")
+def test_source_that_changed_under_one_version_is_reported(
+    store: Store, publish: Callable[..., None]
+) -> None:
+    publish(SAMPLE)
+    publish(FIT, detectors="other", reports="other")
     sentence = changed_source(store, [SAMPLE, FIT])
     assert sentence.startswith("note: the source of detectors changed since a task of this run was made")
     assert FIT.title in sentence
@@ -82,16 +84,16 @@ def test_source_that_changed_under_one_version_is_reported(store: Store, made: C
     ("task", "changed"), [(SAMPLE, {"detectors": "other"}), (FIT, {"reports": "other"}), (FIT, {})]
 )
 def test_what_a_task_does_not_run_may_change(
-    store: Store, made: Callable[..., None], task: Task, changed: dict[str, str]
+    store: Store, publish: Callable[..., None], task: Task, changed: dict[str, str]
 ) -> None:
-    made(task, **changed)
+    publish(task, **changed)
     assert changed_source(store, [task]) == ""
 
 
 def test_another_version_may_have_other_source(
-    store: Store, made: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+    store: Store, publish: Callable[..., None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made(FIT, detectors="other")
+    publish(FIT, detectors="other")
     facts = environment()
     newer = {**facts, "packages": {**facts["packages"], "defectbench": "9.9"}}
     monkeypatch.setattr("bench.store.source_code.environment", lambda: newer)

@@ -103,12 +103,12 @@ def test_an_unknown_row_is_shown_without_a_rank_and_is_not_counted_from(board, f
     fill(board, categories=("bolt",))
     best = max(board.records, key=lambda record: record.value)
     board.records[board.records.index(best)] = replace(best, selection=UNKNOWN)
-    made = leaderboard(board.records, board.replicates)
-    (row,) = [row for row in made.rows if row.generator.name == best.generator]
-    cell = made.cells[row, made.columns[0], MEAN]
+    leaders = leaderboard(board.records, board.replicates)
+    (row,) = [row for row in leaders.rows if row.generator.name == best.generator]
+    cell = leaders.cells[row, leaders.columns[0], MEAN]
     assert (cell.value, cell.rank, cell.is_comparable) == (best.value, None, False)
-    assert (row, made.columns[0], MEAN) not in made.gains
-    assert any(gain.value for gain in made.gains.values())
+    assert (row, leaders.columns[0], MEAN) not in leaders.gains
+    assert any(gain.value for gain in leaders.gains.values())
 
     board.records = [replace(record, selection=UNKNOWN) for record in board.records]
     assert not leaderboard(board.records, board.replicates).gains
@@ -123,10 +123,10 @@ def test_what_is_unknown_stands_below_a_table_and_its_value_is_never_best(board,
         path = export(board.records, tmp_path / format, format, board.replicates)
         texts[format] = path.read_text()
         assert "strong: selection is unknown, so it has no rank and no gain" in texts[format]
-    shown = f"{best.value:.1%}".rstrip("%")
-    assert shown in texts["markdown"]
-    assert f"**{shown}" not in texts["markdown"]
-    assert f"\\textbf{{{shown}" not in texts["latex"]
+    value = f"{best.value:.1%}".rstrip("%")
+    assert value in texts["markdown"]
+    assert f"**{value}" not in texts["markdown"]
+    assert f"\\textbf{{{value}" not in texts["latex"]
     (path,) = [export(board.records, tmp_path / "board.json", "json", board.replicates, table="leaderboard")]
     (line,) = [
         line for line in json.loads(path.read_text()) if (line["row"], line["category"]) == ("strong", "mean")

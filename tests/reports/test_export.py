@@ -68,11 +68,11 @@ def test_csv_keeps_every_field_and_the_exact_floats(tmp_path, records):
         rows = list(csv.DictReader(lines))
     for row, record in zip(rows, records, strict=True):
         for name, value in asdict(record).items():
-            kept = row[name]
+            cell = row[name]
             assert (
-                (float(kept) == value)
+                (float(cell) == value)
                 if isinstance(value, float)
-                else kept.removeprefix("'") == ("" if value is None else str(value)).removeprefix("'")
+                else cell.removeprefix("'") == ("" if value is None else str(value)).removeprefix("'")
             )
 
 
