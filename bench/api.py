@@ -82,12 +82,14 @@ def run(
     >>> result.page.name
     'index.html'
     """
+    from bench.installation import check_packages
     from bench.planning.request import RunRequest
     from bench.runner.machine import Machine, check_machine
     from bench.runner.refusals import refused_by_name
     from bench.runner.session import prepare_session, run_session
     from bench.runner.view import NoView
 
+    check_packages()
     request = RunRequest(
         protocol=protocol,
         data=_path(data),
@@ -123,6 +125,10 @@ def score(
     weights: StrPath | None = None,
     resolution: int = 256,
     split: str | None = None,
+    mix: str = "unknown",
+    scope: str = "unknown",
+    selection: str = "unknown",
+    generated_per_type: int | None = None,
     store: StrPath = DEFAULT_STORE,
     view: RunView | None = None,
 ) -> RunResult:
@@ -131,14 +137,19 @@ def score(
     images: `<category>/<defect>/{image,mask}/*.png`, or MVTec AD layout. predictions: a folder of anomaly
     maps, scores.csv or classes.csv instead. against: the real data set, in MVTec AD layout.
     resolution: side in pixels at which everything is compared. split: the images that count as test images.
+    mix, scope, selection, generated_per_type: how the detector of the predictions was trained, as far as that
+    is known; a value of which something is unknown is shown and compares with nothing.
 
     Raises BenchError for what is wrong in the folder, the data set or the store, before any task runs.
     """
+    from bench.installation import check_packages
+    from bench.record.trained_elsewhere import TrainedElsewhere
     from bench.runner.score_folder import ScoreRequest, score_folder
     from bench.runner.view import NoView
     from bench.store import open_store
     from bench.store.store import check_writable
 
+    check_packages()
     folder = _path(predictions if images is None else images)
     if folder is None or (images is not None and predictions is not None):
         raise BenchError("name what is scored: either a folder of images, or --predictions DIR")
@@ -150,6 +161,7 @@ def score(
         weights=_path(weights),
         resolution=resolution,
         split=split,
+        trained=TrainedElsewhere(mix, scope, selection, generated_per_type),
     )
     request.check()
     opened = open_store(Path(store), create=True)
@@ -166,6 +178,10 @@ def ingest(
     detector: str | None = None,
     split: str | None = None,
     seed: int = 0,
+    mix: str = "unknown",
+    scope: str = "unknown",
+    selection: str = "unknown",
+    generated_per_type: int | None = None,
     store: StrPath = DEFAULT_STORE,
     view: RunView | None = None,
 ) -> IngestResult:
@@ -174,17 +190,23 @@ def ingest(
     source: the folder that holds the files; it may go afterwards. data: the data set they were made for.
     generator, detector: the name under which `run` knows them; give one of the two.
     split, seed: for a detector, the split whose test images its outputs are of.
+    mix, scope, selection, generated_per_type: for a detector, how it was trained, as far as it is known; a
+    value of which something is unknown is shown and compares with nothing.
 
     Raises BenchError that lists what is wrong in the folder.
     """
     from bench.ingestion.take_in import IngestRequest, take_in
+    from bench.installation import check_packages
+    from bench.record.trained_elsewhere import TrainedElsewhere
     from bench.runner.view import NoView
 
+    check_packages()
     kind: Literal["generator", "detector"] = "detector" if generator is None else "generator"
     name = detector if generator is None else generator
     if name is None or (generator is not None and detector is not None):
         raise BenchError("name what is ingested: either --generator NAME or --detector NAME")
-    request = IngestRequest(kind, name, Path(source), Path(data), split, seed)
+    trained = TrainedElsewhere(mix, scope, selection, generated_per_type)
+    request = IngestRequest(kind, name, Path(source), Path(data), split, seed, trained)
     content = take_in(request, Path(store), view or NoView())
     return IngestResult(kind, name, content.tasks, content.notes)
 

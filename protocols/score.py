@@ -6,7 +6,7 @@ from typing import Any
 
 from bench.planning.config import PlanConfig, Skipped
 from bench.record.labels import SCORE, CellLabels
-from bench.record.record import UNKNOWN
+from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 from bench.stages.data import real_pools
 from bench.stages.generator import GOOD, GeneratorCache
 from bench.stages.ingest import DetectorMaps
@@ -48,14 +48,17 @@ def _ingested_pool(config: PlanConfig, category: str, folders: Mapping[str, Any]
     return GeneratorCache.of_ingested(config, category, folders, counts)
 
 
-def plan_predictions(config: PlanConfig, name: str, ingested: Mapping[str, Any]) -> Iterator[Task | Skipped]:
+def plan_predictions(
+    config: PlanConfig,
+    name: str,
+    ingested: Mapping[str, Any],
+    trained: TrainedElsewhere = UNSTATED,
+) -> Iterator[Task | Skipped]:
     """Detection metrics (or, where only predicted types are given, accuracy) of ingested outputs."""
     split = config.splits[0]
     for category in split.categories:
         outputs = ingested[category.name]
-        labels = replace(
-            _labels(config, category.name), detector=name, mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN
-        )
+        labels = replace(_labels(config, category.name), detector=name, **trained.labels)
         test = real_pools(config, category).test
         prediction = DetectorMaps.task(config, outputs)
         if {"maps", "scores"} & set(outputs["gives"]):

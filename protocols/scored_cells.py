@@ -10,7 +10,6 @@ from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, Skip
 from bench.planning.methods import task_of
 from bench.record import catalogue
 from bench.record.labels import CellLabels
-from bench.record.record import UNKNOWN
 from bench.stages.data import DataDuplicates
 from bench.stages.depth import DetectorFuse
 from bench.stages.detector import DetectorFit, DetectorPredict
@@ -76,7 +75,7 @@ def generated_normals(data: SeedData, generator: ResolvedMethod) -> Iterator[Tas
 def rows(config: PlanConfig, detector: ResolvedMethod) -> Iterator[RowPlan]:
     """The mixes without a generator, then those of each generator; one row for what was trained elsewhere."""
     if detector.ingested is not None:
-        yield RowPlan(UNKNOWN)
+        yield RowPlan(detector.trained.mix)
         return
     for mix in config.rows_alone:
         yield RowPlan(mix)
@@ -203,13 +202,15 @@ def _labels(
         }
     if detector is not None:
         of_methods |= {
-            "scope": detector.scope if detector.ingested is None else UNKNOWN,
+            "scope": detector.scope,
             "detector": detector.name,
             "detector_version": detector.version,
             "detector_variant": detector.variant,
             "detector_params": detector.params_digest,
-            "selection": config.selection if detector.ingested is None else UNKNOWN,
+            "selection": config.selection,
         }
+        if detector.ingested is not None:
+            of_methods |= detector.trained.labels
     return CellLabels(
         protocol=config.protocol,
         protocol_version=config.version,
@@ -222,7 +223,6 @@ def _labels(
         shots=split.shots,
         resolution=config.resolution,
         modality=modality,
-        mix=mix,
         seed=data.seed,
-        **of_methods,
+        **{"mix": mix, **of_methods},
     )

@@ -2,8 +2,10 @@
 
 import errno
 import sys
+from typing import Any
 
 _STOPPED = 130
+_PIPE_CLOSED = 141
 
 
 def main() -> None:
@@ -18,26 +20,51 @@ def main() -> None:
 
         ray_cluster.serve()
         return
-    words = [word for word in sys.argv[1:] if word != "--debug"]
+    from bench.cli.streams import plain_streams
+
+    with plain_streams():
+        code = _run([word for word in sys.argv[1:] if word != "--debug"])
+    sys.exit(code)
+
+
+def _run(words: list[str]) -> int | None:
+    """The exit code of one command."""
     try:
-        from bench.cli.installation import check_packages
+        from bench.installation import check_packages
 
         check_packages()
         from bench.cli.app import app
 
-        code = app(words or ["--help"], prog_name="bench", standalone_mode=False)
+        code = _outcome(app, words or ["--help"])
+        sys.stdout.flush()
     except KeyboardInterrupt:
         code = _STOPPED
-    except BrokenPipeError:
-        sys.stderr.close()
-        code = 141
+    except BrokenPipeError:  # whoever read has had enough
+        return _silenced()
     except Exception as error:
         if "--debug" in sys.argv:
             raise
         code = _tell(error)
     if code == _STOPPED:  # typer makes it of Ctrl-C, and a drained run returns it
         print("bench: stopped; the same command goes on from here", file=sys.stderr)
-    sys.exit(code)
+    return code
+
+
+def _outcome(app: Any, words: list[str]) -> int | None:
+    try:
+        return app(words, prog_name="bench", standalone_mode=False)
+    except SystemExit as ended:  # of a broken pipe, which typer notices first
+        if isinstance(ended.__context__, OSError) and ended.__context__.errno == errno.EPIPE:
+            raise BrokenPipeError from None
+        raise
+
+
+def _silenced() -> int:
+    from bench.cli.streams import silence
+
+    for number in (1, 2):
+        silence(number)
+    return _PIPE_CLOSED
 
 
 def _tell(error: Exception) -> int:

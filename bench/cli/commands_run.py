@@ -7,8 +7,13 @@ import typer
 
 from bench.cli.options import (
     DEFAULT_STORE,
+    UNSTATED,
     DataOption,
+    GeneratedOption,
+    MixOption,
     PluginOption,
+    ScopeOption,
+    SelectionOption,
     StoreOption,
     WeightsOption,
     parse_names,
@@ -82,17 +87,38 @@ def ingest(
     source: Annotated[Path, typer.Option("--from", help="Folder with what was made elsewhere.")],
     generator: Annotated[str | None, typer.Option(help="Name under which images and masks go in.")] = None,
     detector: Annotated[str | None, typer.Option(help="Name under which maps and scores go in.")] = None,
-    data: DataOption = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", envvar="DEFECTBENCH_DATA", help="The data set it was made for, in MVTec AD layout."
+        ),
+    ] = None,
     split: Annotated[
         str | None, typer.Option(help="The split that the detector's test images are of.")
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of a random split.")] = 0,
+    mix: MixOption = UNSTATED,
+    scope: ScopeOption = UNSTATED,
+    selection: SelectionOption = UNSTATED,
+    generated_per_type: GeneratedOption = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
     """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""
     from bench.cli.ingest import ingest_command
 
-    ingest_command(source, data, generator=generator, detector=detector, split=split, seed=seed, store=store)
+    ingest_command(
+        source,
+        data,
+        generator=generator,
+        detector=detector,
+        split=split,
+        seed=seed,
+        mix=mix,
+        scope=scope,
+        selection=selection,
+        generated_per_type=generated_per_type,
+        store=store,
+    )
 
 
 def score(
@@ -105,6 +131,10 @@ def score(
     weights: WeightsOption = None,
     resolution: Annotated[int, typer.Option(min=16, help="Side in pixels at which all is compared.")] = 256,
     split: Annotated[str | None, typer.Option(help="first-third, or a TOML or JSON file.")] = None,
+    mix: MixOption = UNSTATED,
+    scope: ScopeOption = UNSTATED,
+    selection: SelectionOption = UNSTATED,
+    generated_per_type: GeneratedOption = None,
     out: Annotated[Path | None, typer.Option(help="File for the records: .csv, .json or .parquet.")] = None,
     store: StoreOption = DEFAULT_STORE,
 ) -> None:
@@ -120,6 +150,10 @@ def score(
         weights=weights,
         resolution=resolution,
         split=split,
+        mix=mix,
+        scope=scope,
+        selection=selection,
+        generated_per_type=generated_per_type,
         store=store,
     )
     raise typer.Exit(code)

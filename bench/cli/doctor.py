@@ -2,9 +2,10 @@
 
 import os
 import shutil
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from bench.errors import BenchError
 from bench.features.embedded import embedded_weights
 from bench.features.weights import WeightsMissingError
 from bench.methods import registry
+from bench.methods.packages import why_unusable
 from bench.planning.protocol_file import load_protocol
 from bench.runner.machine import default_workers
 from bench.store import open_store
@@ -41,12 +43,16 @@ def doctor_command(weights: Path | None, store_root: Path) -> int:
     return 1 if faults else 0
 
 
+_TWINS = {"opencv-python": "opencv-python-headless"}
+"""What serves as well."""
+
+
 def _absent(packages: dict[str, str]) -> list[str]:
     """What defectbench requires and is not installed."""
     names = []
     for line in metadata.requires("defectbench") or []:
         name = line.partition(";")[0].split(">")[0].split("=")[0].strip()
-        if "extra ==" not in line and name not in packages:
+        if "extra ==" not in line and not {name, _TWINS.get(name)} & packages.keys():
             try:
                 metadata.version(name)
             except metadata.PackageNotFoundError:
@@ -55,6 +61,7 @@ def _absent(packages: dict[str, str]) -> list[str]:
 
 
 def _adapter_faults() -> list[str]:
+    """What cannot be imported: the modules of methods and protocols, and what methods load when they work."""
     faults = []
     loading: dict[str, Callable[[str], Any]] = {
         "generator": partial(registry.load, "generator"),
@@ -64,10 +71,40 @@ def _adapter_faults() -> list[str]:
     for kind, load in loading.items():
         for name in registry.names(kind):
             try:
-                load(name)
+                loaded = load(name)
             except BenchError as error:
                 faults.append(str(error))
+                continue
+            reasons = _unusable(getattr(loaded, "packages", ()))
+            reasons = reasons or _unloadable(getattr(loaded, "imports", ()))
+            faults += [f"{kind} '{name}': {reason}" for reason in reasons]
     return faults
+
+
+def _unusable(packages: Sequence[str]) -> list[str]:
+    return list(filter(None, map(why_unusable, packages)))
+
+
+def _unloadable(modules: Sequence[str]) -> list[str]:
+    """Why each module that cannot be imported cannot; packages that are no part of an installation apart."""
+    reasons = []
+    for module in modules:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                import_module(module)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] not in _optional():
+                reasons.append(f"{module} cannot be imported ({error})")
+        except Exception as error:  # libraries raise what they like
+            reasons.append(f"{module} cannot be imported ({' '.join(str(error).split())})")
+    return reasons
+
+
+def _optional() -> set[str]:
+    """What the extras of defectbench bring."""
+    lines = [line for line in metadata.requires("defectbench") or [] if "extra ==" in line]
+    return {line.partition(";")[0].split(">")[0].split("=")[0].strip() for line in lines}
 
 
 def _store_faults(root: Path) -> list[str]:

@@ -22,6 +22,24 @@ PluginOption = Annotated[list[Path] | None, typer.Option(help="A Python file wit
 WeightsOption = Annotated[
     Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS", help="Folder of local weight files.")
 ]
+_SHOWN_ALONE = "what is unknown keeps its values apart from all others"
+MixOption = Annotated[
+    str,
+    typer.Option(
+        "--mix", help=f"What the detector was trained on (real, generated+real ...); {_SHOWN_ALONE}."
+    ),
+]
+ScopeOption = Annotated[
+    str, typer.Option("--scope", help="What one model of it covers: category or dataset.")
+]
+SelectionOption = Annotated[
+    str, typer.Option("--selection", help="Which checkpoint was kept: last, validation, test-oracle ...")
+]
+GeneratedOption = Annotated[
+    int | None,
+    typer.Option("--generated-per-type", min=1, help="Generated images per defect type it was trained on."),
+]
+UNSTATED = "unknown"
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 _MOST_SEEDS = 1000

@@ -39,7 +39,7 @@ def export_command(store_root: Path, out: Path, table: str, published: bool) -> 
     written = write(
         results.records,
         out,
-        FORMATS[out.suffix],
+        format_of(out),
         results.replicates,
         results.baseline,
         table=table,
@@ -49,9 +49,14 @@ def export_command(store_root: Path, out: Path, table: str, published: bool) -> 
     return print_damage(store_root, results)
 
 
+def format_of(out: Path) -> str:
+    """The format of a file by its ending, in letters of either case."""
+    return FORMATS[out.suffix.lower()]
+
+
 def check_export(out: Path) -> None:
     """Refuse a file to which records cannot be written, before they are made."""
-    if out.suffix not in FORMATS:
+    if out.suffix.lower() not in FORMATS:
         raise BenchError(f"{out} has no ending that tells a format; use one of {', '.join(FORMATS)}")
     if out.is_dir():
         raise BenchError(f"{out} is a folder; name a file")

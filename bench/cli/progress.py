@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from bench.cli.streams import terminal
+from bench.plain_text import plain_line, without_steering
 from bench.runner.jobs import Event
 from bench.tasks import Task
 
@@ -61,14 +63,16 @@ class LiveView:
     """A line for each running task, with rate and time left, below the count of all."""
 
     def __init__(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
         self._bars: Progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=20),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("{task.fields[state]}", markup=False),
             TimeElapsedColumn(),
             transient=True,
+            console=Console(file=terminal()),
         )
         self._rows: dict[str, tuple[TaskID, float]] = {}
         self._all: TaskID | None = None
@@ -83,12 +87,15 @@ class LiveView:
         self._all = self._bars.add_task("all tasks", total=todo, state=f"{done} results are there")
 
     def started(self, task: Task) -> None:
-        self._rows[task.key] = (self._bars.add_task(task.title, total=None, state=""), time.monotonic())
+        self._rows[task.key] = (
+            self._bars.add_task(plain_line(task.title), total=None, state=""),
+            time.monotonic(),
+        )
 
     def progress(self, task: Task, event: Event) -> None:
         row, since = self._rows[task.key]
         state = rate_and_rest(event, time.monotonic() - since)
-        self._bars.update(row, completed=event.done, total=event.total, state=state)
+        self._bars.update(row, completed=event.done, total=event.total, state=plain_line(state))
 
     def ended(self, task: Task, error: str | None, *, again: bool = False) -> None:
         row, _ = self._rows.pop(task.key)
@@ -100,7 +107,7 @@ class LiveView:
 
     def say(self, text: str) -> None:
         if self.has_begun:
-            self._bars.console.print(text, markup=False, highlight=False)
+            self._bars.console.print(without_steering(text), markup=False, highlight=False)
         else:
             print(text, flush=True)
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import api
-from bench.cli.outputs import FORMATS, check_export
+from bench.cli.outputs import check_export, format_of
 from bench.cli.progress import terminal_view
 from bench.methods import registry
 
@@ -17,5 +17,5 @@ def score_command(images: Path | None, against: Path, *, out: Path | None, **opt
     results = result.results()
     registry.load_page("terminal")(results)
     if out is not None:
-        print(registry.load_page("export")(results.records, out, FORMATS[out.suffix], results.replicates))
+        print(registry.load_page("export")(results.records, out, format_of(out), results.replicates))
     return 0 if result.ok else 1

@@ -25,6 +25,7 @@ from bench.conformance.checks import (
 )
 from bench.methods.context import Context
 from bench.methods.error_line import code_of, sentence_of
+from bench.methods.packages import why_unusable
 
 Part = TypeVar("Part", bound=Hashable)
 
@@ -172,7 +173,8 @@ class Trial(ABC, Generic[Part]):
 
         An error of the method itself is reported with the line of its own code.
         """
-        missing = self.configured().missing(self.weights)
+        unusable = filter(None, map(why_unusable, self.adapter.packages))
+        missing = [*unusable, *self.configured().missing(self.weights)]
         if missing:
             return [Result(check.__name__, "skipped", missing[0]) for check in checks]
         return [self._result(check) for check in checks]

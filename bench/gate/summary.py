@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from bench.gate.verdict import MOVED, UNDECIDED, Exit, Judgment, Status, Verdict
+from bench.plain_text import plain_line
 
 MOST_ROWS = 40
 _EXITS = {Exit.PASS: "pass", Exit.REGRESSION: "FAIL", Exit.CANNOT_TELL: "CANNOT TELL"}
@@ -148,7 +149,7 @@ def _markdown_row(cells: Sequence[str]) -> str:
 
 def _escaped(text: str) -> str:
     """Text that stays in its cell, and is not markup."""
-    plain = " ".join(text.split())
+    plain = plain_line(text).replace("@", "@\u2060")  # calls nobody by name
     for mark in "\\|`*_<>[]":
         plain = plain.replace(mark, f"\\{mark}")
     return plain

@@ -33,10 +33,15 @@ class IngestedContent:
     """Sentences for the user: what was left out, and what is missing."""
 
 
-def ingest_images(store: Store, dataset: Dataset, source: Path, name: str) -> IngestedContent:
-    """Check the generated images in `source`, and note in the store where they lie."""
+def ingest_images(
+    store: Store, dataset: Dataset, source: Path, name: str, then: str = "ingest again"
+) -> IngestedContent:
+    """Check the generated images in `source`, and note in the store where they lie.
+
+    then: what to do when files that were refused are mended.
+    """
     defects = {category.name: tuple(category.defects) for category in dataset.categories}
-    scan = scan_generated(source, defects)
+    scan = scan_generated(source, defects, then)
     digests = Digests(store.root / "sources" / "digests.json")
     groups: dict[tuple[str, str], list[GeneratedItem]] = {}
     for item in scan.items:
@@ -80,7 +85,13 @@ def _notes_on_images(
 
 
 def ingest_predictions(
-    store: Store, data: PreparedData, rule: str, seed: int, source: Path, name: str
+    store: Store,
+    data: PreparedData,
+    rule: str,
+    seed: int,
+    source: Path,
+    name: str,
+    then: str = "ingest again",
 ) -> IngestedContent:
     """Check the outputs of a detector in `source` for the test images of a split; note where they lie."""
     dataset = data.dataset
@@ -90,7 +101,7 @@ def ingest_predictions(
         for item, defect in category.test_items
     ]
     defects = {category.name: tuple(category.defects) for category in dataset.categories}
-    scan = scan_predictions(source, targets, defects)
+    scan = scan_predictions(source, targets, defects, then)
     test_contents = {category.name: category.test.digest for category in data.splits[seed].categories}
     params: dict[str, Any] = {}
     for category, types in defects.items():

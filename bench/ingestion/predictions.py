@@ -49,9 +49,14 @@ class PredictionScan:
 
 
 def scan_predictions(
-    root: Path, items: Sequence[Target], categories: Mapping[str, tuple[str, ...]]
+    root: Path,
+    items: Sequence[Target],
+    categories: Mapping[str, tuple[str, ...]],
+    then: str = "ingest again",
 ) -> PredictionScan:
     """Find and read all outputs in `root` for the test images `items`; `categories` are the data set's.
+
+    then: what to do when the files are mended.
 
     Raises one BenchError that lists missing and unreadable maps, values that are not finite, rows of
     unknown images, missing rows and links out of the folder.
@@ -71,7 +76,7 @@ def scan_predictions(
             )
     if maps is None and scores is None and classes is None and not folder.problems:
         folder.problems.append("no maps, no scores.csv and no classes.csv in it")
-    folder.refuse("Mend these files, then ingest again")
+    folder.refuse(f"Mend these files, then {then}")
     return PredictionScan(
         maps,
         np.array([numbers[item] for item in items], dtype=np.float32) if scores else None,

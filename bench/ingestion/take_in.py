@@ -11,6 +11,7 @@ from bench.ingestion.content import IngestedContent, ingest_images, ingest_predi
 from bench.methods import registry
 from bench.planning.ingested import register
 from bench.planning.prepare import prepare
+from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
 from bench.store import Store, open_store
@@ -28,6 +29,8 @@ class IngestRequest:
     split: str | None = None
     """For a detector: the split whose test images its outputs are of."""
     seed: int = 0
+    trained: TrainedElsewhere = UNSTATED
+    """For a detector: what is known of its training."""
 
     def check(self) -> None:
         """Raise BenchError where the name is not one, or taken, or where the folder is missing."""
@@ -36,6 +39,11 @@ class IngestRequest:
         if self.name in registry.names(self.kind):
             raise BenchError(
                 f"'{self.name}' is a built-in {self.kind}; choose another name for what was made elsewhere"
+            )
+        self.trained.check()
+        if self.kind == "generator" and self.trained != UNSTATED:
+            raise BenchError(
+                "--mix, --scope, --selection and --generated-per-type are of a detector; leave them out"
             )
         if not self.source.is_dir():
             raise BenchError(
@@ -57,7 +65,8 @@ def take_in(request: IngestRequest, store_root: Path, view: RunView) -> Ingested
         raise BenchError(next(iter(outcome.failed.values())))
     if outcome.drained:
         raise KeyboardInterrupt
-    register(store, request.kind, request.name, content.params)
+    trained = request.trained if request.kind == "detector" else None
+    register(store, request.kind, request.name, content.params, trained)
     return content
 
 

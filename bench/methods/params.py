@@ -30,6 +30,8 @@ class Adapter(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     imports: ClassVar[tuple[str, ...]] = ()
     """Slow modules that the adapter imports when it works; a worker imports them once for all its tasks."""
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Packages that it cannot work without, beside those that all methods need; looked for before a run."""
     frugal: ClassVar[frozenset[str]] = frozenset()
     """Of fit, sample, predict: what it does in less memory, to the same bytes, where `ctx.frugal` asks for
     it; training does under `training.spill.spilled`. Other tasks are begun again as they were."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from bench.methods import Adapter, Detector, Generator
 from bench.record.labels import CellLabels
+from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class ResolvedMethod:
     """None for what was ingested."""
     ingested: Mapping[str, Any] | None = None
     """For ingested methods: category to what `bench ingest` registered."""
+    trained: TrainedElsewhere = UNSTATED
+    """For ingested detectors: what is known of their training."""
     balanced: bool = True
     """For detectors: whether batches are drawn by the shares of the mix, or from all images alike."""
     weights: str = ""

@@ -9,7 +9,9 @@ from typing import Any, Literal, get_args
 
 from bench.errors import BenchError, did_you_mean
 from bench.methods import Adapter, registry
+from bench.methods.packages import why_unusable
 from bench.planning.config import ResolvedMethod
+from bench.planning.ingested import IngestedMethod
 from bench.planning.spec import MethodSpec, ProtocolSpec, Scale
 from bench.tasks import digest
 
@@ -65,7 +67,7 @@ def resolve(
     spec: ProtocolSpec,
     scale: Scale,
     overrides: Overrides,
-    ingested: Mapping[str, Any],
+    ingested: Mapping[str, IngestedMethod],
 ) -> ResolvedMethod:
     """The method `text`, "name" or "name[preset]", under this protocol and scale.
 
@@ -75,8 +77,10 @@ def resolve(
     if name in ingested:
         if preset:
             raise BenchError(f"'{name}' was ingested and has no presets")
-        tasks = ingested[name]
-        return ResolvedMethod(kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks)
+        tasks, trained = ingested[name].tasks, ingested[name].trained
+        return ResolvedMethod(
+            kind, name, f"{name}@ingested", 0, {}, digest(tasks)[:16], ingested=tasks, trained=trained
+        )
     adapter: type[Adapter] = _load(kind, name, ingested)
     if preset and preset not in adapter.presets:
         raise BenchError(did_you_mean("preset", preset, adapter.presets, of=name))
@@ -115,7 +119,8 @@ def with_weights(method: ResolvedMethod, folder: Path | None) -> ResolvedMethod:
     if method.adapter is None:
         return method
     adapter = method.adapter(method.adapter.Params(**method.params))
-    for sentence in adapter.missing(folder):
+    unusable = filter(None, map(why_unusable, adapter.packages))
+    for sentence in (*unusable, *adapter.missing(folder)):
         of_method = sentence if method.name in sentence else f"'{method.name}': {sentence}"
         return replace(method, missing_requirement=of_method)
     weights = adapter.weights_digest(folder) if method.kind == "generator" else ""

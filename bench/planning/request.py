@@ -11,7 +11,7 @@ from bench.errors import BenchError, did_you_mean
 from bench.features.digest import features_digest
 from bench.methods import registry
 from bench.planning.config import Mix, PlanConfig, ResolvedMethod, Skipped
-from bench.planning.ingested import ingested_methods
+from bench.planning.ingested import IngestedMethod, ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, with_weights
 from bench.planning.prepare import PreparedData, check_rule, prepare
 from bench.planning.protocol_file import load_protocol, recorded_name
@@ -167,7 +167,7 @@ def _methods(
     spec: ProtocolSpec,
     scale: Scale,
     overrides: Overrides,
-    ingested: Mapping[str, Any],
+    ingested: Mapping[str, IngestedMethod],
 ) -> tuple[ResolvedMethod, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
     overrides.check_shared(kind, methods)

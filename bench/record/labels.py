@@ -51,6 +51,8 @@ class CellLabels:
             *(_GENERATOR if self.generator != NONE else ()),
             *(_DETECTOR if self.detector != NONE else ()),
             *(("modality",) if self.modality != "rgb" else ()),
+            # of a detector that was trained elsewhere on generated images
+            *(("generated_per_type",) if self.generator == NONE and self.generated_per_type else ()),
         ]
         unknown = _UNKNOWN_TO_SCORE if self.protocol == SCORE else ()
         return {name: getattr(self, name) for name in names if name not in unknown}

@@ -9,6 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -99,9 +100,12 @@ COMPARABILITY = (
 """Two values may share a column only if these are equal: all but the method, seeds, cost, provenance."""
 
 
+_of_comparability = attrgetter(*COMPARABILITY)
+
+
 def comparability(record: Record) -> tuple[Any, ...] | None:
     """The key that comparable records share; None if a field is unknown, which equals nothing."""
-    key = tuple(getattr(record, name) for name in COMPARABILITY)
+    key = _of_comparability(record)
     return None if any(map(_is_unknown, key)) else key
 
 
@@ -110,20 +114,42 @@ def why_incomparable(one: Record, other: Record) -> list[str]:
 
     Differences come first, then one clause that names all that is unknown on either side.
     """
-    differing = {
+    differing = _differing(one, other)
+    unknown = [name for name, pair in differing.items() if any(map(_is_unknown, pair))]
+    unknown = [name for name in unknown if not _implied(name, differing)]
+    clauses = _stated(differing, one.metric)
+    return [*clauses, why_not_comparable.unknown(unknown)] if unknown else clauses
+
+
+def why_different(one: Record, other: Record) -> list[str]:
+    """The same without what is unknown: the differences that both records state."""
+    return _stated(_differing(one, other), one.metric)
+
+
+def unknown_of(record: Record) -> str:
+    """What of a record's comparability is not known, in words; empty where all is."""
+    values = _of_comparability(record)
+    if UNKNOWN not in values and UNKNOWN_COUNT not in values:
+        return ""
+    unknown = {name: None for name, value in zip(COMPARABILITY, values, strict=True) if _is_unknown(value)}
+    return why_not_comparable.unknown([name for name in unknown if not _implied(name, unknown)])
+
+
+def _differing(one: Record, other: Record) -> dict[str, tuple[Any, Any]]:
+    return {
         name: (mine, theirs)
         for name in COMPARABILITY
         if (mine := getattr(one, name)) != (theirs := getattr(other, name)) or _is_unknown(mine)
     }
-    unknown = [name for name, pair in differing.items() if any(map(_is_unknown, pair))]
-    unknown = [name for name in unknown if not _implied(name, differing)]
-    stated = [
-        name
-        for name in why_not_comparable.ORDER
-        if name in differing and not _implied(name, differing) and not any(map(_is_unknown, differing[name]))
+
+
+def _stated(differing: Mapping[str, tuple[Any, Any]], metric: str) -> list[str]:
+    names = [name for name in why_not_comparable.ORDER if name in differing and not _implied(name, differing)]
+    return [
+        why_not_comparable.difference(name, *differing[name], metric)
+        for name in names
+        if not any(map(_is_unknown, differing[name]))
     ]
-    clauses = [why_not_comparable.difference(name, *differing[name], one.metric) for name in stated]
-    return [*clauses, why_not_comparable.unknown(unknown)] if unknown else clauses
 
 
 def _implied(name: str, differing: Mapping[str, Any]) -> bool:

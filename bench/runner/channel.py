@@ -3,16 +3,16 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bench.installation import own_process
 from bench.runner.line_reader import Lines
 
 
 class Channel:
-    """`python -m bench COMMAND`, started at the first `send`; ended by `close`."""
+    """`bench COMMAND` of this installation, started at the first `send`; ended by `close`."""
 
     def __init__(self, command: str, log: Path | None = None) -> None:
         self.command = command
@@ -68,7 +68,7 @@ class Channel:
         if self._process is None:
             log = None if self.log is None else self.log.open("ab")
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "bench", self.command],
+                own_process(self.command),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

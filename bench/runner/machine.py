@@ -16,6 +16,7 @@ from bench.runner.local import LocalExecutor
 from bench.runner.view import RunView
 from bench.store import Store
 from bench.store.environment import code_commit, environment, store_environment
+from bench.store.source_code import source_of
 from bench.tasks import Task
 
 _MEMORY_A_WORKER = 2 << 30
@@ -59,7 +60,7 @@ def run_tasks(
     """Run what is missing for some goals; `about` ("plan", "command") is kept in the journal of the run."""
     settings = RunSettings(
         run=f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(2)}",
-        env=store_environment(store, machine.threads),
+        env=store_environment(store, source_of(store), machine.threads),
         commit=code_commit(),
         threads=machine.threads,
         weights=str(weights.absolute()) if weights else None,

@@ -22,6 +22,7 @@ from bench.runner.jobs import Job
 from bench.runner.line_reader import Lines
 from bench.runner.local import LocalExecutor
 from bench.store.environment import environment
+from bench.store.source_code import source_digests
 
 UNREACHABLE = 75
 """Exit status: there is no cluster, or there is none any more."""
@@ -66,6 +67,7 @@ def node_facts(store: str) -> dict[str, Any]:
     return {
         "python": facts["python"],
         **{f"package {name}": version for name, version in facts["packages"].items()},
+        **{f"source of {package}": sha256 for package, sha256 in source_digests().items()},
         f"the store {store}": uuid,
     }
 

@@ -13,11 +13,13 @@ from bench.planning.config import PlanConfig
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.prepare import PreparedData, prepare
 from bench.record.labels import SCORE
+from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 from bench.runner.driver import Outcome
 from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
 from bench.store import Store
-from bench.tasks import Task
+from bench.store.source_code import changed_source
+from bench.tasks import Task, closure
 
 _REPLICATES = 1000
 _SEED = 0
@@ -35,6 +37,8 @@ class ScoreRequest:
     weights: Path | None = None
     resolution: int = 256
     split: str | None = None
+    trained: TrainedElsewhere = UNSTATED
+    """What is known of the detector that made the predictions."""
 
     @property
     def rule(self) -> str:
@@ -45,6 +49,12 @@ class ScoreRequest:
         if not self.folder.is_dir():
             raise BenchError(
                 f"the folder {self.folder} does not exist; name the folder that holds what is scored"
+            )
+        self.trained.check()
+        if self.kind == "images" and self.trained != UNSTATED:
+            raise BenchError(
+                "--mix, --scope, --selection and --generated-per-type are of the detector that made "
+                "--predictions; leave them out"
             )
         if self.weights is not None and not self.weights.is_dir():
             raise BenchError(
@@ -71,8 +81,11 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     content = _content(request, data, store, name)
     for note in content.notes:
         view.say(note)
-    planned = registry.load_plan(request.kind)(config, name, content.params)
+    of_detector = {"trained": request.trained} if request.kind == "predictions" else {}
+    planned = registry.load_plan(request.kind)(config, name, content.params, **of_detector)
     plan, goals = make_plan(planned, _about(request, config, data))
+    if changed := changed_source(store, closure(goals).values()):
+        view.say(changed)
     with store.planning():
         save_plan(plan, store.root / "runs")
     journal: dict[str, str | None] = {"plan": None, "command": "bench score"}
@@ -81,8 +94,8 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
 
 def _content(request: ScoreRequest, data: PreparedData, store: Store, name: str) -> IngestedContent:
     if request.kind == "images":
-        return ingest_images(store, data.dataset, request.folder, name)
-    return ingest_predictions(store, data, request.rule, _SEED, request.folder, name)
+        return ingest_images(store, data.dataset, request.folder, name, "score again")
+    return ingest_predictions(store, data, request.rule, _SEED, request.folder, name, "score again")
 
 
 def _config(request: ScoreRequest, data: PreparedData, weights_digest: str) -> PlanConfig:

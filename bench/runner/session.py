@@ -21,6 +21,7 @@ from bench.store import Store, open_store
 from bench.store.environment import code_commit, environment
 from bench.store.locks import locked
 from bench.store.notes import read_note, write_note
+from bench.store.source_code import changed_source
 from bench.store.store import check_writable
 from bench.tasks import Task, closure, digest
 
@@ -49,6 +50,8 @@ def prepare_session(
     missing_here = [method.missing_requirement for method in methods if method.missing_requirement]
     if missing_here and not any(plan.nodes[key].metrics for key in plan.goals):
         raise BenchError(f"nothing is left to run: {'; '.join(missing_here)}")
+    if changed := changed_source(store, closure(goals).values()):
+        say(changed)
     return store, plan, goals
 
 

@@ -106,5 +106,8 @@ class DetectorMaps(Stage[T]):
 def _source(run: StageRun, kind: str) -> Any:
     path = run.sources / f"{kind}-{run.params['content'][:32]}.json"
     if not path.exists():
-        raise BenchError(f"the files of {run.params['name']} are not known here; run `bench ingest` again")
+        raise BenchError(
+            f"the files of {run.params['name']} are not known here; "
+            "run the `bench ingest` or `bench score` that named them again"
+        )
     return json.loads(path.read_text())

@@ -4,6 +4,7 @@ import functools
 import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -41,12 +42,11 @@ _VECTORS = ("sse4", "avx", "fma", "amx", "asimd", "sve")
 @functools.cache
 def environment(threads: int = 1) -> dict[str, Any]:
     """Python, packages, operating system, CPU, GPUs and the torch settings that decide results."""
-    versions = {}
+    versions: dict[str, str] = {}
     for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
+        versions |= _version_of(package)
+    if "opencv-python" not in versions:  # its twin, which needs no libraries of a screen
+        versions |= _version_of("opencv-python-headless")
     return {
         "python": platform.python_version(),
         "packages": versions,
@@ -60,9 +60,19 @@ def environment(threads: int = 1) -> dict[str, Any]:
     }
 
 
-def store_environment(store: Store, threads: int = 1) -> str:
-    """Write the environment into the store unless it is there; returns its digest."""
-    facts = environment(threads)
+def _version_of(package: str) -> dict[str, str]:
+    try:
+        return {package: metadata.version(package)}
+    except metadata.PackageNotFoundError:
+        return {}
+
+
+def store_environment(store: Store, source: Mapping[str, str], threads: int = 1) -> str:
+    """Write the environment into the store unless it is there; returns its digest.
+
+    `source`: the digest of each package of DefectBench that runs.
+    """
+    facts = {**environment(threads), "source": dict(source)}
     name = digest(facts)[:16]
     if environment_fault(store, name):  # it is not there, or not what it was
         write_over(store.root / "env" / f"{name}.json", canonical_json(facts))

@@ -28,6 +28,7 @@ class BiSeNetV2(Supervised):
     mean = (123.675 / 255, 116.28 / 255, 103.53 / 255)
     std = (58.395 / 255, 57.12 / 255, 57.375 / 255)
     imports = ("detectors.training", "detectors.segmenters.bisenet_v2_network")
+    packages = ("cv2", "mmcv", "mmengine", "mmseg")
     Params = Schedule80kParams
     params: Schedule80kParams
     presets: ClassVar = {

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bench.download import download, hub_checkpoints
 from bench.errors import BenchError
+from bench.methods.packages import why_unusable
 from bench.store.store import file_sha256
 from bench.tasks import digest
 from generators.anomalyhybrid.params import AnomalyHybridParams
@@ -31,10 +32,8 @@ def missing_sources(owner: str, params: AnomalyHybridParams, weights: Path | Non
             find_pidinet(weights)
         except BenchError as error:
             problems.append(f"'{owner}': {error}, or use --set {owner}.edges=canny")
-    if params.edges == "canny" and importlib.util.find_spec("cv2") is None:
-        problems.append(
-            f"'{owner}' finds edges with OpenCV, which is not installed: pip install opencv-python"
-        )
+    if params.edges == "canny" and (reason := why_unusable("cv2")):
+        problems.append(f"'{owner}' finds edges with OpenCV: {reason}")
     if params.depth == "depth_anything":
         if importlib.util.find_spec("transformers") is None:
             problems.append(

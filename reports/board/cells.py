@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from bench.metrics.bootstrap import percentile_interval
-from bench.record.record import Record, why_incomparable
+from bench.record.record import Record, unknown_of, why_different
 from bench.streams import stream
 from reports.board.comparable import incomparable
 from reports.board.identity import Column, Row
@@ -47,11 +47,17 @@ class Cell:
     """How many categories the mean is over."""
     of_categories: int = 0
     reasons: tuple[str, ...] = ()
+    """Why there is no value, or, beside one, what of it is unknown."""
     rank: int | None = None
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     """float64 [R], paired with the draws of every other row of the column."""
     error: float | None = None
     """The standard error that records state, where there are no draws."""
+
+    @property
+    def is_comparable(self) -> bool:
+        """Whether there is a value that may be ranked and counted from; unknown equals nothing."""
+        return self.status == "ok" and not self.reasons
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,9 @@ class Grid:
     left_out: frozenset[tuple[str, int]]
     """(category, seed) where no row has a value and the metric is undefined."""
     odd: Mapping[Record, tuple[str, ...]]
+    """Records that may not stand in the column, with the reasons."""
+    unknown: Mapping[Record, str]
+    """What is unknown of the records of which something is."""
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> "Grid":
@@ -88,6 +97,12 @@ class Grid:
                 if "undefined" in statuses and "ok" not in statuses
             ),
             odd={**incomparable(record for line in grid.values() for record in line.values()), **rivals},
+            unknown={
+                record: clause
+                for line in grid.values()
+                for record in line.values()
+                if record.status == "ok" and (clause := unknown_of(record))
+            },
         )
 
     def status(self, row: Row, category: str, seed: int) -> tuple[CellStatus, str]:
@@ -103,7 +118,7 @@ class Grid:
 
 def _why_rivals(one: Record, other: Record) -> tuple[str, ...]:
     """Why two records of one cell cannot both be shown; empty where they say the same."""
-    reasons = tuple(f"a second record differs: {reason}" for reason in why_incomparable(other, one))
+    reasons = tuple(f"a second record differs: {reason}" for reason in why_different(other, one))
     if not reasons and (one.value, one.status) != (other.value, other.status):
         reasons = (f"two records of this cell disagree: {one.value} and {other.value}",)
     return reasons
@@ -158,8 +173,11 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf 
         dtype=np.float64,
     )
     value = float(np.mean((values * present).sum(1) / present.sum(1)))
+    alone = Cell("ok", value, categories=len(used), of_categories=len(categories))
+    if grid.unknown:
+        alone = replace(alone, reasons=_unknown(grid, members))
     if draws_of is None:
-        return Cell("ok", value, categories=len(used), of_categories=len(categories))
+        return alone
     draws, how = _draws(members, values, present, grid.seeds, draws_of)
     bounds = percentiles(draws) if draws is not None else None
     error = None
@@ -171,7 +189,13 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf 
         # Three seeds make an interval of sorts, but no test of a difference.
         draws = None
     low, high = bounds or (None, None)
-    return Cell("ok", value, low, high, how, len(used), len(categories), draws=draws, error=error)
+    return replace(alone, low=low, high=high, interval=how, draws=draws, error=error)
+
+
+def _unknown(grid: Grid, members: Sequence[Sequence[Record | None]]) -> tuple[str, ...]:
+    """What is unknown of the records that a value is the mean of, each clause once."""
+    clauses = (grid.unknown.get(record) for line in members for record in line if record is not None)
+    return tuple(dict.fromkeys(filter(None, clauses)))
 
 
 def _draws(

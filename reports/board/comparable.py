@@ -2,6 +2,8 @@
 
 `bench.record.record.COMPARABILITY` lists what must be equal. Within a column the category varies by cell and
 the mix by row; the real third has no generated images, so their number is compared between generators only.
+A value of which something is unknown is shown and has no part in ranks, gains and best marks; it is left out
+only where it is known to differ.
 """
 
 from collections import Counter
@@ -9,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from operator import attrgetter
 
-from bench.record.record import COMPARABILITY, UNKNOWN, Record, why_incomparable
+from bench.record.record import COMPARABILITY, Record, unknown_of, why_different
 
 BY_ROW = ("mix", "generated_per_type")
 BY_CELL = ("category", "split", "reference")
@@ -37,15 +39,17 @@ def _majority(records: Sequence[Record], values: _Values) -> Record:
 def incomparable(records: Iterable[Record]) -> Mapping[Record, tuple[str, ...]]:
     """Why each odd record of one column may not share it; the records that may are not in the mapping.
 
-    What most records of the column agree on decides; records without a value are not asked.
+    What most records of the column agree on decides, those first of which all is known; records without a
+    value are not asked.
     """
-    valued = [record for record in records if record.status == "ok"]
+    records = [record for record in records if record.status == "ok"]
+    valued = [record for record in records if not unknown_of(record)] or records
     if not valued:
         return {}
     generating = [record for record in valued if _generates(record)]
     norm = _majority(generating or valued, _of_generating if generating else _of_column)
     cells: dict[tuple[str, int], list[Record]] = {}
-    for record in valued:
+    for record in records:
         cells.setdefault((record.category, record.seed), []).append(record)
 
     odd = {}
@@ -53,10 +57,10 @@ def incomparable(records: Iterable[Record]) -> Mapping[Record, tuple[str, ...]]:
         local = _majority(members, _of_cell)
         reference = replace(norm, **{name: getattr(local, name) for name in BY_CELL})
         expected, count = _of_all_but_rows(reference), reference.generated_per_type
-        is_known = UNKNOWN not in (*expected, reference.mix)
         for record in members:
             own_count = record.generated_per_type if _generates(record) else count
-            if not (is_known and own_count == count and _of_all_but_rows(record) == expected):
+            if own_count != count or _of_all_but_rows(record) != expected:
                 aligned = replace(record, mix=reference.mix, generated_per_type=own_count)
-                odd[record] = tuple(why_incomparable(aligned, reference))
+                if differences := why_different(aligned, reference):
+                    odd[record] = tuple(differences)
     return odd

@@ -143,11 +143,15 @@ class _Pair:
         one, other = (side.cell(position, category) for side in sides)
         column, row = next(side.cells[position] for side in sides if position in side.cells)
         mine, theirs = (side.records_at(position, category) for side in sides)
-        pair = cls(position, category, column, row, one, other, _reasons(mine, theirs), False, None, None, "")
+        pair = cls(position, category, column, row, one, other, (), False, None, None, "")
+        if one is not None and other is not None and one.value is not None and other.value is not None:
+            tasks = {record.task for record in mine}
+            # A value is itself, also where something of it is unknown.
+            if tasks == {record.task for record in theirs} and "" not in tasks:
+                return replace(pair, is_same=True, bounds=(0.0, 0.0), interval="same task")
+        pair = replace(pair, reasons=_reasons(mine, theirs))
         if one is None or other is None or one.value is None or other.value is None or pair.reasons:
             return pair
-        if {record.task for record in mine} == {record.task for record in theirs}:
-            return replace(pair, is_same=True, bounds=(0.0, 0.0), interval="same task")
         return pair._tested(one, other)
 
     def _tested(self, one: Cell, other: Cell) -> "_Pair":

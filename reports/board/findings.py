@@ -32,8 +32,11 @@ class Finding:
     """Points and whiskers lie within ± this."""
 
 
-def headline(columns: Sequence[Column]) -> Column | None:
-    """The measurement that stands for a detector."""
+def headline(board: Leaderboard, detector: Method) -> Column | None:
+    """The measurement that stands for a detector: the first in the catalogue's order that has a value."""
+    columns = board.columns_of(detector)
+    valued = {column for (_, column, _), cell in board.cells.items() if cell.value is not None}
+    columns = tuple(column for column in columns if column in valued) or columns
     for level, metric in catalogue.headlines():
         for column in columns:
             if (column.level, column.metric, column.dialect) == (level, metric, "default"):
@@ -45,7 +48,7 @@ def findings(board: Leaderboard, detectors: Sequence[Method]) -> tuple[Finding, 
     """One finding for each detector that has a baseline to gain over."""
     of_detectors = []
     for detector in detectors:
-        column = headline(board.columns_of(detector))
+        column = headline(board, detector)
         if column is None:
             continue
         keys = [(row, column, MEAN) for row in board.rows if (row, column, MEAN) in board.gains]

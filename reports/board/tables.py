@@ -73,12 +73,13 @@ def leaderboard(
         for category in (MEAN, *grid.categories):
             over = grid.categories if category is MEAN else (category,)
             line = {row: row_cell(grid, row, over, draws_of) for row in rows}
-            rank_of = ranks(line, column.sign)
+            comparable = {row: cell for row, cell in line.items() if cell.is_comparable}
+            rank_of = ranks(comparable, column.sign)
             for row, cell in line.items():
                 cells[row, column, category] = replace(cell, rank=rank_of[row]) if row in rank_of else cell
             for row in rows:
                 if row.mix == baseline and row.kind == "measured":
-                    for other, gain in gains(line, row, column.sign).items():
+                    for other, gain in gains(comparable, row, column.sign).items():
                         gained[other, column, category] = gain
     present = {row for row, _, _ in cells}
     rows = sorted(present, key=lambda row: (row.kind != "measured", row.mix != baseline, *row.order()))

@@ -82,12 +82,23 @@ def _json(rows: Sequence[Any], kind: type) -> bytes:
 
 
 def _csv(rows: Sequence[Any], kind: type) -> bytes:
-    """Floats in their shortest form that reads back the same; an empty cell is None."""
+    """Floats in their shortest form that reads back the same; an empty cell is None.
+
+    A text that a spreadsheet would run as a formula begins with an apostrophe.
+    """
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, [field.name for field in fields(kind)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(map(vars, rows))
+    writer.writerows({name: _no_formula(value) for name, value in vars(row).items()} for row in rows)
     return out.getvalue().encode()
+
+
+def _no_formula(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What the text of a formula begins with in a spreadsheet."""
 
 
 def _parquet(rows: Sequence[Any], kind: type) -> bytes:

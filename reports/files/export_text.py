@@ -1,9 +1,9 @@
 """The leaderboard for papers and pull requests: Markdown and LaTeX, whatever the names in it hold."""
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from bench.plain_text import plain_line
 from bench.record.record import Record, why_incomparable
 from reports.board.identity import Column
 from reports.board.tables import Leaderboard
@@ -100,7 +100,7 @@ def _tables(
     tables: list[tuple[TableView, Sequence[str]]] = []
     for title, columns in groups:
         view = mean_table(board, columns, title)
-        tables.append((view, ()))
+        tables.append((view, view.unknown))
         gains = gain_table(board, columns, f"{title}: gain over {_baseline(board)}")
         if gains is not None:
             tables.append((gains, ()))
@@ -153,24 +153,19 @@ def _baseline(board: Leaderboard) -> str:
 
 
 def _head_cells(view: TableView) -> list[str]:
-    heads = [" ".join(part for part in (head.group, head.title, head.unit) if part) for head in view.heads]
+    heads = [
+        " ".join(filter(None, (head.group, head.title, head.unit, f"({head.note})" if head.note else "")))
+        for head in view.heads
+    ]
     return [view.corner, *(["mix"] if view.has_mix else []), *heads]
 
 
-def _plain(text: str) -> str:
-    """One line without characters that steer a terminal or the direction of text."""
-    visible = (
-        letter for letter in text if unicodedata.category(letter) not in ("Cc", "Cf") or letter.isspace()
-    )
-    return " ".join("".join(visible).split())
-
-
 def _markdown(text: str) -> str:
-    return "".join(_MARKDOWN.get(letter, letter) for letter in _plain(text))
+    return "".join(_MARKDOWN.get(letter, letter) for letter in plain_line(text))
 
 
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in _plain(text))
+    return "".join(_LATEX.get(letter, letter) for letter in plain_line(text))
 
 
 def _markdown_line(cells: Iterable[str]) -> str:
@@ -204,7 +199,10 @@ def _best_and_second(view: TableView) -> dict[tuple[int, int], str]:
         cells = {
             i: float(line.cells[j].sort)
             for i, line in enumerate(view.lines)
-            if line.kind == "measured" and line.cells[j].status == "ok" and line.cells[j].sort
+            if line.kind == "measured"
+            and line.cells[j].status == "ok"
+            and line.cells[j].sort
+            and not line.cells[j].note
         }
         arrow = next((sign for sign in "↓↑" if sign in head.unit), "")
         if len(cells) < 2 or not arrow:

@@ -34,13 +34,17 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
             console.print(escape(line), style="yellow")
     brief = {name for name, metric in catalogue.metrics().items() if metric.brief}
     generation = [column for column in board.columns if column.metric in brief and _has_value(board, column)]
-    headlines = [column for detector in detectors(board) if (column := headline(board.columns_of(detector)))]
+    headlines = [column for detector in detectors(board) if (column := headline(board, detector))]
     for title, columns in (("generated images", generation), ("worth to detectors", headlines)):
         if columns:
             table = _table(board, title, columns, " ", plain=not console.is_terminal)
             if table.__rich_measure__(console, console.options).maximum >= console.width:
                 table = _table(board, title, columns, "\n", plain=not console.is_terminal)
             console.print(table)
+    for column in headlines:
+        for sentence in mean_table(board, [column], "").unknown:
+            text = f"{board.detectors[column.detector]}, {sentence}"
+            console.print(escape(text), soft_wrap=not console.is_terminal)
     for finding in findings(board, detectors(board)):
         console.print(
             f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal

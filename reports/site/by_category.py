@@ -25,7 +25,7 @@ def pages(run: RunBoard) -> Iterator[Page]:
 def _context(run: RunBoard, group: Group) -> Mapping[str, Any]:
     columns = group.columns
     views = [replace(heat_map(run.board, column), metric=metric_title(column.metric)) for column in columns]
-    first = headline(columns)
+    first = headline(run.board, columns[0].detector) if columns else None
     return {
         "group": group.name,
         "groups": [SiblingPage(other.file, other.name, other == group) for other in run.groups],
@@ -43,11 +43,11 @@ def _context(run: RunBoard, group: Group) -> Mapping[str, Any]:
 def heat_map(board: Leaderboard, column: Column) -> TableView:
     """Categories by methods with a shade in every cell; intervals are left to the tables of each category."""
     view = category_table(board, column)
-    values = [float(cell.sort) for line in view.lines for cell in line.cells if cell.sort]
+    values = [float(cell.sort) for line in view.lines for cell in line.cells if cell.sort and not cell.note]
     low, high = (min(values), max(values)) if values else (0.0, 0.0)
 
     def shaded(cell: CellView) -> CellView:
-        if not cell.sort or low == high:
+        if not cell.sort or cell.note or low == high:
             return replace(cell, interval="")
         share = (float(cell.sort) - low) / (high - low)
         shade = round((share if column.sign > 0 else 1 - share) * (STEPS - 1))

@@ -22,6 +22,7 @@ class CellView:
     """"up" or "down" for a gain or loss beyond chance."""
     status: str = "ok"
     note: str = ""
+    """Why there is no value; beside one, what is unknown of it."""
     sort: str = ""
     heat: int | None = None
     """Shade, 0 for the worst of its table; None for none."""
@@ -77,6 +78,8 @@ class TableView:
     """How the intervals of this table were made."""
     detector: str = ""
     metric: str = ""
+    unknown: tuple[str, ...] = ()
+    """Of each row with a value that compares with nothing, what is unknown, in a sentence."""
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
@@ -118,6 +121,7 @@ def mean_table(
         lines,
         any(row.mix not in ("", board.baseline) for row in rows),
         _intervals(board.cells.get((row, column, category)) for row in rows for column in columns),
+        unknown=_unknown(board, rows, columns, (category,)),
     )
 
 
@@ -148,6 +152,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         tuple(lines),
         False,
         _intervals(board.cells.get((row, column, key)) for row in rows for key in keys),
+        unknown=_unknown(board, rows, (column,), (*keys, MEAN)),
     )
 
 
@@ -221,6 +226,7 @@ def _value_view(column: Column, cell: Cell, digits: int, ranked: bool) -> CellVi
         _interval(column, cell.low, cell.high, digits),
         rank,
         rank == "1",
+        note="; ".join(cell.reasons),
         sort=f"{cell.value:.6g}",
     )
 
@@ -248,6 +254,8 @@ def _void(cell: Cell | None) -> CellView:
     if cell is None:
         return CellView("", status="absent")
     status = STATUS_WORDS.get(cell.status, cell.status)
+    if cell.status == "ok" and cell.reasons:
+        return CellView("—", status="not comparable", note="; ".join(cell.reasons))
     if cell.status == "ok":
         return CellView("—", status="no baseline", note="the baseline of this column has no value")
     return CellView("—", status=status, note="; ".join(cell.reasons))
@@ -255,3 +263,18 @@ def _void(cell: Cell | None) -> CellView:
 
 def _intervals(cells: Iterable[Cell | None]) -> tuple[str, ...]:
     return tuple(sorted({cell.interval for cell in cells if cell is not None and cell.interval}))
+
+
+def _unknown(
+    board: Leaderboard, rows: Sequence[Row], columns: Sequence[Column], categories: Sequence[str | None]
+) -> tuple[str, ...]:
+    sentences: dict[str, None] = {}
+    for row in rows:
+        cells = (board.cells.get((row, column, key)) for column in columns for key in categories)
+        clauses = [
+            reason for cell in cells if cell is not None and cell.status == "ok" for reason in cell.reasons
+        ]
+        sentences |= {
+            f"{board.labels[row]}: {clause}, so it has no rank and no gain": None for clause in clauses
+        }
+    return tuple(sentences)

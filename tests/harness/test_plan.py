@@ -14,6 +14,8 @@ from bench.planning.config import Skipped
 from bench.planning.ingested import register
 from bench.planning.plan import load_plan, make_plan, save_plan
 from bench.planning.request import Prepared
+from bench.record.record import UNKNOWN_COUNT
+from bench.record.trained_elsewhere import TrainedElsewhere
 from bench.store import Store, open_store
 from bench.tasks import Task, closure
 
@@ -250,6 +252,17 @@ def test_an_ingested_generator_and_detector_take_part(store: Store, prepare: Pre
         ("theirs", "unknown"),
     ]
     assert len(tasks(prepared, "detector.ingest")) == len(tasks(prepared, "detector.maps")) == 1
+
+    trained = TrainedElsewhere("generated+real", "category", "last")
+    register(store, "detector", "theirs", {"washer": said}, trained)
+    (stated,) = tasks(prepare(store, generators=("mine",), detectors=("theirs",)), "score.detection")
+    labels = stated.params["labels"]
+    assert {name: labels[name] for name in trained.labels} == {
+        "mix": "generated+real",
+        "scope": "category",
+        "selection": "last",
+        "generated_per_type": UNKNOWN_COUNT,
+    }
 
     other = prepare(store, generators=("mine",), detectors=("theirs",), shots=None, split="random")
     assert "theirs was ingested for another test set of washer" in {cell.reason for cell in skipped(other)}

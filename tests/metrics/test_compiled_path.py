@@ -151,3 +151,17 @@ def test_images_of_a_stream_may_differ_in_size(case, compiled, monkeypatch):
     for name in ("thresholds", "tp", "fp", "fp_above"):
         np.testing.assert_array_equal(getattr(streamed.tally, name), getattr(whole, name), err_msg=name)
     assert len(streamed.best_iou) == sum(mask.any() for _, mask in images)
+
+
+def test_where_nothing_can_be_written_the_loops_are_compiled_without_a_cache(monkeypatch):
+    from numba.core import caching
+
+    from bench.metrics.ranking.compiled import compiled
+
+    monkeypatch.setattr(caching.FunctionCache._impl_class, "_locator_classes", [])
+
+    @compiled()
+    def twice(number):
+        return number + number
+
+    assert twice(21) == 42

@@ -1,9 +1,13 @@
 """Values that were not computed alike do not share a column; the cell says why."""
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from bench.record.record import UNKNOWN
 from reports.board.tables import MEAN, leaderboard
+from reports.files.export import export
 
 
 def cells(board):
@@ -70,3 +74,61 @@ def test_an_incomparable_row_has_neither_rank_nor_gain(board, fill):
     (row,) = [row for row in made.rows if row.generator.name == odd.generator]
     assert made.cells[row, made.columns[0], MEAN].rank is None
     assert (row, made.columns[0], MEAN) not in made.gains
+
+
+def test_a_row_is_itself_where_something_of_it_is_unknown(board):
+    board.add(mix=UNKNOWN, scope=UNKNOWN, selection=UNKNOWN, generator="none", value=0.75)
+    (cell,) = cells(board).values()
+    assert (cell.status, cell.value) == ("ok", 0.75)
+    assert cell.reasons == ("training set, scope of a model and selection are unknown",)
+
+
+def test_what_is_known_to_differ_is_left_out_whatever_else_is_unknown(board):
+    for generator in ("a", "b"):
+        board.add(generator=generator, value=0.5)
+    board.add(generator="c", value=0.9, scope=UNKNOWN, resolution=512)
+    odd = cells(board)["c"]
+    assert (odd.status, odd.reasons) == ("incomparable", ("512 x 512 pixels, not 32 x 32",))
+
+
+def test_known_rows_decide_what_a_column_is_also_where_they_are_fewer(board):
+    board.add(generator="a", value=0.5)
+    for generator in ("b", "c"):
+        board.add(generator=generator, value=0.6, selection=UNKNOWN, resolution=512)
+    statuses = {name: cell.status for name, cell in cells(board).items()}
+    assert statuses == {"a": "ok", "b": "incomparable", "c": "incomparable"}
+
+
+def test_an_unknown_row_is_shown_without_a_rank_and_is_not_counted_from(board, fill):
+    fill(board, categories=("bolt",))
+    best = max(board.records, key=lambda record: record.value)
+    board.records[board.records.index(best)] = replace(best, selection=UNKNOWN)
+    leaders = leaderboard(board.records, board.replicates)
+    (row,) = [row for row in leaders.rows if row.generator.name == best.generator]
+    cell = leaders.cells[row, leaders.columns[0], MEAN]
+    assert (cell.value, cell.rank, cell.is_comparable) == (best.value, None, False)
+    assert (row, leaders.columns[0], MEAN) not in leaders.gains
+    assert any(gain.value for gain in leaders.gains.values())
+
+    board.records = [replace(record, selection=UNKNOWN) for record in board.records]
+    assert not leaderboard(board.records, board.replicates).gains
+
+
+def test_what_is_unknown_stands_below_a_table_and_its_value_is_never_best(board, fill, tmp_path):
+    fill(board, categories=("bolt",))
+    best = max(board.records, key=lambda record: record.value)
+    board.records[board.records.index(best)] = replace(best, selection=UNKNOWN)
+    texts = {}
+    for format in ("markdown", "latex"):
+        path = export(board.records, tmp_path / format, format, board.replicates)
+        texts[format] = path.read_text()
+        assert "strong: selection is unknown, so it has no rank and no gain" in texts[format]
+    value = f"{best.value:.1%}".rstrip("%")
+    assert value in texts["markdown"]
+    assert f"**{value}" not in texts["markdown"]
+    assert f"\\textbf{{{value}" not in texts["latex"]
+    (path,) = [export(board.records, tmp_path / "board.json", "json", board.replicates, table="leaderboard")]
+    (line,) = [
+        line for line in json.loads(path.read_text()) if (line["row"], line["category"]) == ("strong", "mean")
+    ]
+    assert (line["value"], line["note"], line["rank"]) == (best.value, "selection is unknown", None)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from bench.record.record import UNKNOWN
 from bench.results.run import Results
 from reports.board.comparison import compare
 
@@ -92,3 +93,19 @@ def test_a_failed_cell_says_on_which_side(board):
     (mean, _) = compare(first, replace(first, records=tuple(failed)))
     assert mean.verdict == "no value"
     assert mean.reasons == ("second: loss is not finite",)
+
+
+def test_a_task_is_the_same_task_also_where_something_of_it_is_unknown(board):
+    board.add(value=0.5, selection=UNKNOWN)
+    one = means(compare(results(board), results(board)))
+    assert [cell.verdict for cell in one.values()] == ["the same task"]
+
+
+def test_values_of_which_something_is_unknown_are_shown_without_a_difference(board):
+    first = replace(board.add(value=0.5, selection=UNKNOWN), task="one")
+    second = replace(first, value=0.75, task="other")
+    sides = (Results("p", "smoke", "d", (record,), board.replicates, {}) for record in (first, second))
+    (cell,) = means(compare(*sides)).values()
+    assert (cell.first, cell.second, cell.difference) == (0.5, 0.75, None)
+    assert (cell.verdict, cell.reasons) == ("not comparable", ("selection is unknown",))
+    assert (cell.first_text, cell.second_text) == ("50.0", "75.0")

@@ -68,12 +68,32 @@ def test_csv_keeps_every_field_and_the_exact_floats(tmp_path, records):
         rows = list(csv.DictReader(lines))
     for row, record in zip(rows, records, strict=True):
         for name, value in asdict(record).items():
-            kept = row[name]
+            cell = row[name]
             assert (
-                (float(kept) == value)
+                (float(cell) == value)
                 if isinstance(value, float)
-                else kept == ("" if value is None else str(value))
+                else cell.removeprefix("'") == ("" if value is None else str(value)).removeprefix("'")
             )
+
+
+@pytest.mark.parametrize("text", ["=cmd|' /C calc'!A0", "+1", "-1", "@SUM(A1)", "\t=1"])
+@pytest.mark.parametrize("table", ["records", "leaderboard"])
+def test_no_text_of_a_csv_is_a_formula(board, tmp_path, text, table):
+    board.add(generator=text, value=0.5)
+    path = export(board.records, tmp_path / "r.csv", "csv", table=table)
+    with path.open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    assert {row["generator"] for row in rows} == {f"'{text}"}
+    assert {float(row["value"]) for row in rows} == {0.5}
+
+
+def test_a_mean_over_part_of_the_categories_says_so_in_markdown_and_latex(board, tmp_path):
+    for generator in ("a", "b"):
+        board.add(generator=generator, category="bolt", value=0.5)
+        board.add(generator=generator, category="tile", status="undefined", note="one defect type")
+    for format in ("markdown", "latex"):
+        text = export(board.records, tmp_path / format, format).read_text()
+        assert "(1 of 2 categories)" in text
 
 
 def test_parquet_columns_have_the_types_of_the_record_even_where_all_are_none(tmp_path):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from bench.metrics.ranking.compiled import compiled
 from bench.metrics.ranking.keys import distinct, key, sort_keys
 from bench.metrics.ranking.negatives_numba import Negatives
 
@@ -14,7 +14,7 @@ BUCKETS = 1024
 BLOCK = 1024
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _root(parent, label):  # type: ignore[no-untyped-def]
     while parent[label] != label:
         parent[label] = parent[parent[label]]
@@ -22,7 +22,7 @@ def _root(parent, label):  # type: ignore[no-untyped-def]
     return label
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def]
     """Keys of the defect pixels of one image, in row order, and the sizes of their 8-connected regions.
 
@@ -77,7 +77,7 @@ def positives_of(bits, mask, keys, region_sizes):  # type: ignore[no-untyped-def
     return regions
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     """The best IoU of one image over its own thresholds.
 
@@ -151,7 +151,7 @@ def best_iou(bits, mask, positive):  # type: ignore[no-untyped-def]
     return best
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _buckets(bits, lowest, highest, shift):  # type: ignore[no-untyped-def]
     """How many keys lie below `lowest`, in each bucket of 2^shift from it on, and above `highest`,
     [BUCKETS + 2]; lowest, highest, shift: uint32."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from bench.metrics.ranking.compiled import compiled
 
 DIGIT = 11
 
 
-@njit(cache=True, nogil=True, inline="always")
+@compiled(inline="always")
 def key(bits):  # type: ignore[no-untyped-def]
     # without a branch: all bits turn below 0, the sign's alone otherwise; -0.0, now one too low, moves up
     signs = np.uint32(np.int32(bits) >> np.int32(31))
@@ -16,7 +17,7 @@ def key(bits):  # type: ignore[no-untyped-def]
     return np.uint32(turned + np.uint32(turned == np.uint32(0x7FFFFFFF)))
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def sort_keys(keys, values):  # type: ignore[no-untyped-def]
     """(keys uint32, values) by ascending key, stable: three counting passes of 11 bits."""
     other_keys, other_values = np.empty_like(keys), np.empty_like(values)
@@ -37,7 +38,7 @@ def sort_keys(keys, values):  # type: ignore[no-untyped-def]
     return keys, values
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def distinct(keys, sizes):  # type: ignore[no-untyped-def]
     """(distinct keys uint32 [T], descending; how many are at or above each, int64 [T]; the sum of 1 / size of
     those, float64 [T]) of ascending keys, uint32 [P], with the sizes of their regions."""

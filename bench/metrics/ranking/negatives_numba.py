@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 from llvmlite import ir
-from numba import njit
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
+from bench.metrics.ranking.compiled import compiled
 from bench.metrics.ranking.keys import key
 
 PARTITIONS = 1 << 16
@@ -104,7 +104,7 @@ def _fetch(context, array, index):  # type: ignore[no-untyped-def]
     return types.void(array, types.int64), emit
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _scatter(bits, mask, heads, blocks, used, before, low):  # type: ignore[no-untyped-def]
     block = used[0]
     for i in range(bits.size):
@@ -124,7 +124,7 @@ def _scatter(bits, mask, heads, blocks, used, before, low):  # type: ignore[no-u
     used[0] = block
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count_at(heads, before, low, counts, thresholds, firsts, higher, at_least, above):  # type: ignore[no-untyped-def]
     counters, wide = np.empty(1 << 16, np.uint8), np.empty(1 << 16, np.int64)
     for i in range(firsts.size - 1):
@@ -140,7 +140,7 @@ def _count_at(heads, before, low, counts, thresholds, firsts, higher, at_least, 
             _read_off(counters, thresholds[span], higher[p], at_least[span], above[span])
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _values(lists, count):  # type: ignore[no-untyped-def]
     """The values of one partition, uint16 [count]."""
     heads, before, low = lists
@@ -157,7 +157,7 @@ def _values(lists, count):  # type: ignore[no-untyped-def]
     return values
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count_sorted(few, positive, higher, at_least, above):  # type: ignore[no-untyped-def]
     """`count_at` of one partition, by its sorted lower bits."""
     i = few.size - 1
@@ -172,7 +172,7 @@ def _count_sorted(few, positive, higher, at_least, above):  # type: ignore[no-un
         at_least[t] = higher + few.size - 1 - j
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _count_values(lists, counters, wide):  # type: ignore[no-untyped-def]
     """Counts the values of one partition, in counters uint8 [65536]; where one of them is too small, in wide
     int64 [65536]. Whether that was so."""
@@ -202,7 +202,7 @@ def _count_values(lists, counters, wide):  # type: ignore[no-untyped-def]
     return overflowed
 
 
-@njit(cache=True, nogil=True)
+@compiled()
 def _read_off(counters, positive, higher, at_least, above):  # type: ignore[no-untyped-def]
     """`_count_at` of one partition by the counters of its values [65536]."""
     total, behind = higher, np.int64(1 << 16)
