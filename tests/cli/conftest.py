@@ -177,10 +177,10 @@ def match_manifest() -> Callable[..., None]:
     def match(task: Path, **facts: Any) -> None:
         """Make the manifest of a task agree with what lies in its folder, as a forger would."""
         manifest = json.loads((task / "manifest.json").read_text())
-        kept = {**manifest, **facts}
+        other_facts = {**manifest, **facts}
         for name in ("key", "files", "inputs", "content", "provenance"):
-            kept.pop(name)
-        forged = Manifest.of(manifest["key"], file_facts(task / "out"), manifest["inputs"], **kept)
+            other_facts.pop(name)
+        forged = Manifest.of(manifest["key"], file_facts(task / "out"), manifest["inputs"], **other_facts)
         (task / "manifest.json").write_text(json.dumps(asdict(forged)))
 
     return match
