@@ -46,8 +46,10 @@ def merge_command(other_root: Path, store_root: Path) -> int:
         print(f"{key}: made from what is not here, so it stays apart")
     for key, fault in merged.damaged.items():
         print(f"{key}: damaged there ({fault}), so it is not taken")
+    for name, fault in merged.refused.items():
+        print(f"{name}: not taken: {fault}")
     print(
         f"{len(merged.copied)} tasks taken, {len(merged.equal)} were here, {len(merged.differ)} differ, "
         f"{len(merged.unmatched) + len(merged.damaged)} stay apart in {other_root}"
     )
-    return 1 if merged.differ or merged.unmatched or merged.damaged else 0
+    return 1 if merged.differ or merged.unmatched or merged.damaged or merged.refused else 0

@@ -20,7 +20,7 @@ _SETTLED_NS = 2_000_000_000
 
 
 class Digests:
-    """sha256 of files, remembered by absolute path, size and time of change in a JSON file (if given).
+    """sha256 of files, remembered by absolute path, size, times and inode in a JSON file (if given).
 
     Several processes may use one file: each saves what it and the file know, by an atomic rename.
     """
@@ -56,8 +56,10 @@ class Digests:
 
 def _identity(path: Path) -> tuple[str, bool]:
     state = path.stat()
-    key = f"{state.st_size} {state.st_mtime_ns} {path.absolute()}"
-    return key, time.time_ns() - state.st_mtime_ns > _SETTLED_NS
+    # the time of a change and the inode cannot be set back as the time of the content can
+    times = f"{state.st_mtime_ns} {state.st_ctime_ns} {state.st_ino}"
+    key = f"{state.st_size} {times} {path.absolute()}"
+    return key, time.time_ns() - max(state.st_mtime_ns, state.st_ctime_ns) > _SETTLED_NS
 
 
 def _load(cache: Path | None) -> dict[str, str]:
@@ -78,6 +80,14 @@ def part_digest(items: Iterable[Item], digests: Digests | None = None) -> str:
     """sha256 over the contents of items in their order."""
     digests = digests or Digests()
     return _digest([item_digest(item, digests) for item in items])
+
+
+def part_content(pairs: Iterable[tuple[Item, str]], digests: Digests) -> str:
+    """sha256 over the contents of a part, the defect and the name of each image: what tasks call it."""
+    listed = list(pairs)
+    # names too: they stand in the index of the pool, and near-duplicates are reported by them
+    names = [[defect, item.stem] for item, defect in listed]
+    return _digest([part_digest([item for item, _ in listed], digests), names])
 
 
 def category_fingerprint(category: Category, digests: Digests | None = None) -> str:

@@ -127,7 +127,11 @@ def _from_json(content: Mapping[str, Any]) -> Plan:
         Skipped(CellLabels(**labels), tuple((level, metric) for level, metric in metrics), reason)
         for labels, metrics, reason in content["skipped"]
     )
-    return Plan(tuple(content["goals"]), nodes, skipped, content["about"])
+    plan = Plan(tuple(content["goals"]), nodes, skipped, content["about"])
+    inputs = (used for node in nodes.values() for _, used in node.inputs)
+    if not set(plan.goals).union(inputs) <= nodes.keys():
+        raise ValueError("a goal or an input is of no node")
+    return plan
 
 
 def _labels(labels: Mapping[str, Any] | None) -> CellLabels | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.data.check import WARNINGS, Report, check_dataset
-from bench.data.fingerprint import Digests, dataset_fingerprint, part_digest
+from bench.data.fingerprint import Digests, dataset_fingerprint, part_content
 from bench.data.layout import Category, Dataset, Item, find_dataset
 from bench.data.published_counts import claims, difference, load_counts
 from bench.data.shift import brightness_shifts
@@ -17,7 +17,6 @@ from bench.errors import BenchError, did_you_mean
 from bench.planning.config import CategoryPlan, DataPart, SplitPlan
 from bench.store import Store
 from bench.store.notes import read_note, write_note
-from bench.tasks import digest
 
 Progress = Callable[..., None]
 _FEW = 4
@@ -178,9 +177,7 @@ def _part(pairs: Iterable[tuple[Item, str]], store: Store, digests: Digests) -> 
     counts: dict[str, int] = {}
     for _, defect in pairs:
         counts[defect] = counts.get(defect, 0) + 1
-    # names too: they stand in the index of the pool, and near-duplicates are reported by them
-    names = [[defect, item.stem] for item, defect in pairs]
-    content = digest([part_digest([item for item, _ in pairs], digests), names])
+    content = part_content(pairs, digests)
     rows = [_row(item, defect) for item, defect in pairs]
     path = store.root / "sources" / f"part-{content[:32]}.json"
     if read_note(path) != rows:

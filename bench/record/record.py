@@ -57,6 +57,8 @@ class Record(CellLabels):
     peak_memory: int | None = None
     env: str = ""
     commit: str = ""
+    origin: str = ""
+    """The stores, by uuid, from which the task or what it rests on was merged; "" where all was made here."""
 
     @classmethod
     def of(cls, labels: CellLabels, **fields: Any) -> Self:
@@ -69,7 +71,7 @@ def detector_on(detector: str, modality: str) -> str:
     return detector if modality == "rgb" or detector == NONE else f"{detector} on {modality}"
 
 
-PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit")
+PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit", "origin")
 """Filled in from the manifest when records are loaded; two stores agree on all else."""
 
 COMPARABILITY = (

@@ -9,7 +9,7 @@ from typing import Any
 from bench.errors import BenchError
 from bench.planning.plan import Plan
 from bench.published import published_records
-from bench.record.labels import CellLabels
+from bench.record.labels import NONE, CellLabels
 from bench.record.record import Record, Status, read_records
 from bench.results.costs import costs
 from bench.results.curves import curves, traces
@@ -20,6 +20,7 @@ from bench.stages.data import DataDuplicates
 from bench.stages.score_detection import ScoreDetection
 from bench.store import Store
 from bench.store.checked import CheckedStore, checked
+from bench.store.origin import has_merged, origin
 
 BEFORE_SCORE_DETECTION_3 = "score.dialects"
 """The stage that scored in dialects before score.detection did; plans of older versions have it."""
@@ -51,7 +52,9 @@ def collect(plan: Plan, store: Store) -> Results:
         baseline=plan.about.get("baseline", "real"),
         title=plan.about.get("title", ""),
         published=published_records(plan.about["protocol"], version),
-        data_notes=DataNotes(tuple(plan.about["warnings"]), tuple(_near_duplicates(plan, store))),
+        data_notes=DataNotes(
+            (*_merged_notes(measured), *plan.about["warnings"]), tuple(_near_duplicates(plan, store))
+        ),
     )
     store.remember()
     return replace(results, damaged=store.all_faults)
@@ -65,9 +68,10 @@ def records(plan: Plan, store: Store) -> Iterator[Record]:
     store = checked(store)
     scores = {key: plan.nodes[key] for key in plan.goals if plan.nodes[key].metrics}
     why = why_missing(plan, store)
+    origins = origins_of(plan, store)
     for key, node in scores.items():
         if store.done(key):
-            yield from _read(store, key)
+            yield from _with_origin(_read(store, key), origins(key))
         elif reason := why(key):
             assert node.labels is not None
             yield from _without_value(node.labels, node.metrics, "failed", reason)
@@ -103,6 +107,40 @@ def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Recor
         gpu_seconds=manifest.gpu_seconds,
         peak_memory=manifest.peak_memory,
     )
+
+
+def origins_of(plan: Plan, store: Store) -> Callable[[str], str]:
+    """The stores from which a task, or what it rests on, was merged; the function gives "" for most tasks."""
+    if not has_merged(store):
+        return lambda key: ""
+
+    @functools.cache
+    def stores(key: str) -> frozenset[str]:
+        above = (stores(used) for _, used in plan.nodes[key].inputs)
+        return frozenset({origin(store, key)} - {""}).union(*above)
+
+    return lambda key: ", ".join(sorted(stores(key)))
+
+
+def _merged_notes(measured: Iterable[Record]) -> Iterator[str]:
+    """A sentence per store that results come from, with the methods that it is about."""
+    methods: dict[str, dict[str, None]] = {}
+    for record in measured:
+        if record.origin:
+            names = methods.setdefault(record.origin, {})
+            names.update(dict.fromkeys(name for name in (record.generator, record.detector) if name != NONE))
+    for stores, names in methods.items():
+        yield f"results of {', '.join(names)} were merged from store {stores}, not made here"
+
+
+def _with_origin(rows: Iterable[Record], stores: str) -> Iterator[Record]:
+    """The records with where they are from, also in words beside the value."""
+    for row in rows:
+        if not stores:
+            yield row
+            continue
+        note = "; ".join(text for text in (row.note, f"merged from store {stores}") if text)
+        yield replace(row, origin=stores, note=note)
 
 
 def why_missing(plan: Plan, store: Store) -> Callable[[str], str]:

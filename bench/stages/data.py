@@ -1,10 +1,12 @@
 """Stages of real data: decode and resize a part of a category; near-duplicates across the split."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.data.build import build_pool
+from bench.data.fingerprint import Digests, part_content
 from bench.data.layout import Item
 from bench.data.near_duplicates import near_duplicates
 from bench.data.pool import open_pool
@@ -35,6 +37,7 @@ class DataCache(Stage[T]):
     def run(self: "DataCache[Output]", run: StageRun) -> None:
         pairs = listed_files(run)
         build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
+        require_content(run, pairs)
 
 
 @dataclass(frozen=True)
@@ -54,10 +57,15 @@ def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
     )
 
 
+def part_file(sources: Path, content: str) -> Path:
+    """The list of where the files of a part lie on this machine."""
+    return sources / f"part-{content[:32]}.json"
+
+
 def listed_files(run: StageRun) -> list[tuple[Item, str]]:
     """The files of a part and their defects, in the order of its pool; BenchError where they are unknown."""
     content = run.params["content"]
-    listed = run.sources / f"part-{content[:32]}.json"
+    listed = part_file(run.sources, content)
     if not listed.exists():
         raise BenchError(
             f"where the {run.params['part']} images of {run.params['category']} lie is not known here; "
@@ -75,6 +83,19 @@ def listed_files(run: StageRun) -> list[tuple[Item, str]]:
         )
         for row in json.loads(listed.read_text())
     ]
+
+
+def require_content(run: StageRun, pairs: Sequence[tuple[Item, str]]) -> None:
+    """Raise BenchError where the files are not those that the task names by their content.
+
+    What was remembered of a file when it was planned is not asked: every file is hashed again.
+    """
+    if part_content(pairs, Digests()) != run.params["content"]:
+        raise BenchError(
+            f"the {run.params['part']} images of {run.params['category']} are not those that were planned "
+            f"(one of {len(pairs)} images and masks, such as {pairs[0][0].path}, has other bytes); run "
+            "`bench run --data DIR` again"
+        )
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from bench.data.images import decode_mask_values, file_bytes
 from bench.metrics import MASK_DIALECTS, prepare_masks
-from bench.stages.data import listed_files
+from bench.stages.data import listed_files, require_content
 from bench.stages.stage import Output, Stage, StageRun, T
 from bench.tasks import Task
 
@@ -43,5 +43,6 @@ class DataTruth(Stage[T]):
             for rule, masks in masks_by_rule.items():
                 filter_, threshold = MASK_DIALECTS[rule]
                 masks[number] = prepare_masks(raw, size, filter=filter_, rule=threshold)
+        require_content(run, rows)
         for masks in masks_by_rule.values():
             masks.flush()

@@ -67,9 +67,9 @@ class CheckedStore(Store):
     def remember(self) -> None:
         """Keep what was hashed for the next command; nothing where the store cannot be written."""
         if self._new:
-            known = {**self._read_memory(), **self._new}
+            memory = {**self._read_memory(), **self._new}
             with suppress(OSError):
-                write_atomically(self._memory, json.dumps(known, indent=0, sort_keys=True))
+                write_atomically(self._memory, json.dumps(memory, indent=0, sort_keys=True))
             self._new = {}
 
     def _fault(self, key: str) -> str:

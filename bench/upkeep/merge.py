@@ -5,14 +5,18 @@ only if every input it was made from has, here, the bytes it was made from; the 
 there.
 """
 
+import errno
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from bench.errors import BenchError
 from bench.store import Leases, Store
-from bench.store.integrity import damage
-from bench.store.store import write_atomically
+from bench.store.integrity import environment_fault
+from bench.store.origin import mark_origin
+from bench.store.store import read_regular, write_atomically
+from bench.upkeep.own_data import differs_from_own_data
+from bench.upkeep.quarantine import plan_fault, task_fault
 
 
 @dataclass
@@ -27,72 +31,97 @@ class Merged:
     unmatched: list[str] = field(default_factory=list)
     """Only there, and made from what differs here or is not here."""
     damaged: dict[str, str] = field(default_factory=dict)
-    """Only there, and not what was written: key to what is wrong."""
+    """Only there, and not what was written, or not of the right types: key to what is wrong."""
+    refused: dict[str, str] = field(default_factory=dict)
+    """Plans and environments that stay there, by their path in the store, to what is wrong."""
 
 
 def merge(store: Store, other: Store) -> Merged:
-    """Copy what can be copied from `other` into `store`; plans, environments and sources too.
+    """Copy what can be copied from `other` into `store`; plans and environments too.
 
-    The other store is not trusted to be whole: what its manifests do not vouch for stays there, and so does
-    what a link leads to.
+    The other store is in quarantine: each task, plan and environment is checked by itself, and what its
+    manifest does not vouch for, what is of a wrong type or no regular file stays there. What that machine
+    remembers of its own data (`sources`) is never taken, and pools of real data are made again from the data
+    of this machine where it has them. What is taken is marked with the store that it came from.
     """
     if store.root.resolve() == other.root.resolve():
         raise BenchError(f"{other.root} is the store itself; name another one to merge in")
-    _copy_texts(store, other)
     merged = Merged()
+    merged.refused = _copy_texts(store, other)
     leases = Leases(store.root, "merge")  # a run that begins meanwhile takes nobody's folder for left over
-    for key in _inputs_first(other):
-        manifest = other.manifest(key)
-        if store.done(key) or (store.dropped(key) and other.dropped(key)):
-            alike = store.manifest(key).content == manifest.content
-            (merged.equal if alike else merged.differ).append(key)
-        elif all(
-            (store.done(used) or store.dropped(used)) and store.manifest(used).content == content
-            for used, content in manifest.inputs.items()
-        ):
-            fault = _fault(other, key)
-            if fault:
-                merged.damaged[key] = fault
-                continue
-            if not leases.acquire(key):
-                raise BenchError(
-                    f"{key} is being made in {store.root} now; merge again when that run has ended"
-                )
-            try:
-                with store.writing(key) as aside:
-                    shutil.copytree(other.folder(key), aside, dirs_exist_ok=True)
-                    store.place(aside, key)
-            finally:
-                leases.release(key)
-            merged.copied.append(key)
-        else:
-            merged.unmatched.append(key)
+    for key in _inputs_first(other, merged):
+        try:
+            _merge_task(store, other, key, leases, merged)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            merged.damaged[key] = f"a file cannot be read ({error.strerror})"
     return merged
 
 
-def _copy_texts(store: Store, other: Store) -> None:
+def _merge_task(store: Store, other: Store, key: str, leases: Leases, merged: Merged) -> None:
+    manifest = other.manifest(key)
+    if store.done(key) or (store.dropped(key) and other.dropped(key)):
+        alike = store.manifest(key).content == manifest.content
+        (merged.equal if alike else merged.differ).append(key)
+        return
+    if not all(
+        (store.done(used) or store.dropped(used)) and store.manifest(used).content == content
+        for used, content in manifest.inputs.items()
+    ):
+        merged.unmatched.append(key)
+        return
+    fault = task_fault(other, key) or differs_from_own_data(store, other, key)
+    if fault:
+        merged.damaged[key] = fault
+        return
+    if not leases.acquire(key):
+        raise BenchError(f"{key} is being made in {store.root} now; merge again when that run has ended")
+    try:
+        with store.writing(key) as aside:
+            shutil.copytree(other.folder(key), aside, dirs_exist_ok=True, symlinks=True)
+            mark_origin(store, aside, other)
+            store.place(aside, key)
+    finally:
+        leases.release(key)
+    merged.copied.append(key)
+
+
+def _copy_texts(store: Store, other: Store) -> dict[str, str]:
     """Plans come before the tasks: `bench gc` takes a task that is in no plan for garbage."""
-    for folder, pattern in (("env", "*.json"), ("sources", "*.json"), ("runs", "*.plan")):
-        for path in (other.root / folder).glob(pattern):
+    refused = {}
+    for folder, pattern in (("env", "*.json"), ("runs", "*.plan")):
+        for path in sorted((other.root / folder).glob(pattern)):
             target = store.root / folder / path.name
-            if path.is_file() and not path.is_symlink() and not target.exists():
-                with store.planning():
-                    write_atomically(target, path.read_text(errors="replace"))
+            if target.exists():
+                continue
+            if path.is_symlink():
+                fault = "it is a link"
+            else:
+                fault = environment_fault(other, path.stem) if folder == "env" else plan_fault(path)
+            if fault:
+                refused[f"{folder}/{path.name}"] = fault
+                continue
+            with store.planning():
+                write_atomically(target, read_regular(path).decode())
+    return refused
 
 
-def _fault(other: Store, key: str) -> str:
-    """What is wrong with a task of the other store, or an empty text."""
-    folder = other.folder(key)
-    for path in folder.rglob("*"):
-        if path.is_symlink():
-            return f"{path.relative_to(folder).as_posix()} is a link"
-    return "" if other.dropped(key) else damage(other, key)
-
-
-def _inputs_first(other: Store) -> Iterator[str]:
-    """The keys of all tasks, each after the tasks it was made from."""
-    keys = list(other.keys(dropped=True))
-    existing, visited = set(keys), set()
+def _inputs_first(other: Store, merged: Merged) -> Iterator[str]:
+    """The keys of all tasks whose manifests can be read, each after the tasks it was made from."""
+    inputs: dict[str, list[str]] = {}
+    for key in other.keys(dropped=True):
+        try:
+            manifest = other.manifest(key)
+        except BenchError as error:
+            merged.damaged[key] = str(error)
+            continue
+        if manifest.key != key:
+            merged.damaged[key] = "its manifest is that of another task"
+            continue
+        inputs[key] = list(manifest.inputs)
+    visited = set()
+    keys = list(inputs)
     for start in keys:
         stack = [(start, False)]
         while stack:
@@ -102,4 +131,4 @@ def _inputs_first(other: Store) -> Iterator[str]:
             elif key not in visited:
                 visited.add(key)
                 stack.append((key, True))
-                stack.extend((used, False) for used in other.manifest(key).inputs if used in existing)
+                stack.extend((used, False) for used in inputs[key] if used in inputs)

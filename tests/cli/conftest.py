@@ -60,8 +60,8 @@ def bench(
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main()
-        said = capsys.readouterr()
-        return Said(int(ended.value.code or 0), said.out, said.err)
+        output = capsys.readouterr()
+        return Said(int(ended.value.code or 0), output.out, output.err)
 
     return run
 
@@ -71,13 +71,13 @@ def refused(bench: Callable[..., Said]) -> Callable[..., str]:
     """Run a command that must be refused in one plain line, and return that line."""
 
     def run(*words: object) -> str:
-        said = bench(*words)
-        assert said.code == 2, said
-        assert said.err.count("\n") == 1, said.err
-        assert said.err.startswith("bench: "), said.err
+        output = bench(*words)
+        assert output.code == 2, output
+        assert output.err.count("\n") == 1, output.err
+        assert output.err.startswith("bench: "), output.err
         for trace in ("Traceback", "Errno", "unforeseen", "[type="):
-            assert trace not in said.err
-        return said.err.strip()
+            assert trace not in output.err
+        return output.err.strip()
 
     return run
 
@@ -177,10 +177,10 @@ def match_manifest() -> Callable[..., None]:
     def match(task: Path, **facts: Any) -> None:
         """Make the manifest of a task agree with what lies in its folder, as a forger would."""
         manifest = json.loads((task / "manifest.json").read_text())
-        kept = {**manifest, **facts}
+        other_facts = {**manifest, **facts}
         for name in ("key", "files", "inputs", "content", "provenance"):
-            kept.pop(name)
-        forged = Manifest.of(manifest["key"], file_facts(task / "out"), manifest["inputs"], **kept)
+            other_facts.pop(name)
+        forged = Manifest.of(manifest["key"], file_facts(task / "out"), manifest["inputs"], **other_facts)
         (task / "manifest.json").write_text(json.dumps(asdict(forged)))
 
     return match

@@ -47,10 +47,10 @@ def test_an_edited_value_is_exported_as_failed_with_its_file(
     bench: Callable[..., Any], scored: Path, tmp_path: Path
 ) -> None:
     task = forge_value(scored)
-    said = bench("export", "--store", scored, tmp_path / "rows.csv")
-    assert said.code == 1
-    assert said.err.count("\n") == 1
-    assert f"damaged in the store: {task.name} (records.jsonl was changed)" in said.err
+    result = bench("export", "--store", scored, tmp_path / "rows.csv")
+    assert result.code == 1
+    assert result.err.count("\n") == 1
+    assert f"damaged in the store: {task.name} (records.jsonl was changed)" in result.err
     rows = {row["category"]: row for row in csv.DictReader((tmp_path / "rows.csv").open())}
     assert (rows["bolt"]["status"], rows["bolt"]["value"]) == ("failed", "")
     assert "records.jsonl was changed" in rows["bolt"]["note"]
@@ -65,9 +65,9 @@ def test_an_edited_value_is_on_no_page_and_in_no_comparison(
     pages = [path.read_text() for path in (tmp_path / "site").rglob("*.html")]
     assert not any("99.0" in page for page in pages)
     assert any("records.jsonl was changed" in page for page in pages)
-    said = bench("compare", scored, scored)
-    assert said.code == 1
-    assert "99.0" not in said.out
+    result = bench("compare", scored, scored)
+    assert result.code == 1
+    assert "99.0" not in result.out
     assert set(api.load(scored)["status"]) == {"failed", "ok"}
 
 
@@ -76,9 +76,9 @@ def test_no_baseline_is_taken_from_an_edited_value(
 ) -> None:
     forge_value(scored)
     words = ("gate", "--store", scored, "--baseline", tmp_path / "b.toml", "--update", "--reason", "r")
-    said = bench(*words)
-    assert said.code == 2
-    assert "a baseline is not taken from damaged results" in said.err
+    result = bench(*words)
+    assert result.code == 2
+    assert "a baseline is not taken from damaged results" in result.err
     assert not (tmp_path / "b.toml").exists()
 
 
@@ -102,9 +102,9 @@ def test_edited_replicates_are_found(scored: Path) -> None:
 def test_edited_costs_and_provenance_are_found(bench: Callable[..., Any], scored: Path) -> None:
     manifest = score_of(scored) / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"seconds": 0.0', '"seconds": 9.0'))
-    said = bench("verify", "--store", scored)
-    assert said.code == 1
-    assert "its costs or its provenance were changed" in said.out
+    result = bench("verify", "--store", scored)
+    assert result.code == 1
+    assert "its costs or its provenance were changed" in result.out
     assert set(api.load(scored)["status"]) == {"failed", "ok"}
 
 
@@ -115,9 +115,9 @@ def test_a_manifest_of_an_older_version_is_read_and_said_to_bind_no_costs(
         manifest = json.loads(path.read_text())
         del manifest["provenance"]
         path.write_text(json.dumps(manifest))
-    said = bench("verify", "--store", scored)
-    assert said.code == 0
-    assert "5 tasks of an older version: their costs, environment and commit are not bound" in said.out
+    result = bench("verify", "--store", scored)
+    assert result.code == 0
+    assert "5 tasks of an older version: their costs, environment and commit are not bound" in result.out
     assert set(api.load(scored)["status"]) == {"ok"}
 
 
@@ -158,9 +158,9 @@ def test_an_edited_environment_is_not_shown(
     (scored / "env" / f"{name}.json").write_text(json.dumps({**facts, "cpu": "a supercomputer"}))
     for task in scored.glob("tasks/*/*"):
         match_manifest(task, env=name)
-    said = bench("report", "--store", scored, "--out", tmp_path / "site")
-    assert said.code == 1
-    assert f"env/{name}.json (its content is not the one that its name is the digest of)" in said.err
+    result = bench("report", "--store", scored, "--out", tmp_path / "site")
+    assert result.code == 1
+    assert f"env/{name}.json (its content is not the one that its name is the digest of)" in result.err
     assert not any("supercomputer" in path.read_text() for path in (tmp_path / "site").rglob("*.html"))
     assert f"env/{name}.json" in bench("verify", "--store", scored).out
 

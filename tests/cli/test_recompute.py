@@ -75,9 +75,9 @@ def test_replicates_whose_manifest_was_made_to_match_are_found(
     np.save(draws, np.load(draws) * 0.5 + 0.4)
     match_manifest(task)
     assert bench("verify", "--store", copy).code == 0
-    said = bench("verify", "--store", copy, "--recompute")
-    assert said.code == 1
-    assert f"{task.name}: scored again, replicates/pixel.ap.npy differs" in said.out
+    result = bench("verify", "--store", copy, "--recompute")
+    assert result.code == 1
+    assert f"{task.name}: scored again, replicates/pixel.ap.npy differs" in result.out
 
 
 @pytest.mark.full
@@ -98,9 +98,9 @@ def test_a_value_from_another_machine_may_differ_by_rounding_and_no_more(
 def test_what_gc_dropped_is_not_recomputable_and_no_damage(bench: Callable[..., Any], copy: Path) -> None:
     assert bench("gc", "--store", copy, "--drop", "caches,predictions,features,samples,models").code == 0
     before = sorted(path for path in copy.rglob("tasks/*/*/*"))
-    said = bench("verify", "--store", copy, "--recompute", "--remove")
-    assert said.code == 0, said.out
-    assert "1 scores not recomputable: bench gc dropped what they were made from" in said.out
+    result = bench("verify", "--store", copy, "--recompute", "--remove")
+    assert result.code == 0, result.out
+    assert "1 scores not recomputable: bench gc dropped what they were made from" in result.out
     assert sorted(path for path in copy.rglob("tasks/*/*/*")) == before
 
 
