@@ -7,6 +7,7 @@ import typer
 
 from bench.cli.options import (
     DEFAULT_STORE,
+    AllOption,
     DataOption,
     PluginOption,
     StoreOption,
@@ -47,6 +48,7 @@ def run(
     ] = 1.0,
     task_memory: Annotated[float, typer.Option(min=0, help="With ray: GB of memory per task.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done.")] = False,
+    all_warnings: AllOption = False,
 ) -> None:
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
     from bench.cli.run import run_command
@@ -74,6 +76,7 @@ def run(
         gpu_share=gpu_share,
         task_memory=task_memory,
         dry_run=dry_run,
+        all_warnings=all_warnings,
     )
     raise typer.Exit(code)
 
@@ -88,11 +91,21 @@ def ingest(
     ] = None,
     seed: Annotated[int, typer.Option(help="The seed of a random split.")] = 0,
     store: StoreOption = DEFAULT_STORE,
+    all_warnings: AllOption = False,
 ) -> None:
     """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""
     from bench.cli.ingest import ingest_command
 
-    ingest_command(source, data, generator=generator, detector=detector, split=split, seed=seed, store=store)
+    ingest_command(
+        source,
+        data,
+        generator=generator,
+        detector=detector,
+        split=split,
+        seed=seed,
+        store=store,
+        all_warnings=all_warnings,
+    )
 
 
 def score(
@@ -107,6 +120,7 @@ def score(
     split: Annotated[str | None, typer.Option(help="first-third, or a TOML or JSON file.")] = None,
     out: Annotated[Path | None, typer.Option(help="File for the records: .csv, .json or .parquet.")] = None,
     store: StoreOption = DEFAULT_STORE,
+    all_warnings: AllOption = False,
 ) -> None:
     """Score a folder of generated images, or a detector's outputs, against a data set; no protocol."""
     from bench.cli.score import score_command
@@ -121,6 +135,7 @@ def score(
         resolution=resolution,
         split=split,
         store=store,
+        all_warnings=all_warnings,
     )
     raise typer.Exit(code)
 

@@ -22,6 +22,9 @@ PluginOption = Annotated[list[Path] | None, typer.Option(help="A Python file wit
 WeightsOption = Annotated[
     Path | None, typer.Option(envvar="DEFECTBENCH_WEIGHTS", help="Folder of local weight files.")
 ]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Print each warning, not one line per kind and folder.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 _MOST_SEEDS = 1000

@@ -1,6 +1,7 @@
 """Adapter classes of foreign methods: they write folders, run commands, and read what those wrote."""
 
 import csv
+import io
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import create_model
 
+from bench.data.folder import Folder
 from bench.data.images import resize_image, resize_mask
 from bench.errors import BenchError
+from bench.files import file_text
 from bench.foreign.folders import write_detector_split, write_images, write_train_split
 from bench.foreign.process import found, run
 from bench.foreign.spec import ForeignSpec, filled, load_foreign
-from bench.ingestion.folder import Folder
 from bench.ingestion.generated import generated_samples, scan_generated
 from bench.ingestion.predictions import MAP_SUFFIXES, read_map
 from bench.methods import (
@@ -201,7 +203,7 @@ def _scores(path: Path) -> dict[str, float]:
     if not path.is_file() or path.is_symlink():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as rows:
-            return {row["stem"]: float(row["score"]) for row in csv.DictReader(rows)}
-    except (ValueError, KeyError, TypeError) as error:
+        rows = csv.DictReader(io.StringIO(file_text(path), newline=""))
+        return {row["stem"]: float(row["score"]) for row in rows}
+    except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
         raise BenchError(f"{path} is not a table of stem and score ({error})") from None

@@ -35,6 +35,8 @@ class ScoreRequest:
     weights: Path | None = None
     resolution: int = 256
     split: str | None = None
+    all_warnings: bool = False
+    """Print each warning, not one line per kind and folder."""
 
     @property
     def rule(self) -> str:
@@ -69,7 +71,9 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     config = _config(request, data, weights_digest)
     name = request.folder.resolve().name
     content = _content(request, data, store, name)
-    for note in content.notes:
+    for warning in data.each_warning if request.all_warnings else data.warnings:
+        view.say(f"warning: {warning}")
+    for note in content.notes_of(request.all_warnings):
         view.say(note)
     planned = registry.load_plan(request.kind)(config, name, content.params)
     plan, goals = make_plan(planned, _about(request, config, data))

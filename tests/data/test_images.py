@@ -11,7 +11,6 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from bench.data.images import (
-    MAX_PIXELS,
     read_depth,
     read_image,
     read_mask,
@@ -19,6 +18,7 @@ from bench.data.images import (
     resize_image,
     resize_mask,
 )
+from bench.data.picture import MAX_PIXELS
 from bench.errors import BenchError
 
 COLOURS = np.array([[[200, 100, 50], [0, 255, 7]], [[9, 8, 7], [255, 255, 255]]], np.uint8)
@@ -123,7 +123,7 @@ def _png_claiming(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("width", [MAX_PIXELS // 1000 + 1, 2**30])
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width):
     (tmp_path / "a.png").write_bytes(_png_claiming(width, 1000))
