@@ -56,7 +56,7 @@ def sixteen_bits(picture: PictureFile) -> np.ndarray:
     # PGM and old PNG readers give 16-bit greys as 32-bit integers; a TIFF of that mode is 32-bit in truth.
     if image.mode == "I" and (picture.format == "TIFF" or values.min() < 0 or values.max() > 65535):
         raise BenchError(
-            f"{picture.path} holds signed or 32-bit integers, whose range is unknown; save 8 or 16 bits"
+            f"{picture.path} holds signed or 32-bit integers of unknown range; save it with 8 or 16 bits"
         )
     return values.astype(np.uint16, copy=False)
 
