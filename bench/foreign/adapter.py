@@ -12,6 +12,7 @@ from pydantic import create_model
 
 from bench.data.folder import Folder
 from bench.data.images import resize_image, resize_mask
+from bench.data.problems import sentences
 from bench.errors import BenchError
 from bench.files import file_text
 from bench.foreign.folders import write_detector_split, write_images, write_train_split
@@ -129,7 +130,10 @@ class _ForeignGenerator(_Foreign, Generator):
             stop=request.indices.stop,
             resolution=data.resolution,
         )
+        _refuse_link(out)
         scan = scan_generated(out, {request.category: (request.defect,)}, "run again")
+        for sentence in sentences(scan.warnings):
+            ctx.log.warning(sentence)
         if len(scan.items) < count:
             empty = f" ({len(scan.empty)} more have an empty mask)" if scan.empty else ""
             raise BenchError(
@@ -178,6 +182,7 @@ class _ForeignDetector(_Foreign, Detector):
             resolution=side,
             category=ctx.category,
         )
+        _refuse_link(out)
         listed = Folder(out)
         maps = listed.files(listed.root, MAP_SUFFIXES)
         listed.refuse("the command must leave plain files")
@@ -197,6 +202,11 @@ class _ForeignDetector(_Foreign, Detector):
                 score=np.array([scores[stem] for stem in part], np.float32) if scores else None,
                 amap=np.stack([read_map(maps[stem], side) for stem in part]) if maps else None,
             )
+
+
+def _refuse_link(out: Path) -> None:
+    if out.is_symlink():
+        raise BenchError(f"the command left a link at {out}; it must leave plain files in that folder")
 
 
 def _scores(path: Path) -> dict[str, float]:
