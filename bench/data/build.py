@@ -22,13 +22,14 @@ def build_pool(
 ) -> None:
     """Write the pool of `(item, defect)` pairs into the folder `out`, in their order.
 
-    Defect is "good" for normal images. The pool has masks where any item is defective (normal items get an
+    Defect is "good" for normal images. The pool has masks where any item has one (normal items get an
     all-false one), and depth where every item has a depth map. Each entry of its index holds `defect`,
     `stem`, and `size`, the [width, height] of the file. Raises BenchError for what cannot be read, for a
-    defective item without a mask, and for a mask or depth map of another size than its image.
+    defective item without a mask among some that have one, and for a mask or depth map of another size than
+    its image.
     """
     out.mkdir(parents=True, exist_ok=True)
-    masks = any(defect != GOOD for _, defect in items)
+    masks = any(defect != GOOD and item.mask_path is not None for item, defect in items)
     depth = bool(items) and all(item.depth_path is not None for item, _ in items)
     fields = ("masks",) * masks + ("depth",) * depth
     writer = PoolWriter(out, len(items), resolution, fields=fields)

@@ -145,6 +145,9 @@ class _Check:
             yield self.problem(
                 "no-defects", name, folder / "test", "has no defect images; add some or remove it"
             )
+        if category.defects and not category.has_masks:
+            what = "has no masks; images are scored, pixels are not, and what learns from masks is skipped"
+            yield self.problem("no-masks", name, folder / "ground_truth", what)
         for path in category.empty_folders:
             if path.name != GOOD:
                 yield self.problem("empty-folder", name, path, "has no images and is left out")
@@ -172,10 +175,10 @@ class _Check:
         elif len(items) < 3:
             yield self.problem("few-images", name, folder, "has 2 images; one of them is its whole base")
         unmasked = [item for item in items if item.mask_path is None]
-        if len(unmasked) == len(items) > 1:
+        if len(unmasked) == len(items) > 1 and category.has_masks:
             what = f"has {len(items)} images and no masks at all; add {category.name}/ground_truth/{defect}"
             yield self.problem("missing-mask", name, folder, what)
-        else:
+        elif category.has_masks:
             for item in unmasked:
                 what = f"has no mask; add {item.stem}_mask.png to its ground truth, or move the image"
                 yield self.problem("missing-mask", name, item.path, what)

@@ -63,6 +63,11 @@ class Category:
         return tuple(self.defects) != (UNTYPED,)
 
     @property
+    def has_masks(self) -> bool:
+        """False where no defect image has a mask: pixels have no truth, and images have."""
+        return any(item.mask_path for items in self.defects.values() for item in items)
+
+    @property
     def items(self) -> tuple[Item, ...]:
         """Every image: train/good, test/good, then each defect."""
         return (*self.train_good, *self.test_good, *(i for items in self.defects.values() for i in items))

@@ -6,6 +6,7 @@ with one sentence.
 
 import io
 import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ LOSSLESS = ("PNG", "BMP", "DIB", "TIFF", "PPM", "TGA", "GIF")
 
 _FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM", "JPEG2000", "TGA", "AVIF")
 """Pillow reads more, and more of what nobody photographs with can go wrong in more decoders."""
+# What is wrong with a picture is told by what this module raises, and not by lines of a library.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
 _MOST_PAGES = 100
 _BAND = 1 << 22
 """Pixels that are copied at once, so that no picture is in memory twice."""

@@ -15,6 +15,7 @@ ERRORS: Mapping[str, str] = {
 }
 """Kinds on which `bench run` stops."""
 WARNINGS: Mapping[str, str] = {
+    "no-masks": "a category without any mask: images are scored, pixels are not",
     "few-images": "a defect type with 2 images: a third of them is less than one",
     "no-normal-test-images": "no images in test/good",
     "missing-depth": "an image without a depth map among images that have one",

@@ -164,6 +164,7 @@ def _category_plan(part: CategorySplit, category: Category, store: Store, digest
         name=part.name,
         has_types=category.has_types,
         has_depth=all(item.depth_path is not None for item in category.items),
+        has_masks=category.has_masks,
         normal=_part(normal, store, digests),
         base=_part(part.base_items, store, digests),
         test=_part(part.test_items, store, digests),
