@@ -134,7 +134,7 @@ def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
     if depth.shape == (size, size):
         return depth
     valid = np.isfinite(depth) & (depth != 0)
-    values = np.where(valid, depth, 0).astype(np.float64)
+    values = np.where(valid, depth, 0)
     total = cell_sums(cell_sums(values, size).T, size).T
     area = cell_sums(cell_sums(valid, size).T, size).T
     return np.where(area > 0, total / np.maximum(area, 1), 0).astype(np.float32)

@@ -165,14 +165,14 @@ def _refuse_transparency_alone(image: "Image.Image", picture: PictureFile) -> No
 
 
 def _refuse_ignored_ids(counts: np.ndarray, picture: PictureFile) -> None:
-    """0, 1, 2 and 255: the defect is 1 and 2, or it is 255."""
+    """0, 1, 2 and 255: the defect is 1 and 2, or it is 255. A few dark pixels beside 255 are no class."""
+    if picture.image.mode == "P":
+        counts = np.zeros(256, np.int64)
+        counts[:] = np.array(picture.image.histogram())
     present = np.flatnonzero(counts)
     top = 255 if present[-1] <= 255 else 65535
-    if picture.image.mode == "P":
-        present = np.array(sorted(int(index) for _, index in picture.image.getcolors(256)))  # type: ignore
-        top = 255
     ids = present[(present > 0) & (present < top)]
-    if ids.size and present[-1] == top and ids[-1] <= _MOST_IDS:
+    if ids.size and present[-1] == top and ids[-1] <= _MOST_IDS and 10 * counts[ids].sum() >= counts[top]:
         listing = ", ".join(map(str, ids[:5])) + ", ..." * (len(ids) > 5)
         raise BenchError(
             f"the mask {picture.path} holds the class ids {listing} beside {top}, which may mark what to "

@@ -295,3 +295,11 @@ def test_a_map_whose_zero_is_white_is_read_so_and_one_of_pages_is_refused(tmp_pa
     tifffile.imwrite(tmp_path / "b.tif", np.stack([GREY] * 2), photometric="minisblack")
     with pytest.raises(BenchError, match="holds 2 pages"):
         read_map(tmp_path / "b.tif")
+
+
+def test_a_few_dark_pixels_beside_255_are_no_class(tmp_path):
+    values = spot()
+    values[0, 0] = 3
+    Image.fromarray(values).save(tmp_path / "a.png")
+    assert np.array_equal(read_mask(tmp_path / "a.png"), SPOT)
+    assert [remark.kind for remark in remarks_of_mask(tmp_path / "a.png")] == ["mask-values"]
