@@ -45,7 +45,7 @@ def mask_values(picture: PictureFile) -> np.ndarray:
         _refuse_transparency_alone(image, picture)
         values = _eight_bits(image, picture)
     if picture.format in LOSSLESS:
-        _refuse_ignored_ids(value_counts(values), picture)
+        _refuse_ignored_ids(values, picture)
     return values
 
 
@@ -83,7 +83,7 @@ def mask_remarks(picture: PictureFile, values: np.ndarray) -> Iterator[Remark]:
     if marked == values.size:
         yield Remark("full-mask", "marks every pixel as defect; is it inverted?")
     elif 2 * marked > values.size and all((line > least).all() for line in border):
-        share = f"{marked / values.size:.0%} of its pixels"
+        share = f"{marked / values.size:.1%} of its pixels"
         yield Remark("inverted-mask", f"marks {share} and its whole border as defect; is it inverted?")
     if set(present.tolist()) <= {0, top}:
         return
@@ -164,15 +164,18 @@ def _refuse_transparency_alone(image: "Image.Image", picture: PictureFile) -> No
         )
 
 
-def _refuse_ignored_ids(counts: np.ndarray, picture: PictureFile) -> None:
+def _refuse_ignored_ids(values: np.ndarray, picture: PictureFile) -> None:
     """0, 1, 2 and 255: the defect is 1 and 2, or it is 255. A few dark pixels beside 255 are no class."""
+    counts = value_counts(values)
     if picture.image.mode == "P":
         counts = np.zeros(256, np.int64)
         counts[:] = np.array(picture.image.histogram())
     present = np.flatnonzero(counts)
     top = 255 if present[-1] <= 255 else 65535
     ids = present[(present > 0) & (present < top)]
-    if ids.size and present[-1] == top and ids[-1] <= _MOST_IDS and 10 * counts[ids].sum() >= counts[top]:
+    if not ids.size or present[-1] != top or ids[-1] > _MOST_IDS:
+        return
+    if 10 * counts[ids].sum() >= counts[top] or _areas(values, _MOST_IDS):
         listing = ", ".join(map(str, ids[:5])) + ", ..." * (len(ids) > 5)
         raise BenchError(
             f"the mask {picture.path} holds the class ids {listing} beside {top}, which may mark what to "

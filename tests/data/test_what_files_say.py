@@ -113,6 +113,12 @@ REFUSED = {
         lambda p: Image.fromarray(ids(1, 255)).save(p / "a.png"),
         "the class ids 1 beside 255, which may mark what to ignore",
     ),
+    "a small id beside much to ignore": (
+        lambda p: Image.fromarray(np.where(np.arange(24) > 9, 255, ids(1, 1)).astype(np.uint8)).save(
+            p / "a.png"
+        ),
+        "the class ids 1 beside 255",
+    ),
     "ids beside what to ignore, with a palette": (
         lambda p: palette(ids(1, 255), [(i, 255 - i, 9) if i else (0, 0, 0) for i in range(256)]).save(
             p / "a.png"
@@ -165,7 +171,7 @@ def transparent_marks():
 MASK_WARNINGS = {
     "classes": (ids(100, 255), "mask-classes", r"the value 100 \(18 pixels\), as classes; .*18 of 36 pixels"),
     "ids": (ids(1, 2), "mask-ids", "no value above 2, as class ids; all but 0 is taken as defect"),
-    "inverted": (spot(on=0, off=255), "inverted-mask", "marks 91% of its pixels and its whole border"),
+    "inverted": (spot(on=0, off=255), "inverted-mask", "marks 90.6% of its pixels and its whole border"),
     "everything": (np.full((16, 24), 255, np.uint8), "full-mask", "every pixel"),
     "colours": (coloured([(255, 0, 0), (0, 0, 255)]), "mask-colours", "holds 2 colours .*each is taken"),
     "transparent": (transparent_marks(), "transparency", "marks 18 pixels that are transparent, of 36"),
