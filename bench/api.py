@@ -54,6 +54,7 @@ def run(
     gpu_share: float = 1.0,
     task_memory: float = 0.0,
     dry_run: bool = False,
+    all_warnings: bool = False,
     view: RunView | None = None,
 ) -> RunResult:
     """Run a protocol: whatever is missing in the store, and nothing else; then write the HTML report.
@@ -66,6 +67,7 @@ def run(
     settings: {"unet.epochs": 3}, or the same as texts: ["unet.epochs=3"].
     plugins: Python files with adapters. time_limit: seconds per task. task_memory: GB per task, with Ray.
     dry_run: check and plan, but run nothing; the state of the result is then "planned".
+    all_warnings: show each warning of the data, and not one line per kind and folder.
     view: shows progress; nothing is shown by default.
 
     A task that fails raises nothing: the others go on, and `RunResult.failed` gives the reason. Raises
@@ -104,6 +106,7 @@ def run(
         settings=_settings(settings),
         weights=_path(weights),
         plugins=tuple(Path(plugin) for plugin in plugins),
+        all_warnings=all_warnings,
     )
     machine = Machine(workers, threads, device, time_limit, executor, gpu_share, task_memory)
     check_machine(machine)
@@ -130,6 +133,7 @@ def score(
     selection: str = "unknown",
     generated_per_type: int | None = None,
     store: StrPath = DEFAULT_STORE,
+    all_warnings: bool = False,
     view: RunView | None = None,
 ) -> RunResult:
     """Score a folder of generated images, or of a detector's outputs, against a data set, with no protocol.
@@ -162,6 +166,7 @@ def score(
         resolution=resolution,
         split=split,
         trained=TrainedElsewhere(mix, scope, selection, generated_per_type),
+        all_warnings=all_warnings,
     )
     request.check()
     opened = open_store(Path(store), create=True)
@@ -183,6 +188,7 @@ def ingest(
     selection: str = "unknown",
     generated_per_type: int | None = None,
     store: StrPath = DEFAULT_STORE,
+    all_warnings: bool = False,
     view: RunView | None = None,
 ) -> IngestResult:
     """Copy images and masks, or anomaly maps and scores, that were made elsewhere into a store.
@@ -206,7 +212,7 @@ def ingest(
     if name is None or (generator is not None and detector is not None):
         raise BenchError("name what is ingested: either --generator NAME or --detector NAME")
     trained = TrainedElsewhere(mix, scope, selection, generated_per_type)
-    request = IngestRequest(kind, name, Path(source), Path(data), split, seed, trained)
+    request = IngestRequest(kind, name, Path(source), Path(data), split, seed, trained, all_warnings)
     content = take_in(request, Path(store), view or NoView())
     return IngestResult(kind, name, content.tasks, content.notes)
 

@@ -12,6 +12,7 @@ _LONG = re.compile(rf"""(?<![\w."'-]){_KEY}(?:[ \t]*\.[ \t]*{_KEY}){{100}}""")
 
 def parse_toml(text: str) -> dict[str, Any]:
     """The tables of a TOML text. Raises TOMLDecodeError, and nothing else."""
+    text = text.removeprefix("\ufeff")  # some editors write the mark of byte order first
     if _LONG.search(text):  # tomllib keeps every beginning of a dotted key: 100 kB of it take 10 GB
         raise TOMLDecodeError("a key of more than 100 parts")
     try:

@@ -91,10 +91,14 @@ def _by_depth(config: PlanConfig, split: SplitPlan, colour: SeedImages) -> SeedI
 
 def missing_requirement(generator: ResolvedMethod, category: CategoryPlan) -> str:
     """What a generator needs and lacks, on this machine or in this category; "" where it lacks nothing."""
-    if generator.missing_requirement or generator.adapter is None or category.has_depth:
+    if generator.missing_requirement or generator.adapter is None:
         return generator.missing_requirement
-    needs = "depth" in generator.as_generator.needs
-    return f"{generator.name} needs depth maps, which {category.name} has not" if needs else ""
+    needs = generator.as_generator.needs
+    if "depth" in needs and not category.has_depth:
+        return f"{generator.name} needs depth maps, which {category.name} has not"
+    if "masks" in needs and not category.has_masks:
+        return f"{generator.name} needs masks, which {category.name} has not"
+    return ""
 
 
 def anomalies_of(config: PlanConfig, generator: ResolvedMethod, category: CategoryPlan) -> dict[str, int]:

@@ -1,6 +1,7 @@
 """Why a cell of a leaderboard is skipped: the reasons that a page gives for its holes."""
 
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
+from bench.planning.methods import task_of
 from protocols.seed_data import RowPlan, anomalies_of, missing_requirement, normals_of, yields_of
 
 
@@ -50,6 +51,8 @@ def _cannot_learn(config: PlanConfig, detector: ResolvedMethod, row: RowPlan, ca
         return f"{detector.name} learns from normal images alone"
     if "pseudo" in mix.shares and not detector.balanced:
         return f"with balanced=false {detector.name} has no share for anomalies of its own"
+    if "real" in mix.shares and not category.has_masks and task_of(detector) != "classification":
+        return f"{detector.name} learns from the masks of real defects, and {category.name} has none"
     if row.generator is None:
         return ""
     if "generated" in mix.shares and not anomalies_of(config, row.generator, category):

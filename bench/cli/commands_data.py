@@ -5,14 +5,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from bench.cli.options import JsonOption, parse_names
+from bench.cli.options import AllOption, JsonOption, parse_names
 
 
-def data_check(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:
-    """Decode every file and list all problems at once; exit code 1 if a run would stop on one."""
+def data_check(
+    folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")],
+    resolution: Annotated[int, typer.Option(min=16, help="Side in pixels at which a run reads it.")] = 256,
+    all_warnings: AllOption = False,
+) -> None:
+    """Decode every file and list all problems at once; exit code 1 if a run would stop on one.
+
+    Warns of what a file says and is not read: pages, bits, transparency, colours, classes of masks.
+    """
     from bench.cli.data import check_command
 
-    raise typer.Exit(check_command(folder))
+    raise typer.Exit(check_command(folder, resolution, all_warnings))
 
 
 def data_list(folder: Annotated[Path, typer.Argument(help="A data set in MVTec AD layout.")]) -> None:

@@ -8,6 +8,7 @@ import typer
 from bench.cli.options import (
     DEFAULT_STORE,
     UNSTATED,
+    AllOption,
     DataOption,
     GeneratedOption,
     MixOption,
@@ -52,6 +53,7 @@ def run(
     ] = 1.0,
     task_memory: Annotated[float, typer.Option(min=0, help="With ray: GB of memory per task.")] = 0.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run and what is done.")] = False,
+    all_warnings: AllOption = False,
 ) -> None:
     """Run a protocol: whatever is missing in the store, and nothing else; then render the page."""
     from bench.cli.run import run_command
@@ -79,6 +81,7 @@ def run(
         gpu_share=gpu_share,
         task_memory=task_memory,
         dry_run=dry_run,
+        all_warnings=all_warnings,
     )
     raise typer.Exit(code)
 
@@ -102,6 +105,7 @@ def ingest(
     selection: SelectionOption = UNSTATED,
     generated_per_type: GeneratedOption = None,
     store: StoreOption = DEFAULT_STORE,
+    all_warnings: AllOption = False,
 ) -> None:
     """Take in images and masks, or anomaly maps and scores, that were made elsewhere."""
     from bench.cli.ingest import ingest_command
@@ -118,6 +122,7 @@ def ingest(
         selection=selection,
         generated_per_type=generated_per_type,
         store=store,
+        all_warnings=all_warnings,
     )
 
 
@@ -137,6 +142,7 @@ def score(
     generated_per_type: GeneratedOption = None,
     out: Annotated[Path | None, typer.Option(help="File for the records: .csv, .json or .parquet.")] = None,
     store: StoreOption = DEFAULT_STORE,
+    all_warnings: AllOption = False,
 ) -> None:
     """Score a folder of generated images, or a detector's outputs, against a data set; no protocol."""
     from bench.cli.score import score_command
@@ -155,6 +161,7 @@ def score(
         selection=selection,
         generated_per_type=generated_per_type,
         store=store,
+        all_warnings=all_warnings,
     )
     raise typer.Exit(code)
 

@@ -6,6 +6,7 @@ from typing import Any
 from bench.cli.progress import step_progress
 from bench.data.check import check_dataset
 from bench.data.layout import find_dataset
+from bench.data.problems import sentences
 from bench.data.shift import brightness_shifts
 from bench.data.split import make_split, third
 from bench.errors import BenchError
@@ -13,12 +14,13 @@ from bench.parallel import processors
 from bench.sample import CATEGORIES, SampleSpec, write
 
 
-def check_command(folder: Path) -> int:
+def check_command(folder: Path, resolution: int = 256, all_problems: bool = False) -> int:
     """0 if a run would accept the data set, with or without warnings, 1 if it would stop."""
     dataset = find_dataset(folder)
-    report = check_dataset(dataset, step_progress("checking"))
-    for problem in report.problems:
-        print(f"{problem.severity}: {problem.message}")
+    report = check_dataset(dataset, step_progress("checking"), resolution=resolution)
+    for severity, problems in (("error", report.errors), ("warning", report.warnings)):
+        for sentence in sentences(problems, all_problems):
+            print(f"{severity}: {sentence}")
     shifts: list[str] = []
     if not report.errors:
         shifts += brightness_shifts(make_split(dataset), dataset.root, report.brightness)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bench.cli.damage import print_damage
 from bench.errors import BenchError
+from bench.files import file_text
 from bench.gate.baseline import Baseline
 from bench.gate.baseline_file import parse, render
 from bench.gate.json_junit import as_json, as_junit
@@ -118,7 +119,7 @@ def _read(path: Path, *, needed: bool) -> Baseline | None:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        return file_text(path)
     except UnicodeDecodeError:
         raise BenchError(f"{path} is not UTF-8 text") from None
     except OSError as error:

@@ -40,6 +40,9 @@ GeneratedOption = Annotated[
     typer.Option("--generated-per-type", min=1, help="Generated images per defect type it was trained on."),
 ]
 UNSTATED = "unknown"
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Print each warning, not one line per kind and folder.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 
 _MOST_SEEDS = 1000

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.data.images import read_depth, read_image, read_mask, resize_depth, resize_image, resize_mask
+from bench.data.decoding import decode_in_order
+from bench.data.images import read_depth, read_mask, read_resized, resize_depth, resize_mask
 from bench.data.layout import GOOD, Item
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
-from bench.parallel import in_order
 
 
 def build_pool(
@@ -22,28 +22,29 @@ def build_pool(
 ) -> None:
     """Write the pool of `(item, defect)` pairs into the folder `out`, in their order.
 
-    Defect is "good" for normal images. The pool has masks where any item is defective (normal items get an
+    Defect is "good" for normal images. The pool has masks where any item has one (normal items get an
     all-false one), and depth where every item has a depth map. Each entry of its index holds `defect`,
     `stem`, and `size`, the [width, height] of the file. Raises BenchError for what cannot be read, for a
-    defective item without a mask, and for a mask or depth map of another size than its image.
+    defective item without a mask among some that have one, and for a mask or depth map of another size than
+    its image.
     """
     out.mkdir(parents=True, exist_ok=True)
-    masks = any(defect != GOOD for _, defect in items)
+    masks = any(defect != GOOD and item.mask_path is not None for item, defect in items)
     depth = bool(items) and all(item.depth_path is not None for item, _ in items)
     fields = ("masks",) * masks + ("depth",) * depth
     writer = PoolWriter(out, len(items), resolution, fields=fields)
 
     def decode(pair: tuple[Item, str]) -> tuple[list[int], np.ndarray, dict[str, np.ndarray]]:
         item, defect = pair
-        image = read_image(item.path)
+        image, shape = read_resized(item.path, resolution)
         values = {}
         if masks:
-            values["masks"] = resize_mask(_mask(item, defect, image), resolution)
+            values["masks"] = _mask(item, defect, shape, resolution)
         if depth:
-            values["depth"] = resize_depth(_depth(item, image), resolution)
-        return [image.shape[1], image.shape[0]], resize_image(image, resolution), values
+            values["depth"] = resize_depth(_depth(item, shape), resolution)
+        return [shape[1], shape[0]], image, values
 
-    decoded = in_order(decode, items, workers)
+    decoded = decode_in_order(decode, items, _files, workers)
     for done, ((item, defect), (size, image, values)) in enumerate(zip(items, decoded, strict=True), 1):
         writer.add({"defect": defect, "stem": item.stem, "size": size}, image, **values)
         if progress is not None:
@@ -51,26 +52,31 @@ def build_pool(
     writer.close()
 
 
-def _mask(item: Item, defect: str, image: np.ndarray) -> np.ndarray:
+def _files(pair: tuple[Item, str]) -> tuple[Path | None, ...]:
+    item, defect = pair
+    return item.path, None if defect == GOOD else item.mask_path, item.depth_path
+
+
+def _mask(item: Item, defect: str, shape: tuple[int, int], resolution: int) -> np.ndarray:
     if defect == GOOD:
-        return np.zeros(image.shape[:2], dtype=bool)
+        return np.zeros((resolution, resolution), dtype=bool)
     if item.mask_path is None:
         raise BenchError(
             f"the defect image {item.path} has no mask; add it to ground_truth or move the image"
         )
     mask = read_mask(item.mask_path)
-    _same_size("mask", item.mask_path, mask, image)
-    return mask
+    _same_size("mask", item.mask_path, mask, shape)
+    return resize_mask(mask, resolution)
 
 
-def _depth(item: Item, image: np.ndarray) -> np.ndarray:
+def _depth(item: Item, shape: tuple[int, int]) -> np.ndarray:
     assert item.depth_path is not None
     depth = read_depth(item.depth_path)
-    _same_size("depth map", item.depth_path, depth, image)
+    _same_size("depth map", item.depth_path, depth, shape)
     return depth
 
 
-def _same_size(what: str, path: Path, values: np.ndarray, image: np.ndarray) -> None:
-    if values.shape != image.shape[:2]:
-        ours, theirs = (f"{shape[1]}x{shape[0]}" for shape in (values.shape, image.shape))
+def _same_size(what: str, path: Path, values: np.ndarray, shape: tuple[int, int]) -> None:
+    if values.shape != shape:
+        ours, theirs = (f"{size[1]}x{size[0]}" for size in (values.shape, shape))
         raise BenchError(f"the {what} {path} is {ours}, its image {theirs}; make them equal")

@@ -9,61 +9,21 @@ from typing import Any, Literal
 
 import numpy as np
 
+from bench.data.decoding import decode_in_order
 from bench.data.fingerprint import Digests
-from bench.data.images import (
-    decode_depth,
-    decode_image,
-    decode_mask_values,
-    file_bytes,
-    is_turned,
-    resize_mask,
-)
+from bench.data.folder import printable
+from bench.data.images import decode_depth, picture_image, resize_mask
 from bench.data.layout import GOOD, Category, Dataset, Item
+from bench.data.mask_file import mask_remarks, mask_values, value_counts
+from bench.data.picture import PictureFile, bands_of, is_turned, load_picture
+from bench.data.problems import ERRORS, WARNINGS, Problem
+from bench.data.remarks import Remark, image_remarks
 from bench.errors import BenchError
+from bench.files import file_bytes
 from bench.metrics.masks import binarise_mask
-from bench.parallel import in_order
 
-ERRORS: Mapping[str, str] = {
-    "unreadable": "a file that cannot be decoded",
-    "mask-size": "a mask (or depth map) of another size than its image",
-    "missing-mask": "a defect image without a mask",
-    "too-few-images": "a defect type with fewer than 2 images",
-    "no-normal-images": "no images in train/good",
-    "no-defects": "a category without any defect image",
-}
-"""Kinds on which `bench run` stops."""
-WARNINGS: Mapping[str, str] = {
-    "few-images": "a defect type with 2 images: a third of them is less than one",
-    "no-normal-test-images": "no images in test/good",
-    "missing-depth": "an image without a depth map among images that have one",
-    "mask-without-image": "a mask whose image is missing",
-    "empty-mask": "a mask without a defect",
-    "vanishing-mask": "a mask that marks so little that nothing is left of it at the resolution of the run",
-    "full-mask": "a mask that covers the whole image",
-    "mask-values": "a mask with values between 0 and 255",
-    "mask-ids": "a mask whose values look like class ids",
-    "empty-folder": "a folder without images",
-    "duplicate-stem": "two images of one folder with one stem",
-    "duplicate-image": "images with the same bytes",
-    "exif-orientation": "an image that viewers show turned",
-    "stray-file": "a file or folder that is not part of the layout",
-}
-"""Kinds of which `bench run` warns, in its report too."""
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One fault of a data set."""
-
-    severity: Literal["error", "warning"]
-    kind: str
-    """A key of `ERRORS` or `WARNINGS`."""
-    category: str
-    """Empty for the data set as a whole."""
-    path: str
-    """Relative to the data set's folder, with forward slashes."""
-    message: str
-    """One sentence; begins with the path."""
+CHECK_VERSION = 2
+"""Raised where the check finds other problems: reports that runs remember are then made anew."""
 
 
 @dataclass(frozen=True)
@@ -120,10 +80,14 @@ def check_dataset(
     problems = [check.problem("stray-file", "", p, "is no category of the layout") for p in dataset.strays]
     for category in dataset.categories:
         problems += check.structure(category)
-    for done, item_problems in enumerate(in_order(lambda part: check.item(*part), parts, workers), 1):
+    decoded = decode_in_order(lambda part: check.item(*part), parts, _files, workers)
+    for done, item_problems in enumerate(decoded, 1):
         problems += item_problems
         if progress is not None:
             progress(done, len(parts))
+    for category in dataset.categories:
+        problems += check.normal_masks(category)
+        problems += check.mixed_colours(category)
     problems += check.duplicates(parts)
     order = {c.name: i for i, c in enumerate(dataset.categories)}
     problems.sort(key=lambda p: order.get(p.category, -1))
@@ -133,8 +97,12 @@ def check_dataset(
 def relative_name(root: Path, path: Path) -> str:
     """The path without the root, with forward slashes, and with bytes that are no UTF-8 spelt out: every
     message can be printed."""
-    name = path.relative_to(root).as_posix()
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return printable(path.relative_to(root).as_posix())
+
+
+def _files(part: tuple[Category, str, Item]) -> tuple[Path | None, ...]:
+    item = part[2]
+    return item.path, item.mask_path, item.depth_path
 
 
 def _parts(category: Category) -> Iterator[tuple[str, tuple[Item, ...]]]:
@@ -142,6 +110,9 @@ def _parts(category: Category) -> Iterator[tuple[str, tuple[Item, ...]]]:
     yield "test/good", category.test_good
     for defect, items in category.defects.items():
         yield f"test/{defect}", items
+
+
+_Examine = Callable[[bytes, Path], tuple[tuple[int, int], list[Remark]]]
 
 
 class _Check:
@@ -152,6 +123,8 @@ class _Check:
         self.root = root
         self.digests = digests
         self.brightness: dict[str, float] = {}
+        self.greys: dict[Path, bool] = {}
+        """Whether an image that can be read is grey."""
 
     def relative(self, path: Path) -> str:
         return relative_name(self.root, path)
@@ -175,6 +148,9 @@ class _Check:
             yield self.problem(
                 "no-defects", name, folder / "test", "has no defect images; add some or remove it"
             )
+        if category.defects and not category.has_masks:
+            what = "has no masks; images are scored, pixels are not, and what learns from masks is skipped"
+            yield self.problem("no-masks", name, folder / "ground_truth", what)
         for path in category.empty_folders:
             if path.name != GOOD:
                 yield self.problem("empty-folder", name, path, "has no images and is left out")
@@ -188,6 +164,9 @@ class _Check:
                     yield self.problem("duplicate-stem", name, item.path, what)
         for path in category.lone_masks:
             yield self.problem("mask-without-image", name, path, "has no image of its stem and is ignored")
+        for path, image in category.more_masks:
+            what = f"is a further file for {self.relative(image)}, which has one; merge them or delete one"
+            yield self.problem("second-mask", name, path, what)
         for path in category.strays:
             yield self.problem("stray-file", name, path, "is not part of the layout and is ignored")
 
@@ -199,10 +178,10 @@ class _Check:
         elif len(items) < 3:
             yield self.problem("few-images", name, folder, "has 2 images; one of them is its whole base")
         unmasked = [item for item in items if item.mask_path is None]
-        if len(unmasked) == len(items) > 1:
+        if len(unmasked) == len(items) > 1 and category.has_masks:
             what = f"has {len(items)} images and no masks at all; add {category.name}/ground_truth/{defect}"
             yield self.problem("missing-mask", name, folder, what)
-        else:
+        elif category.has_masks:
             for item in unmasked:
                 what = f"has no mask; add {item.stem}_mask.png to its ground truth, or move the image"
                 yield self.problem("missing-mask", name, item.path, what)
@@ -213,41 +192,82 @@ class _Check:
 
     def item(self, category: Category, part: str, item: Item) -> list[Problem]:
         """What reading an image, its mask and its depth map shows."""
-        name = category.name
         problems: list[Problem] = []
-
-        def read(path: Path | None, decode: Callable[[bytes, Path], np.ndarray]) -> np.ndarray | None:
-            if path is None:
-                return None
-            try:
-                data = file_bytes(path)
-                self.digests.of(path, data)
-                values = decode(data, Path(self.relative(path)))
-            except BenchError as error:
-                message = str(error)
-                problems.append(Problem("error", "unreadable", name, self.relative(path), message))
-                return None
-            if path is item.path and is_turned(data):
-                what = "has an EXIF orientation, which is not applied; save it upright"
-                problems.append(self.problem("exif-orientation", name, path, what))
-            return values
-
-        image = read(item.path, decode_image)
-        if image is not None:
-            self.brightness[self.relative(item.path)] = float(image.mean())
-        mask = read(item.mask_path, decode_mask_values)
-        depth = read(item.depth_path, decode_depth)
-        for path, values in ((item.mask_path, mask), (item.depth_path, depth)):
-            if path and values is not None and image is not None and values.shape != image.shape[:2]:
-                ours, theirs = (f"{shape[1]}x{shape[0]}" for shape in (values.shape, image.shape))
+        shapes = []
+        for path, examine in (
+            (item.path, self._image),
+            (item.mask_path, self._mask),
+            (item.depth_path, self._depth),
+        ):
+            shape, faults = self._examined(category.name, path, examine)
+            shapes.append(shape)
+            problems += faults
+        for other, shape in ((item.mask_path, shapes[1]), (item.depth_path, shapes[2])):
+            if other and shape is not None and shapes[0] is not None and shape != shapes[0]:
+                ours, theirs = (f"{width}x{height}" for height, width in (shape, shapes[0]))
                 what = f"is {ours}, but its image {theirs}; make them equal"
-                problems.append(self.problem("mask-size", name, path, what))
-        if item.mask_path is not None and mask is not None:
-            problems += (
-                self.problem(kind, name, item.mask_path, what)
-                for kind, what in _mask_faults(mask, self.resolution)
-            )
+                problems.append(self.problem("mask-size", category.name, other, what))
         return problems
+
+    def _examined(
+        self, category: str, path: Path | None, examine: "_Examine"
+    ) -> tuple[tuple[int, int] | None, list[Problem]]:
+        """Height and width of what a file holds (None: cannot be read), and its problems."""
+        if path is None:
+            return None, []
+        try:
+            data = file_bytes(path)
+            self.digests.of(path, data)
+            shape, remarks = examine(data, path)
+        except BenchError as error:
+            return None, [Problem("error", "unreadable", category, self.relative(path), str(error))]
+        problems = [self.problem(remark.kind, category, path, remark.what) for remark in remarks]
+        if examine != self._depth and is_turned(data):
+            what = "has an EXIF orientation, which is not applied; save it upright"
+            problems.append(self.problem("exif-orientation", category, path, what))
+        return shape, problems
+
+    def _image(self, data: bytes, path: Path) -> tuple[tuple[int, int], list[Remark]]:
+        picture = load_picture(data, Path(self.relative(path)))
+        image = picture_image(picture)
+        pixels = image.width * image.height * len(image.getbands())
+        total = sum(int(values.sum(dtype=np.int64)) for _, values in bands_of(image))
+        self.brightness[self.relative(path)] = total / pixels
+        self.greys[path] = image.mode == "L"
+        return (image.height, image.width), list(image_remarks(picture))
+
+    def _mask(self, data: bytes, path: Path) -> tuple[tuple[int, int], list[Remark]]:
+        picture, values = self._mask_values(data, path)
+        return values.shape, [*_mask_faults(values, self.resolution), *mask_remarks(picture, values)]
+
+    def _mask_values(self, data: bytes, path: Path) -> tuple[PictureFile, np.ndarray]:
+        picture = load_picture(data, Path(self.relative(path)))
+        return picture, mask_values(picture)
+
+    def _depth(self, data: bytes, path: Path) -> tuple[tuple[int, int], list[Remark]]:
+        return decode_depth(data, Path(self.relative(path))).shape, []
+
+    def normal_masks(self, category: Category) -> Iterator[Problem]:
+        """Masks of normal images; MVTec 3D-AD ships black ones, which say what the folder says."""
+        for path in category.normal_masks:
+            try:
+                marked = int(value_counts(self._mask_values(file_bytes(path), path)[1])[1:].sum())
+            except BenchError:
+                marked = -1
+            if marked:
+                what = f"marks {marked} pixels" if marked > 0 else "cannot be read"
+                what += ", but its image is normal by its folder; the mask is ignored"
+                yield self.problem("normal-mask", category.name, path, what)
+
+    def mixed_colours(self, category: Category) -> Iterator[Problem]:
+        """Greys among colours: a method can tell the parts of a data set by that alone."""
+        grey = [item.path for item in category.items if self.greys.get(item.path) is True]
+        colour = [item.path for item in category.items if self.greys.get(item.path) is False]
+        if grey and colour:
+            few, many = sorted((grey, colour), key=len)
+            kinds = ("in grey", "in colour") if few is grey else ("in colour", "in grey")
+            what = f"is one of {len(few)} images {kinds[0]} among {len(many)} {kinds[1]}; save all alike"
+            yield self.problem("mixed-colours", category.name, few[0], what)
 
     def duplicates(self, parts: list[tuple[Category, str, Item]]) -> Iterator[Problem]:
         """Images with the same bytes, one problem a group, named at its second image."""
@@ -265,24 +285,10 @@ class _Check:
                 yield self.problem("duplicate-image", category.name, item.path, what)
 
 
-def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[tuple[str, str]]:
-    present = np.flatnonzero(np.bincount(values.ravel()))
-    top = 255 if present[-1] <= 255 else 65535
+def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[Remark]:
     mask = binarise_mask(values)
     if not mask.any():
-        yield "empty-mask", "marks no pixel as defect; draw the defect or move the image"
+        yield Remark("empty-mask", "marks no pixel as defect; draw the defect or move the image")
     elif not resize_mask(mask, resolution).any():
         what = f"marks {mask.sum()} pixels as defect, of which nothing is left at {resolution}x{resolution}"
-        yield "vanishing-mask", what
-    elif mask.all():
-        yield "full-mask", "marks every pixel as defect; is it inverted?"
-    if set(present.tolist()) <= {0, top}:
-        return
-    if present[-1] <= top // 2:
-        yield "mask-ids", f"has no value above {present[-1]}, as class ids; all but 0 is taken as defect"
-    else:
-        between = len(present) - int(present[0] == 0) - int(present[-1] == top)
-        yield (
-            "mask-values",
-            f"holds {between} values between 0 and {top}; above {top // 2} is taken as defect",
-        )
+        yield Remark("vanishing-mask", what)

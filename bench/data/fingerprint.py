@@ -13,6 +13,7 @@ from pathlib import Path
 
 from bench.data.layout import Category, Dataset, Item
 from bench.errors import BenchError
+from bench.files import file_bytes
 from bench.parallel import in_order
 
 _SETTLED_NS = 2_000_000_000
@@ -36,7 +37,7 @@ class Digests:
             key, settled = _identity(path)
             if key in self._known:
                 return self._known[key]
-            digest = hashlib.sha256(path.read_bytes() if data is None else data).hexdigest()
+            digest = hashlib.sha256(file_bytes(path) if data is None else data).hexdigest()
         except OSError as error:
             raise BenchError(f"cannot read {path}: {error.strerror}") from None
         if settled:

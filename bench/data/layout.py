@@ -8,21 +8,21 @@ Files stand in natural order ("2" before "10") of their names, as the published 
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from bench.data.folder import Folder, is_image, printable, stem_of
 from bench.errors import BenchError, did_you_mean
 
-_SUFFIXES = "png jpg jpeg jpe jfif bmp dib tif tiff webp gif ppm pgm pbm pnm jp2 j2k tga avif"
-IMAGE_SUFFIXES = frozenset(f".{suffix}" for suffix in re.findall(r"\w+", _SUFFIXES))
 GOOD = "good"
 UNTYPED = "bad"
 """The folder name that says "defective" without a type. MVTec AD's `toothbrush/defective` is a type."""
 _PARTS = ("train", "test", "ground_truth", "validation", "calibration")
-_JUNK = frozenset({"thumbs.db", "desktop.ini", "ehthumbs.db", "__macosx", "@eadir"})
 _DOCUMENT = re.compile(r"(licen[cs]e|readme|copying|citation|dataset_info)\b.*", re.IGNORECASE)
+_MASK_ENDING = re.compile(r"_mask$", re.IGNORECASE)
+_NUMBERED = re.compile(r"(_mask[_-]?\d+|[_-]\d+_mask)$", re.IGNORECASE)
 
 Layout = Literal["mvtec", "mvtec_3d"]
 
@@ -49,14 +49,23 @@ class Category:
     defects: Mapping[str, tuple[Item, ...]]
     """Types in natural order; one whose folder holds no image is left out, and stands in `empty_folders`."""
     lone_masks: tuple[Path, ...] = ()
+    more_masks: tuple[tuple[Path, Path], ...] = ()
+    """Masks of an image that has another one already, each with its image; nobody knows which is meant."""
+    normal_masks: tuple[Path, ...] = ()
+    """Masks of normal images; they are not read."""
     strays: tuple[Path, ...] = ()
-    """Files and folders that are not images of the layout (junk of operating systems is left out)."""
+    """Files and folders that are not images of the layout (`folder.is_junk` is left out)."""
     empty_folders: tuple[Path, ...] = ()
 
     @property
     def has_types(self) -> bool:
         """False where the only defect folder is `bad`: the images are defective, of unknown type."""
         return tuple(self.defects) != (UNTYPED,)
+
+    @property
+    def has_masks(self) -> bool:
+        """False where no defect image has a mask: pixels have no truth, and images have."""
+        return any(item.mask_path for items in self.defects.values() for item in items)
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -87,11 +96,40 @@ class Dataset:
         return replace(self, categories=tuple(c for c in self.categories if c.name in selected))
 
 
-def natural_key(name: str) -> tuple[tuple[tuple[int, int, str], ...], str]:
-    """Sort key under which "2" comes before "10"; ties ("2", "02") by the name itself."""
-    name = unicodedata.normalize("NFC", name)
-    pieces = re.findall(r"[0-9]+|[^0-9]+", name)
-    return tuple((0, int(p), "") if p[0] in "0123456789" else (1, 0, p) for p in pieces), name
+@dataclass(frozen=True)
+class MaskPairs:
+    """Which mask belongs to which image."""
+
+    by_stem: Mapping[str, Path]
+    """Stem of an image to its mask."""
+    more: tuple[tuple[Path, str], ...]
+    """Further masks of an image that has one, with its stem."""
+    lone: tuple[Path, ...]
+
+
+def pair_masks(stems: Iterable[str], masks: Iterable[Path]) -> MaskPairs:
+    """Find the mask of each image: `<stem>_mask.*`, in any case, or `<stem>.*`.
+
+    `<stem>_mask_2.*` or `<stem>_1_mask.*` and a folder of the stem's name are further masks.
+    """
+    owners = frozenset(stems)
+    by_stem: dict[str, Path] = {}
+    more: list[tuple[Path, str]] = []
+    lone: list[Path] = []
+    for path in masks:
+        stem = stem_of(path)
+        shorter = _MASK_ENDING.sub("", stem)
+        owner = shorter if shorter != stem and shorter in owners else stem
+        numbered = _NUMBERED.sub("", stem)
+        if owner in owners and owner not in by_stem and is_image(path):
+            by_stem[owner] = path
+        elif owner in owners:
+            more.append((path, owner))
+        elif numbered in owners:
+            more.append((path, numbered))
+        else:
+            lone.append(path)
+    return MaskPairs(by_stem, tuple(more), tuple(lone))
 
 
 def find_dataset(root: Path) -> Dataset:
@@ -103,17 +141,19 @@ def find_dataset(root: Path) -> Dataset:
     if not root.is_dir():
         what = "is a file, not a folder" if root.exists() else "does not exist"
         raise BenchError(f"the data folder {root} {what}; give a folder in MVTec AD layout")
-    root = root.resolve()
-    try:
-        datasets = _datasets_within(root, depth=2)
-    except OSError as error:
-        raise BenchError(f"cannot list {error.filename}: {error.strerror}; check its permissions") from None
+    folder = Folder(root)
+    datasets = _datasets_within(folder, folder.root, depth=2)
+    where = datasets[0].root if len(datasets) == 1 else folder.root
+    folder.refuse("Mend these first", within=where)
+    root = folder.root
     if len(datasets) == 1:
+        if where.name != printable(where.name):
+            raise BenchError(f"the name of the folder {printable(str(where))} is not UTF-8; rename it")
         return datasets[0]
     if datasets:
         names = ", ".join(repr(d.name) for d in datasets[:5])
         raise BenchError(f"{root} holds {len(datasets)} data sets ({names}); give the folder of one of them")
-    entries = [p.name + "/" * p.is_dir() for p in _listing(root)]
+    entries = [p.name + "/" * p.is_dir() for p in folder.entries(root)]
     listing = ", ".join(entries[:6]) + ", …" * (len(entries) > 6) if entries else "nothing"
     raise BenchError(
         f"no data set in {root}: expected <category>/train/good, <category>/test/<defect> and "
@@ -121,18 +161,18 @@ def find_dataset(root: Path) -> Dataset:
     )
 
 
-def _datasets_within(root: Path, depth: int) -> list[Dataset]:
-    if _is_category(root):
-        return [_dataset(root, [root], [])]
-    folders = [p for p in _listing(root) if p.is_dir()]
-    categories = [p for p in folders if _is_category(p)]
+def _datasets_within(listing: Folder, root: Path, depth: int) -> list[Dataset]:
+    if _is_category(listing, root):
+        return [_dataset(listing, root, [root], [])]
+    folders = listing.folders(root)
+    categories = [p for p in folders if _is_category(listing, p)]
     if categories:
-        return [_dataset(root, categories, [p for p in folders if p not in categories])]
-    return [d for p in folders for d in _datasets_within(p, depth - 1)] if depth else []
+        return [_dataset(listing, root, categories, [p for p in folders if p not in categories])]
+    return [d for p in folders for d in _datasets_within(listing, p, depth - 1)] if depth else []
 
 
-def _dataset(root: Path, folders: list[Path], strays: list[Path]) -> Dataset:
-    layouts = {folder: _layout(folder) for folder in folders}
+def _dataset(listing: Folder, root: Path, folders: list[Path], strays: list[Path]) -> Dataset:
+    layouts = {folder: _layout(listing, folder) for folder in folders}
     if len(set(layouts.values())) > 1:
         flat = next(f.name for f in folders if layouts[f] == "mvtec")
         deep = next(f.name for f in folders if layouts[f] == "mvtec_3d")
@@ -141,115 +181,115 @@ def _dataset(root: Path, folders: list[Path], strays: list[Path]) -> Dataset:
             "give them separate folders"
         )
     layout = layouts[folders[0]]
-    return Dataset(root.name, root, tuple(_category(f, layout) for f in folders), layout, tuple(strays))
+    categories = tuple(_CategoryListing(listing, f).read(layout) for f in folders)
+    return Dataset(root.name, root, categories, layout, tuple(strays))
 
 
-def _is_category(folder: Path) -> bool:
+def _is_category(listing: Folder, folder: Path) -> bool:
     return (folder / "train" / GOOD).is_dir() or any(
-        p.is_dir() and _has_images(p) for p in _listing(folder / "test")
+        _has_images(listing, p) for p in listing.folders(folder / "test")
     )
 
 
-def _has_images(folder: Path) -> bool:
-    return any(_is_image(p) for p in _listing(folder)) or (folder / "rgb").is_dir()
+def _has_images(listing: Folder, folder: Path) -> bool:
+    return any(is_image(p) for p in listing.entries(folder)) or (folder / "rgb").is_dir()
 
 
-def _layout(folder: Path) -> Layout:
-    parts = [folder / "train" / GOOD, *_listing(folder / "test")]
+def _layout(listing: Folder, folder: Path) -> Layout:
+    parts = [folder / "train" / GOOD, *listing.entries(folder / "test")]
     return "mvtec_3d" if any((p / "rgb").is_dir() for p in parts) else "mvtec"
 
 
-def _listing(folder: Path) -> list[Path]:
-    """What is in a folder, in natural order, without hidden files and junk of operating systems."""
-    if not folder.is_dir():
-        return []
-    names = (p for p in folder.iterdir() if not p.name.startswith(".") and p.name.lower() not in _JUNK)
-    return sorted(names, key=lambda p: natural_key(p.name))
+class _CategoryListing:
+    """The parts of one category, and what is neither an image nor its mask."""
 
-
-def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in IMAGE_SUFFIXES
-
-
-def _stem(path: Path) -> str:
-    return unicodedata.normalize("NFC", path.stem)
-
-
-class _Leftovers:
-    """Files and folders of one category that are neither an image nor its mask."""
-
-    def __init__(self) -> None:
+    def __init__(self, listing: Folder, folder: Path) -> None:
+        self.listing = listing
+        self.folder = folder
         self.lone_masks: list[Path] = []
+        self.more_masks: list[tuple[Path, Path]] = []
+        self.normal_masks: list[Path] = []
         self.strays: list[Path] = []
         self.empty: list[Path] = []
 
+    def read(self, layout: Layout) -> Category:
+        part = self._part_3d if layout == "mvtec_3d" else self._part
+        parts: dict[tuple[str, str], tuple[Item, ...]] = {}
+        for side, names in (("train", (GOOD,)), ("test", None)):
+            for entry in self.listing.entries(self.folder / side):
+                if not entry.is_dir() or (names and entry.name not in names):
+                    self.strays.append(entry)
+                    continue
+                items = part(side, entry.name)
+                if not items:
+                    self.empty.append(entry)
+                parts[side, unicodedata.normalize("NFC", entry.name)] = items
+        self._without_images({name for side, name in parts if side == "test"})
+        return Category(
+            unicodedata.normalize("NFC", self.folder.name),
+            self.folder,
+            parts.get(("train", GOOD), ()),
+            parts.get(("test", GOOD), ()),
+            {
+                name: items
+                for (side, name), items in parts.items()
+                if side == "test" and name != GOOD and items
+            },
+            tuple(self.lone_masks),
+            tuple(self.more_masks),
+            tuple(self.normal_masks),
+            tuple(self.strays),
+            tuple(self.empty),
+        )
+
     def images(self, folder: Path) -> list[Path]:
-        entries = _listing(folder)
-        images = [p for p in entries if _is_image(p) and p.is_file()]
-        self.strays += [p for p in entries if not (_is_image(p) and p.is_file())]
+        entries = self.listing.entries(folder)
+        images = [p for p in entries if is_image(p) and p.is_file()]
+        self.strays += [p for p in entries if p not in set(images)]
         return images
 
+    def _without_images(self, names: set[str]) -> None:
+        """What lies beside the parts that were read."""
+        for entry in self.listing.entries(self.folder / "ground_truth"):
+            if not entry.is_dir():
+                self.strays.append(entry)
+            elif unicodedata.normalize("NFC", entry.name) not in names:
+                self.lone_masks += [p for p in self.listing.entries(entry) if is_image(p)]
+        self.strays += [
+            p
+            for p in self.listing.entries(self.folder)
+            if p.name not in _PARTS and not (p.is_file() and _DOCUMENT.match(p.name))
+        ]
 
-def _category(folder: Path, layout: Layout) -> Category:
-    leftovers = _Leftovers()
-    read = _part_3d if layout == "mvtec_3d" else _part
-    parts: dict[tuple[str, str], tuple[Item, ...]] = {}
-    for side, names in (("train", (GOOD,)), ("test", None)):
-        for entry in _listing(folder / side):
-            if not entry.is_dir() or (names and entry.name not in names):
-                leftovers.strays.append(entry)
-                continue
-            items = read(folder, side, entry.name, leftovers)
-            if not items:
-                leftovers.empty.append(entry)
-            parts[side, unicodedata.normalize("NFC", entry.name)] = items
-    for entry in _listing(folder / "ground_truth"):
-        if ("test", unicodedata.normalize("NFC", entry.name)) not in parts and entry.is_dir():
-            leftovers.lone_masks += [p for p in _listing(entry) if _is_image(p)]
-    leftovers.strays += [
-        p for p in _listing(folder) if p.name not in _PARTS and not (p.is_file() and _DOCUMENT.match(p.name))
-    ]
-    return Category(
-        unicodedata.normalize("NFC", folder.name),
-        folder,
-        parts.get(("train", GOOD), ()),
-        parts.get(("test", GOOD), ()),
-        {name: items for (side, name), items in parts.items() if side == "test" and name != GOOD and items},
-        tuple(leftovers.lone_masks),
-        tuple(leftovers.strays),
-        tuple(leftovers.empty),
-    )
+    def _part(self, side: str, name: str) -> tuple[Item, ...]:
+        images = self.images(self.folder / side / name)
+        masks = self.folder / "ground_truth" / name
+        if name == GOOD:
+            if side == "test":
+                self.normal_masks += self.images(masks)
+            return tuple(Item(path, None, None, stem_of(path)) for path in images)
+        by_stem = self._masks(images, masks)
+        return tuple(Item(path, by_stem.get(stem_of(path)), None, stem_of(path)) for path in images)
 
-
-def _part(folder: Path, side: str, name: str, leftovers: _Leftovers) -> tuple[Item, ...]:
-    images = leftovers.images(folder / side / name)
-    if name == GOOD:
-        return tuple(Item(path, None, None, _stem(path)) for path in images)
-    masks = {_stem(p): p for p in leftovers.images(folder / "ground_truth" / name)}
-    items = tuple(
-        Item(path, masks.get(f"{_stem(path)}_mask") or masks.get(_stem(path)), None, _stem(path))
-        for path in images
-    )
-    used = {item.mask_path for item in items}
-    leftovers.lone_masks += [p for p in masks.values() if p not in used]
-    return items
-
-
-def _part_3d(folder: Path, side: str, name: str, leftovers: _Leftovers) -> tuple[Item, ...]:
-    part = folder / side / name
-    leftovers.strays += [p for p in _listing(part) if p.name not in ("rgb", "xyz", "gt")]
-    depth = {_stem(p): p for p in leftovers.images(part / "xyz")}
-    # MVTec 3D ships all-black masks with its normal images too; they say nothing that the folder does not.
-    masks = {} if name == GOOD else {_stem(p): p for p in leftovers.images(part / "gt")}
-    items = tuple(
-        Item(
-            path,
-            masks.get(_stem(path)) or masks.get(f"{_stem(path)}_mask"),
-            depth.get(_stem(path)),
-            _stem(path),
+    def _part_3d(self, side: str, name: str) -> tuple[Item, ...]:
+        part = self.folder / side / name
+        self.strays += [p for p in self.listing.entries(part) if p.name not in ("rgb", "xyz", "gt")]
+        images = self.images(part / "rgb")
+        depth = self._masks(images, part / "xyz")
+        by_stem: Mapping[str, Path] = {}
+        if name == GOOD:
+            self.normal_masks += self.images(part / "gt")
+        else:
+            by_stem = self._masks(images, part / "gt")
+        return tuple(
+            Item(path, by_stem.get(stem_of(path)), depth.get(stem_of(path)), stem_of(path)) for path in images
         )
-        for path in leftovers.images(part / "rgb")
-    )
-    used = {item.mask_path for item in items}
-    leftovers.lone_masks += [p for p in masks.values() if p not in used]
-    return items
+
+    def _masks(self, images: list[Path], folder: Path) -> Mapping[str, Path]:
+        by_stem = {stem_of(path): path for path in images}
+        entries = self.listing.entries(folder)
+        pairs = pair_masks(by_stem, entries)
+        self.more_masks += [(path, by_stem[stem]) for path, stem in pairs.more]
+        self.lone_masks += [path for path in pairs.lone if is_image(path) and path.is_file()]
+        self.strays += [path for path in pairs.lone if not (is_image(path) and path.is_file())]
+        return pairs.by_stem

@@ -19,6 +19,7 @@ from typing import Any
 from bench.data.layout import Category, Dataset, Item
 from bench.data.split import CategorySplit, Split
 from bench.errors import BenchError, did_you_mean
+from bench.files import file_text
 from bench.toml import parse_toml
 
 
@@ -84,7 +85,7 @@ def _listed(category: CategorySplit) -> list[Any]:
 def read_split_file(path: Path) -> dict[str, Any]:
     """What a split file holds, not yet compared with a data set. Raises BenchError if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = file_text(path)
         content = json.loads(text) if path.suffix.lower() == ".json" else parse_toml(text)
     except OSError as error:
         raise BenchError(f"cannot read the split file {path}: {error.strerror}; check the path") from None

@@ -1,6 +1,7 @@
 """Adapter classes of foreign methods: they write folders, run commands, and read what those wrote."""
 
 import csv
+import io
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -9,12 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 from pydantic import create_model
 
+from bench.data.folder import Folder
 from bench.data.images import resize_image, resize_mask
+from bench.data.problems import sentences
 from bench.errors import BenchError
+from bench.files import file_text
 from bench.foreign.folders import write_detector_split, write_images, write_train_split
 from bench.foreign.process import found, run
 from bench.foreign.spec import ForeignSpec, filled, load_foreign
-from bench.ingestion.folder import Folder
 from bench.ingestion.generated import generated_samples, scan_generated
 from bench.ingestion.predictions import MAP_SUFFIXES, read_map
 from bench.methods import (
@@ -127,7 +130,10 @@ class _ForeignGenerator(_Foreign, Generator):
             stop=request.indices.stop,
             resolution=data.resolution,
         )
+        _refuse_link(out)
         scan = scan_generated(out, {request.category: (request.defect,)}, "run again")
+        for sentence in sentences(scan.warnings):
+            ctx.log.warning(sentence)
         if len(scan.items) < count:
             empty = f" ({len(scan.empty)} more have an empty mask)" if scan.empty else ""
             raise BenchError(
@@ -176,6 +182,7 @@ class _ForeignDetector(_Foreign, Detector):
             resolution=side,
             category=ctx.category,
         )
+        _refuse_link(out)
         listed = Folder(out)
         maps = listed.files(listed.root, MAP_SUFFIXES)
         listed.refuse("the command must leave plain files")
@@ -197,11 +204,16 @@ class _ForeignDetector(_Foreign, Detector):
             )
 
 
+def _refuse_link(out: Path) -> None:
+    if out.is_symlink():
+        raise BenchError(f"the command left a link at {out}; it must leave plain files in that folder")
+
+
 def _scores(path: Path) -> dict[str, float]:
     if not path.is_file() or path.is_symlink():
         return {}
     try:
-        with path.open(newline="", encoding="utf-8") as rows:
-            return {row["stem"]: float(row["score"]) for row in csv.DictReader(rows)}
-    except (ValueError, KeyError, TypeError) as error:
+        rows = csv.DictReader(io.StringIO(file_text(path), newline=""))
+        return {row["stem"]: float(row["score"]) for row in rows}
+    except (ValueError, KeyError, TypeError, OSError, csv.Error) as error:
         raise BenchError(f"{path} is not a table of stem and score ({error})") from None

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from bench.errors import BenchError
+from bench.files import file_text
 from bench.toml import parse_toml
 
 PLACES = frozenset(
@@ -82,7 +83,7 @@ class ForeignSpec(_Part):
 def load_foreign(path: Path) -> ForeignSpec:
     """Read a TOML file. Raises BenchError, in one sentence, where it is not such a file."""
     try:
-        return ForeignSpec(**parse_toml(path.read_text(encoding="utf-8")))
+        return ForeignSpec(**parse_toml(file_text(path)))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

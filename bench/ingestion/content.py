@@ -1,13 +1,14 @@
 """The tasks that hold what was made elsewhere; their keys name the content of its files, not their paths."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bench.data.fingerprint import Digests
 from bench.data.layout import Dataset
+from bench.data.problems import Problem, sentences
 from bench.data.split import Split, make_split
 from bench.data.split_file import load_split
 from bench.ingestion.generated import GeneratedItem, GeneratedScan, scan_generated
@@ -31,6 +32,12 @@ class IngestedContent:
     """Parameters of the tasks by category (images: by category and defect); plans rest on these."""
     notes: tuple[str, ...] = ()
     """Sentences for the user: what was left out, and what is missing."""
+    warnings: tuple[Problem, ...] = ()
+    """What the files say and reading does not take."""
+
+    def notes_of(self, ungrouped: bool = False) -> tuple[str, ...]:
+        """The notes, and the warnings: one sentence per kind and folder, or each."""
+        return (*self.notes, *(f"warning: {sentence}" for sentence in sentences(self.warnings, ungrouped)))
 
 
 def ingest_images(
@@ -61,13 +68,13 @@ def ingest_images(
         }
     digests.save()
     tasks = [GeneratorIngest.task(one) for types in params.values() for one in types.values()]
-    return IngestedContent(tuple(tasks), params, _notes_on_images(scan, defects, params))
+    return IngestedContent(tuple(tasks), params, _notes_on_images(scan, defects, params), scan.warnings)
 
 
 def _notes_on_images(
     scan: GeneratedScan, defects: Mapping[str, Sequence[str]], params: Mapping[str, Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    notes = []
+    notes = list(_left_out(scan.left_out, defects))
     if scan.empty:
         notes.append(
             f"left out {len(scan.empty)} images whose mask is empty, the first: {scan.empty[0].image}"
@@ -82,6 +89,13 @@ def _notes_on_images(
         more = " and more" if len(missing) > _MOST_NAMES else ""
         notes.append(f"note: no images for {', '.join(missing[:_MOST_NAMES])}{more}")
     return tuple(notes)
+
+
+def _left_out(names: Sequence[str], categories: Collection[str]) -> Iterator[str]:
+    if names:
+        listing = ", ".join(names[:_MOST_NAMES]) + ", ..." * (len(names) > _MOST_NAMES)
+        present = ", ".join(list(categories)[:_MOST_NAMES]) + ", ..." * (len(categories) > _MOST_NAMES)
+        yield f"left out {listing}: the data set has {present}"
 
 
 def ingest_predictions(
@@ -117,7 +131,8 @@ def ingest_predictions(
             "classes": list(types),
             "gives": [kind for kind, value in outputs.items() if value is not None],
         }
-    return IngestedContent(tuple(DetectorIngest.task(one) for one in params.values()), params)
+    tasks = tuple(DetectorIngest.task(one) for one in params.values())
+    return IngestedContent(tasks, params, tuple(_left_out(scan.left_out, defects)))
 
 
 def _split(dataset: Dataset, rule: str, seed: int) -> Split:

@@ -11,14 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from bench.data.images import read_image, read_mask
-from bench.data.layout import GOOD
+from bench.data.decoding import decode_in_order
+from bench.data.folder import Folder
+from bench.data.images import picture_image, read_image, read_mask
+from bench.data.layout import GOOD, pair_masks
+from bench.data.mask_file import mask_remarks, mask_values
+from bench.data.picture import load_picture
+from bench.data.problems import Problem
+from bench.data.remarks import Remark, image_remarks
 from bench.errors import BenchError
-from bench.ingestion.folder import Folder, categories_of
+from bench.files import file_bytes
+from bench.ingestion.categories import categories_of
 from bench.methods import Sample
-from bench.parallel import in_order
 
 ANY = "any"
 MVTEC_PARTS = frozenset({"train", "test", "ground_truth"})
@@ -43,6 +47,10 @@ class GeneratedScan:
 
     items: tuple[GeneratedItem, ...]
     empty: tuple[GeneratedItem, ...]
+    left_out: tuple[str, ...] = ()
+    """Folders of categories that the data set does not have."""
+    warnings: tuple[Problem, ...] = ()
+    """What the files say and reading does not take."""
 
 
 def scan_generated(
@@ -58,26 +66,33 @@ def scan_generated(
     folder = Folder(root)
     parts = MVTEC_PARTS | {GOOD, ANY} | {defect for defects in categories.values() for defect in defects}
     items: list[GeneratedItem] = []
-    for category, path in categories_of(folder, tuple(categories), parts).items():
+    places, left_out = categories_of(folder, tuple(categories), parts)
+    for category, path in places.items():
         items += _category_items(folder, category, path, categories[category])
     empty: list[GeneratedItem] = []
-    for item, (problem, marks) in zip(items, in_order(_examine, items), strict=True):
-        if problem:
-            folder.problems.append(problem)
-        elif not marks:
+    warnings: list[Problem] = []
+    for item, examined in zip(items, decode_in_order(_examine, items, _files), strict=True):
+        warnings += (_warning(folder, item, path, remark) for path, remark in examined.remarks)
+        if examined.problem:
+            folder.problems.append(examined.problem)
+        elif not examined.marks:
             empty.append(item)
     advice = "Mend or delete these files"
     if not items and not folder.problems:
         folder.problems.append("no images in it")
         advice = "Expected <category>/<defect>/image and mask, or <category>/test and ground_truth"
+    if items and len(empty) == len(items):
+        first = folder.name(empty[0].mask or empty[0].image)
+        folder.problems.append(f"all {len(items)} masks are empty, {first} first, so that nothing is left")
+        advice = "Write masks with 255 on the defect"
     folder.refuse(f"{advice}, then {then}")
-    left_out = set(empty)
-    return GeneratedScan(tuple(item for item in items if item not in left_out), tuple(empty))
+    used = tuple(item for item in items if item not in set(empty))
+    return GeneratedScan(used, tuple(empty), left_out, tuple(warnings))
 
 
 def generated_samples(items: Iterable[GeneratedItem]) -> Iterator[Sample]:
     """The images and masks of the items, in order, each at its own size."""
-    return in_order(_sample, items)
+    return decode_in_order(_sample, items, _files)
 
 
 def _category_items(
@@ -117,30 +132,55 @@ def _known(folder: Folder, path: Path, category: str, defect: str, defects: tupl
 def _pairs(
     folder: Folder, category: str, defect: str, images: Path, masks: Path | None
 ) -> Iterator[GeneratedItem]:
-    masks_by_stem = folder.files(masks) if masks else {}
-    for stem, image in folder.files(images).items():
-        if masks is None:
+    by_stem = folder.files(images)
+    if masks is None:
+        for image in by_stem.values():
             yield GeneratedItem(category, defect, image, None)
-            continue
-        mask = masks_by_stem.get(stem, masks_by_stem.get(f"{stem}_mask"))
-        if mask is None:
-            folder.problems.append(f"{folder.name(image)} has no mask in {folder.name(masks)}/")
+        return
+    pairs = pair_masks(by_stem, folder.entries(masks))
+    for mask, stem in pairs.more:
+        folder.problems.append(f"{folder.name(mask)} is a further mask of {by_stem[stem].name}; keep one")
+    for stem, image in by_stem.items():
+        if stem in pairs.by_stem:
+            yield GeneratedItem(category, defect, image, pairs.by_stem[stem])
         else:
-            yield GeneratedItem(category, defect, image, mask)
+            folder.problems.append(f"{folder.name(image)} has no mask in {folder.name(masks)}/")
 
 
-def _examine(item: GeneratedItem) -> tuple[str | None, bool]:
-    """What is wrong with the item, or None; and whether it is normal or its mask marks something."""
+@dataclass(frozen=True)
+class _Examined:
+    problem: str | None = None
+    marks: bool = False
+    """Whether the item is normal or its mask marks something."""
+    remarks: tuple[tuple[Path, Remark], ...] = ()
+
+
+def _examine(item: GeneratedItem) -> _Examined:
     try:
-        image, mask = _sample(item)[:2]
+        picture = load_picture(file_bytes(item.image), item.image)
+        image = picture_image(picture)
+        remarks = [(item.image, remark) for remark in image_remarks(picture)]
+        if item.mask is None:
+            return _Examined(marks=True, remarks=tuple(remarks))
+        mask_picture = load_picture(file_bytes(item.mask), item.mask)
+        values = mask_values(mask_picture)
     except BenchError as error:
-        return str(error), False
-    if mask is None:
-        return None, True
-    if mask.shape != image.shape[:2]:
-        sizes = " and ".join(f"{array.shape[1]} x {array.shape[0]}" for array in (image, mask))
-        return f"{item.image} and its mask {item.mask} differ in size ({sizes} pixels)", False
-    return None, bool(np.any(mask))
+        return _Examined(str(error))
+    height, width = values.shape
+    if (width, height) != image.size:
+        sizes = f"{image.width} x {image.height} and {width} x {height} pixels"
+        return _Examined(f"{item.image} and its mask {item.mask} differ in size ({sizes})")
+    remarks += ((item.mask, remark) for remark in mask_remarks(mask_picture, values))
+    return _Examined(marks=bool(values.any()), remarks=tuple(remarks))
+
+
+def _warning(folder: Folder, item: GeneratedItem, path: Path, remark: Remark) -> Problem:
+    name = folder.name(path)
+    return Problem("warning", remark.kind, item.category, name, f"{name} {remark.what}")
+
+
+def _files(item: GeneratedItem) -> tuple[Path | None, ...]:
+    return item.image, item.mask
 
 
 def _sample(item: GeneratedItem) -> Sample:

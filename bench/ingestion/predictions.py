@@ -18,11 +18,14 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from bench.data.images import MAX_PIXELS, file_bytes
+from bench.data.decoding import decode_in_order
+from bench.data.folder import Folder
 from bench.data.layout import GOOD
+from bench.data.mask_file import sixteen_bits
+from bench.data.picture import MAX_PIXELS, SIXTEEN_BITS, load_picture, pixels
 from bench.errors import BenchError
-from bench.ingestion.folder import Folder, categories_of
-from bench.parallel import in_order
+from bench.files import file_bytes
+from bench.ingestion.categories import categories_of
 
 MAP_SUFFIXES = frozenset({".npy", ".tif", ".tiff", ".png"})
 SHOWN = 3
@@ -46,6 +49,8 @@ class PredictionScan:
     """float32 [N], higher is more anomalous."""
     predicted: tuple[str | None, ...] | None
     """The predicted defect type; None for normal images."""
+    left_out: tuple[str, ...] = ()
+    """Folders of categories that the data set does not have."""
 
 
 def scan_predictions(
@@ -62,9 +67,9 @@ def scan_predictions(
     unknown images, missing rows and links out of the folder.
     """
     folder = Folder(root)
-    maps = _maps(folder, items, categories)
+    maps, left_out = _maps(folder, items, categories)
     if maps:
-        folder.problems += [problem for problem in in_order(_examine, maps) if problem]
+        folder.problems += [problem for problem in decode_in_order(_examine, maps, _files) if problem]
     scores = _column(folder, "scores.csv", "score", items)
     classes = _column(folder, "classes.csv", "predicted", [item for item in items if item.defect != GOOD])
     numbers = {item: _number(folder, item, text) for item, text in scores.items()} if scores else {}
@@ -81,6 +86,7 @@ def scan_predictions(
         maps,
         np.array([numbers[item] for item in items], dtype=np.float32) if scores else None,
         tuple(classes.get(item) for item in items) if classes else None,
+        left_out,
     )
 
 
@@ -100,11 +106,11 @@ def read_map(path: Path, resolution: int | None = None) -> np.ndarray:
 
 def _maps(
     folder: Folder, items: Sequence[Target], categories: Mapping[str, tuple[str, ...]]
-) -> tuple[Path, ...] | None:
+) -> tuple[tuple[Path, ...] | None, tuple[str, ...]]:
     parts = frozenset({GOOD}).union(*categories.values())
-    places = categories_of(folder, tuple(categories), parts)
+    places, left_out = categories_of(folder, tuple(categories), parts)
     if not places:
-        return None
+        return None, left_out
     files: dict[tuple[str, str], dict[str, Path]] = {}
     for category, path in places.items():
         for entry in folder.folders(path):
@@ -115,7 +121,11 @@ def _maps(
                 folder.problems.append(f"{folder.name(entry)}/ is not a defect of '{category}'")
     paths = [files.get(item[:2], {}).get(item.stem) for item in items]
     _report_missing(folder, "map", [item for item, path in zip(items, paths, strict=True) if path is None])
-    return tuple(path for path in paths if path is not None)
+    return tuple(path for path in paths if path is not None), left_out
+
+
+def _files(path: Path) -> tuple[Path, ...]:
+    return (path,)
 
 
 def _examine(path: Path) -> str | None:
@@ -142,23 +152,16 @@ def _npy(path: Path) -> np.ndarray:
 
 
 def _picture(path: Path) -> np.ndarray:
-    try:
-        with Image.open(io.BytesIO(file_bytes(path)), formats=("PNG", "TIFF")) as image:
-            if image.width * image.height > MAX_PIXELS:
-                raise Image.DecompressionBombError(f"it claims {image.width} x {image.height} pixels")
-            image.load()
-            mode, values = image.mode, np.array(image)
-    except BenchError:
-        raise
-    except Exception as error:  # a damaged file may raise nearly anything inside a decoder
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BenchError(f"the map {path} cannot be read ({reason}); save it again") from None
+    picture = load_picture(file_bytes(path), path)
+    mode = picture.image.mode
+    if picture.pages > 1:
+        raise BenchError(f"the map {path} holds {picture.pages} pages, and one would be read; save one page")
     if mode == "F":
-        return values.astype(np.float32)
-    if mode == "L":
-        return values.astype(np.float32) / 255
-    if mode.startswith("I;16") or (mode == "I" and path.suffix.lower() == ".png"):
-        return values.astype(np.float32) / 65535
+        return pixels(picture.image)
+    if mode == "L" and not picture.colour_16:
+        return pixels(picture.image).astype(np.float32) / 255
+    if mode in SIXTEEN_BITS or mode == "I":
+        return sixteen_bits(picture).astype(np.float32) / 65535
     raise BenchError(f"the map {path} has mode {mode}; save one channel, float32 TIFF or 8 or 16 bit grey")
 
 

@@ -31,6 +31,8 @@ class IngestRequest:
     seed: int = 0
     trained: TrainedElsewhere = UNSTATED
     """For a detector: what is known of its training."""
+    all_warnings: bool = False
+    """Print each warning, not one line per kind and folder."""
 
     def check(self) -> None:
         """Raise BenchError where the name is not one, or taken, or where the folder is missing."""
@@ -57,7 +59,7 @@ def take_in(request: IngestRequest, store_root: Path, view: RunView) -> Ingested
     store = open_store(store_root, create=True)
     check_writable(store)
     content = _content(request, store, view)
-    for note in content.notes:
+    for note in content.notes_of(request.all_warnings):
         view.say(note)
     journal = {"plan": None, "command": f"bench ingest --{request.kind} {request.name}"}
     outcome = run_tasks(store, content.tasks, Machine(), view, journal)

@@ -19,7 +19,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.data.images import MAX_PIXELS, resize_depth, resize_image
+from bench.data.images import resize_depth, resize_image
+from bench.data.picture import MAX_PIXELS
 from bench.data.pool import PoolWriter
 from bench.errors import BenchError
 from bench.methods import Request, Sample

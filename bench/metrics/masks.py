@@ -37,6 +37,8 @@ MASK_DIALECTS = {
     and replace(dialect.scoring, mask_filter="area", mask_rule="half") == catalogue.Scoring()
 }
 """Each dialect that changes nothing but masks, with its filter and rule."""
+_BAND = 1 << 23
+"""Pixels of a mask that are floats at once."""
 
 
 def binarise_mask(raw: Any) -> np.ndarray:
@@ -127,8 +129,8 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
     into_columns = np.flatnonzero(horizontal.any(axis=1))
     if not into_rows.size or not into_columns.size:  # nearest can step over a thin defect
         return out
-    inside = mask[top:bottom, first_column:right].astype(vertical.dtype)
-    share = vertical[into_rows] @ inside @ horizontal[into_columns].T
+    inside = mask[top:bottom, first_column:right]
+    share = _weighted(vertical[into_rows], inside) @ horizontal[into_columns].T
     full = full_v * full_h
     # area weights are integers, so 2 * share > full decides the tie of a half-covered cell exactly
     slack = 0.0 if filter in ("area", "nearest") else 1e-9 * full
@@ -142,6 +144,17 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
         hit = 2 * share > full if (2 * share > full).any() else share == share.max()
     out[np.ix_(into_rows, into_columns)] = hit
     return out
+
+
+def _weighted(weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """weights @ inside, which is copied to floats in bands of rows where it is large."""
+    rows = max(1, _BAND // inside.shape[1])
+    if len(inside) <= rows:
+        return weights @ inside.astype(weights.dtype)
+    total = np.zeros((len(weights), inside.shape[1]), weights.dtype)
+    for top in range(0, len(inside), rows):
+        total += weights[:, top : top + rows] @ inside[top : top + rows].astype(weights.dtype)
+    return total
 
 
 def _weights(source: int, target: int, filter: str) -> tuple[np.ndarray, float]:

@@ -72,6 +72,7 @@ class CategoryPlan:
     has_types: bool
     has_depth: bool
     """Whether every image has a depth map."""
+    has_masks: bool
     normal: DataPart
     base: DataPart
     test: DataPart

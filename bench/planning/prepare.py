@@ -1,14 +1,15 @@
 """From a data folder to the parts that tasks name by their content, with the problems found on the way."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench.data.check import WARNINGS, Report, check_dataset
+from bench.data.check import CHECK_VERSION, Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint, part_content
 from bench.data.layout import Category, Dataset, Item, find_dataset
+from bench.data.problems import sentences
 from bench.data.published_counts import claims, difference, load_counts
 from bench.data.shift import brightness_shifts
 from bench.data.split import CategorySplit, Split, make_split
@@ -19,8 +20,6 @@ from bench.store import Store
 from bench.store.notes import read_note, write_note
 
 Progress = Callable[..., None]
-_FEW = 4
-"""At most so many warnings of one kind get a sentence of their own."""
 _SHOWN = 8
 
 
@@ -32,6 +31,8 @@ class PreparedData:
     fingerprint: str
     splits: Mapping[int, SplitPlan]
     warnings: tuple[str, ...]
+    """One sentence per kind and folder."""
+    each_warning: tuple[str, ...] = ()
     is_published: bool = False
     """Whether it is the data set whose published counts the protocol names."""
 
@@ -77,51 +78,47 @@ def prepare(
             f" (and {len(errors) - 1} more; `bench data check {root}` lists all)" if len(errors) > 1 else ""
         )
         raise BenchError(f"{errors[0]}{more}")
-    warnings = list(_grouped(report))
+    shifts: list[str] = []
     splits = {}
     plans: dict[tuple[str, int | None], SplitPlan] = {}
     for seed in seeds:
         split, drawn_by = _split(dataset, rule, shots, seed)
         if drawn_by not in plans:
             plans[drawn_by] = _split_plan(split, dataset, shots, store, digests)
-            warnings += brightness_shifts(split, dataset.root, report.brightness)
+            shifts += brightness_shifts(split, dataset.root, report.brightness)
         splits[seed] = plans[drawn_by]
     digests.save()
-    return PreparedData(dataset, fingerprint, splits, tuple(warnings), is_published)
+    return PreparedData(
+        dataset,
+        fingerprint,
+        splits,
+        (*sentences(report.warnings), *shifts),
+        (*sentences(report.warnings, ungrouped=True), *shifts),
+        is_published,
+    )
 
 
 def _checked(dataset: Dataset, fingerprint: str, store: Store, resolution: int, progress: Progress) -> Report:
     """The check of the data set, kept in the store under the fingerprint; stray files are looked for anew."""
     path = store.root / "sources" / f"check-{fingerprint[:32]}-{resolution}.json"
     files = sorted(str(item.path) for category in dataset.categories for item in category.items)
-    earlier = read_note(path, {"files": list, "extra": list, "report": dict})
-    if earlier is not None and earlier["files"] == files and earlier["extra"] == _extra(dataset):
-        with suppress(LookupError, TypeError):  # a report of an older version has fewer fields
+    state = {"check": CHECK_VERSION, "files": files, "extra": _extra(dataset)}
+    earlier = read_note(path, {"state": dict, "report": dict})
+    if earlier is not None and earlier["state"] == state:
+        with suppress(LookupError, TypeError):  # damaged
             return Report.from_dict(earlier["report"])
     report = check_dataset(dataset, progress, resolution=resolution)
     if not report.errors:
-        write_note(path, {"files": files, "extra": _extra(dataset), "report": report.to_dict()})
+        write_note(path, {"state": state, "report": report.to_dict()})
     return report
-
-
-def _grouped(report: Report) -> Iterator[str]:
-    """The warnings, with one sentence for a kind of which a category has more than a few."""
-    groups: dict[tuple[str, str], list[str]] = {}
-    for problem in report.warnings:
-        groups.setdefault((problem.category, problem.kind), []).append(problem.message)
-    for (category, kind), messages in groups.items():
-        if len(messages) <= _FEW:
-            yield from messages
-        else:
-            where = f"{category}: " if category else ""
-            yield f"{where}{len(messages)} times {WARNINGS[kind]}, the first: {messages[0]}"
 
 
 def _extra(dataset: Dataset) -> list[str]:
     """The paths that a check reports beside images: they come and go without changing the fingerprint."""
     extra: list[Path] = list(dataset.strays)
     for category in dataset.categories:
-        extra += [*category.strays, *category.lone_masks, *category.empty_folders]
+        extra += [*category.strays, *category.lone_masks, *category.empty_folders, *category.normal_masks]
+        extra += [mask for mask, _ in category.more_masks]
     return sorted(map(str, extra))
 
 
@@ -165,6 +162,7 @@ def _category_plan(part: CategorySplit, category: Category, store: Store, digest
         name=part.name,
         has_types=category.has_types,
         has_depth=all(item.depth_path is not None for item in category.items),
+        has_masks=category.has_masks,
         normal=_part(normal, store, digests),
         base=_part(part.base_items, store, digests),
         test=_part(part.test_items, store, digests),

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import BenchError, did_you_mean
+from bench.files import file_text
 from bench.methods import registry
 from bench.planning.spec import ProtocolSpec, fault
 from bench.record.labels import SCORE
@@ -95,7 +96,7 @@ def _layers(path: Path, extending: tuple[Path, ...]) -> Iterator[_Layer]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(path.read_text(encoding="utf-8"))
+        return parse_toml(file_text(path))
     except OSError as error:
         raise BenchError(f"the protocol file {path} cannot be read: {error.strerror}") from None
     except ValueError as error:  # not UTF-8, or not TOML

@@ -40,6 +40,8 @@ class RunRequest:
     settings: tuple[str, ...] = ()
     weights: Path | None = None
     plugins: tuple[Path, ...] = ()
+    all_warnings: bool = False
+    """Print each warning of the data; changes nothing else."""
 
     @property
     def command(self) -> str:
@@ -113,7 +115,8 @@ def prepare_request(
     notes = [f"skipped: {method.missing_requirement}" for method in methods if method.missing_requirement]
     if request.data is None:
         notes.append("no --data given: running on the " + SAMPLE_NOTE)
-    notes += [f"warning: {warning}" for warning in data.warnings]
+    warnings = data.each_warning if request.all_warnings else data.warnings
+    notes += [f"warning: {warning}" for warning in warnings]
     return Prepared(config, data, _about(checked, config, data), tuple(notes))
 
 

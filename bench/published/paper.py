@@ -141,7 +141,7 @@ def _facts(path: Path) -> PaperFacts:
 
 def _rows(path: Path, paper: str) -> list[dict[str, str]]:
     try:
-        with path.open(encoding="utf-8", newline="") as lines:
+        with path.open(encoding="utf-8-sig", newline="") as lines:
             reader = csv.DictReader(lines, strict=True)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise BenchError(f"{path}: the first line must be {','.join(COLUMNS)}")

@@ -39,6 +39,8 @@ class ScoreRequest:
     split: str | None = None
     trained: TrainedElsewhere = UNSTATED
     """What is known of the detector that made the predictions."""
+    all_warnings: bool = False
+    """Print each warning, not one line per kind and folder."""
 
     @property
     def rule(self) -> str:
@@ -79,7 +81,9 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     config = _config(request, data, weights_digest)
     name = request.folder.resolve().name
     content = _content(request, data, store, name)
-    for note in content.notes:
+    for warning in data.each_warning if request.all_warnings else data.warnings:
+        view.say(f"warning: {warning}")
+    for note in content.notes_of(request.all_warnings):
         view.say(note)
     of_detector = {"trained": request.trained} if request.kind == "predictions" else {}
     planned = registry.load_plan(request.kind)(config, name, content.params, **of_detector)

@@ -20,7 +20,7 @@ from bench.tasks import Task
 class DataCache(Stage[T]):
     """The pool of one part of one category, from wherever its files lie on this machine."""
 
-    name, version = "data.cache", 1
+    name, version = "data.cache", 2
     payload = "caches"
 
     @staticmethod

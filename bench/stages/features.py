@@ -97,6 +97,10 @@ class PerceptualFeatures(Stage[T]):
         for defect in types:
             rows = generated.rows(defect)
             for metric, masked in (("ic_lpips", False), ("ic_lpips_a", True)):
+                if masked and base.masks is None:
+                    reason = {"undefined": "the data set has no masks", "network": _network(networks)}
+                    results[defect] |= {_key(metric, dialect): reason for dialect in dialects}
+                    continue
                 clusters = _clusters(networks, metric, dialects, base, test, defect)
                 for start in range(0, len(rows), _BATCH):
                     batch = rows[start : start + _BATCH]
@@ -177,9 +181,12 @@ def _clusters(
         rows = real.rows(defect)[: IC_LPIPS_DIALECTS[dialect].most_centres]
         pixels = _pixels(real, rows, masked=metric == "ic_lpips_a")
         centres = perceptual_features(networks, _network(networks), pixels, _BATCH)
-        key = metric if dialect == "default" else f"{metric}@{dialect}"
-        clusters[key] = IcLpipsAccumulator(centres, dialect, _network(networks))
+        clusters[_key(metric, dialect)] = IcLpipsAccumulator(centres, dialect, _network(networks))
     return clusters
+
+
+def _key(metric: str, dialect: str) -> str:
+    return metric if dialect == "default" else f"{metric}@{dialect}"
 
 
 def _result(clusters: IcLpipsAccumulator, networks: Profile) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from bench.tasks import Task
 class GeneratorIngest(Stage[T]):
     """samples.zip with the images and masks of one defect type, each at its own size."""
 
-    name, version = "generator.ingest", 1
+    name, version = "generator.ingest", 2
 
     @staticmethod
     def task(params: Mapping[str, Any]) -> Task:
@@ -50,7 +50,7 @@ class DetectorIngest(Stage[T]):
     """What a detector predicted for the test images of one category: maps/00000.npy at their own size,
     scores.npy, and logits.npy (one for the predicted defect type, zero for the others)."""
 
-    name, version = "detector.ingest", 1
+    name, version = "detector.ingest", 2
 
     @staticmethod
     def task(params: Mapping[str, Any]) -> Task:

@@ -128,6 +128,8 @@ def _pixel_scores(
 ) -> LevelScores:
     if prediction.maps is None:
         return LevelScores(_without_value(template, "skipped", "the detector gives no anomaly map"))
+    if test.masks is None and any(defect != "good" for defect in test.defects):
+        return LevelScores(_without_value(template, "undefined", "the test images have no masks"))
     masks = np.stack([test.mask(row) for row in range(len(test))])
     try:
         values, undefined, counted = pixel_values(prediction.maps, masks, by_rule)

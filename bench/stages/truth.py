@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bench.data.images import decode_mask_values, file_bytes
+from bench.data.images import decode_mask_values
+from bench.files import file_bytes
 from bench.metrics import MASK_DIALECTS, prepare_masks
 from bench.stages.data import listed_files, require_content
 from bench.stages.stage import Output, Stage, StageRun, T
@@ -18,7 +19,7 @@ MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
 class DataTruth(Stage[T]):
     """The masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
 
-    name, version = "data.truth", 1
+    name, version = "data.truth", 2
     imports = ("bench.metrics", "bench.data.images")
 
     @staticmethod

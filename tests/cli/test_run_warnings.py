@@ -18,17 +18,23 @@ def soften(masks: list[Path]) -> None:
         Image.fromarray(values).save(path)
 
 
-@pytest.mark.parametrize(("count", "lines"), [(3, 3), (9, 1)])
-def test_many_warnings_of_a_kind_are_one_sentence(
-    bench: Callable, data: Path, count: int, lines: int
+@pytest.mark.parametrize("command", [PLAN, ("data", "check")])
+def test_warnings_of_one_kind_are_one_line_per_folder_and_each_with_all(
+    bench: Callable, data: Path, command: tuple[str, ...]
 ) -> None:
-    soften(sorted((data / "weave" / "ground_truth").glob("*/*.png"))[:count])
-    said = bench(*PLAN, "--data", data)
-    told = [line for line in said.out.splitlines() if line.startswith("warning: ")]
-    assert said.code == 0
-    assert len(told) == lines
-    assert "values between 0 and 255" in told[0]
-    assert (f"{count} times" in told[0]) == (lines == 1)
+    masks = sorted((data / "weave" / "ground_truth" / "cut").glob("*.png"))[:3]
+    soften(masks)
+    where = (data,) if command[0] == "data" else ("--data", data)
+
+    def warnings(*options: str) -> list[str]:
+        outcome = bench(*command, *where, *options)
+        assert outcome.code == 0
+        return [line for line in outcome.out.splitlines() if line.startswith("warning: weave/")]
+
+    (line,) = warnings()
+    assert "weave/ground_truth/cut/: 3 times a mask with values between 0 and 255" in line
+    assert all(mask.name in line for mask in masks[:2])
+    assert len(warnings("--all")) == 3
 
 
 def test_a_sound_data_set_gives_no_warning(bench: Callable, data: Path) -> None:

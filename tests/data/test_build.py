@@ -61,7 +61,7 @@ def test_depth_is_kept_where_every_image_has_it(tmp_path, category):
 def test_a_mask_of_another_size_and_a_missing_one_are_refused(tmp_path, category, mask):
     first = category.defects["crack"][0]
     with pytest.raises(BenchError, match=r"000\.png has no mask"):
-        build_pool([(Item(first.path, None, None, "000"), "crack")], tmp_path / "pool", 8)
+        build_pool([(Item(first.path, None, None, "000"), "crack"), crack(category)[1]], tmp_path / "pool", 8)
     mask(9, 7).save(first.mask_path)
     with pytest.raises(BenchError, match=r"000_mask\.png is 9x7, its image 24x16"):
         build_pool(crack(category), tmp_path / "pool", 8)

@@ -6,11 +6,13 @@ import pytest
 import tifffile
 from PIL import Image
 
-from bench.data.check import ERRORS, WARNINGS, Report, check_dataset
+from bench.data.check import Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint
 from bench.data.layout import find_dataset
+from bench.data.problems import ERRORS, WARNINGS
 from bench.data.shift import brightness_shifts
 from bench.data.split import make_split
+from bench.errors import BenchError
 
 
 @pytest.fixture
@@ -88,7 +90,8 @@ def test_masks_of_a_type_that_has_no_folder_are_without_images(bolt, found, mask
     [
         ((0,), "empty-mask"),
         ((255,) * 6, "full-mask"),
-        ((90, 200), "mask-values"),
+        ((200, 230), "mask-values"),
+        ((90, 200), "mask-classes"),
         ((1, 2), "mask-ids"),
     ],
 )
@@ -179,7 +182,8 @@ def test_depth_maps_are_checked_too(tmp_path, photograph, mask):
             tifffile.imwrite(
                 tmp_path / "bagel" / part / "xyz" / f"{i}.tiff", np.ones((16, 24, 3), np.float32)
             )
-            mask().save(tmp_path / "bagel" / part / "gt" / f"{i}.png")
+            marked = mask() if part == "test/cut" else Image.new("L", (24, 16))
+            marked.save(tmp_path / "bagel" / part / "gt" / f"{i}.png")
     cut = tmp_path / "bagel" / "test" / "cut" / "xyz"
     (cut / "0.tiff").write_bytes(b"II*\0 damaged")
     tifffile.imwrite(cut / "1.tiff", np.ones((8, 8, 3), np.float32))
@@ -224,9 +228,9 @@ def test_the_report_does_not_depend_on_the_number_of_workers(tmp_path, bolt, mas
 
 
 def test_progress_reaches_the_number_of_images(tmp_path, bolt):
-    seen = []
-    report = check_dataset(find_dataset(tmp_path), progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(i, 12) for i in range(1, 13)]
+    counts = []
+    report = check_dataset(find_dataset(tmp_path), progress=lambda done, total: counts.append((done, total)))
+    assert counts == [(i, 12) for i in range(1, 13)]
     assert report.images == 12
 
 
@@ -245,11 +249,14 @@ def test_the_magnetic_tiles_have_soft_masks_two_of_them_empty_and_one_nearly(mtd
     assert empty == [f"magnetic_tile/ground_truth/uneven/{n}_mask.png" for n in ("025", "033")]
 
 
-def test_a_name_that_is_no_utf8_can_be_printed(bolt, tmp_path):
-    (bolt / "train" / "good" / os.fsdecode(b"\xff.png")).touch()
-    (problem,) = check_dataset(find_dataset(tmp_path)).problems
-    assert problem.path == r"bolt/train/good/\xff.png"
-    assert problem.message.encode("utf-8").startswith(b"bolt/train/good/")
+@pytest.mark.parametrize("name", ["train/good/{}.png", "test/{}", "ground_truth/crack/{}_mask.png"])
+def test_a_name_that_is_no_utf8_is_refused_in_a_sentence_that_can_be_printed(bolt, tmp_path, name):
+    path = bolt / name.format(os.fsdecode(b"\xff"))
+    path.touch() if path.suffix else path.mkdir()
+    with pytest.raises(BenchError, match="not UTF-8; rename it") as refusal:
+        find_dataset(tmp_path)
+    assert "bolt/" + name.format(r"\xff") in str(refusal.value)
+    str(refusal.value).encode("utf-8")
 
 
 def test_what_brightness_tells_on_one_side_of_the_tiles_it_does_not_on_the_other(mtd):

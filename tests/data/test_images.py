@@ -11,14 +11,15 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from bench.data.images import (
-    MAX_PIXELS,
     read_depth,
     read_image,
     read_mask,
+    read_resized,
     resize_depth,
     resize_image,
     resize_mask,
 )
+from bench.data.picture import MAX_PIXELS
 from bench.errors import BenchError
 
 COLOURS = np.array([[[200, 100, 50], [0, 255, 7]], [[9, 8, 7], [255, 255, 255]]], np.uint8)
@@ -123,7 +124,7 @@ def _png_claiming(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
 
-@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+@pytest.mark.filterwarnings("error::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize("width", [MAX_PIXELS // 1000 + 1, 2**30])
 def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, width):
     (tmp_path / "a.png").write_bytes(_png_claiming(width, 1000))
@@ -231,3 +232,30 @@ def test_a_text_chunk_bomb_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(data[:33] + chunk + data[33:])
     with pytest.raises(BenchError, match=r"a\.png cannot be decoded"):
         read_image(tmp_path / "a.png")
+
+
+def test_a_large_mask_is_covered_in_bands_with_the_same_result(monkeypatch):
+    mask = np.random.default_rng(0).random((90, 70)) > 0.4
+    whole = resize_mask(mask, 16)
+    monkeypatch.setattr("bench.metrics.masks._BAND", 500)
+    assert np.array_equal(resize_mask(mask, 16), whole)
+
+
+def test_reading_at_a_size_gives_what_reading_and_resizing_give(tmp_path):
+    rng = np.random.default_rng(0)
+    for number, shape in enumerate([(31, 47), (31, 47, 3), (31, 47, 4)]):
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
+        for size in (8, 40):
+            resized, sides = read_resized(path, size)
+            assert np.array_equal(resized, resize_image(read_image(path), size))
+            assert sides == (31, 47)
+
+
+def test_a_large_picture_is_copied_in_bands_with_the_same_pixels(tmp_path, monkeypatch):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (31, 47, 3), dtype=np.uint8)).save(
+        tmp_path / "a.png"
+    )
+    whole = read_image(tmp_path / "a.png")
+    monkeypatch.setattr("bench.data.picture._BAND", 200)
+    assert np.array_equal(read_image(tmp_path / "a.png"), whole)

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.data.layout import find_dataset, natural_key
+from bench.data.folder import natural_key
+from bench.data.layout import find_dataset
 from bench.errors import BenchError
 
 

@@ -29,3 +29,19 @@ def test_little_is_done_ahead_of_what_is_taken():
     next(results)
     results.close()
     assert len(started) <= 9
+
+
+def test_what_is_worked_on_and_waits_weighs_no_more_than_is_allowed():
+    begun, weights = [], [3, 3, 3, 20, 3, 3, 9]
+
+    def work(weight):
+        begun.append(weight)
+        return weight
+
+    count = 0
+    for weight in in_order(work, weights, 4, weigh=lambda weight: weight, most=10):
+        count += 1
+        in_flight = weights[count:][: len(begun) - count]
+        assert sum(in_flight) <= 10 or len(in_flight) == 1
+        assert weight == weights[count - 1]
+    assert count == len(weights)

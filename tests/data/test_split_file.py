@@ -1,4 +1,5 @@
 import json
+import os
 
 import pytest
 
@@ -98,3 +99,19 @@ def test_a_stem_of_two_files_cannot_be_listed(tmp_path, bolt, photograph):
     photograph(1).save(tmp_path / "data" / "bolt" / "test" / "crack" / "000.bmp")
     with pytest.raises(BenchError, match="stem of two files"):
         load_split(find_dataset(tmp_path / "data"), written(tmp_path, "[base.bolt]\ncrack = ['000']"))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [("toml", "[base.bolt]\ncrack = ['002']"), ("json", '{"base": {"bolt": {"crack": ["002"]}}}')],
+)
+def test_a_mark_of_byte_order_is_no_part_of_the_text(tmp_path, bolt, suffix, text):
+    plain = load_split(bolt, written(tmp_path, text, suffix))
+    assert load_split(bolt, written(tmp_path, "\ufeff" + text, suffix)) == plain
+
+
+@pytest.mark.parametrize("suffix", ["toml", "json"])
+def test_a_pipe_is_refused_and_never_waited_for(tmp_path, bolt, suffix):
+    os.mkfifo(tmp_path / f"mine.{suffix}")
+    with pytest.raises(BenchError, match="it is a pipe, not a regular file"):
+        load_split(bolt, tmp_path / f"mine.{suffix}")

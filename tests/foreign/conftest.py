@@ -59,6 +59,9 @@ elif step == "sample":
         pair(folder, i, 40, random.Random(f"{seed} {category} {defect} {i}"))
     if does == "link":
         os.symlink("/etc/passwd", folder / "image" / "0.jpg")
+    if does == "relink":
+        out.rename(out.with_name("moved"))
+        os.symlink(out.with_name("moved"), out)
     if does == "broken":
         (folder / "image" / "0.png").write_bytes(b"\\x89PNG no")
     if does == "fill":

@@ -72,6 +72,7 @@ def test_a_foreign_detector_gets_into_the_leaderboard(
         ("fail", "the command ended with status 1; its log says why"),
         ("few", r"wrote 1 images of plate/\w+, and 2 were asked for"),
         ("link", "is a link that leaves the folder"),
+        ("relink", "the command left a link at"),
         ("broken", "is not an image that can be read"),
     ],
 )
@@ -144,6 +145,13 @@ def test_a_wrong_file_is_refused_when_it_is_read(
         load_foreign(path)
 
 
+def test_a_mark_of_byte_order_is_no_part_of_a_file(generator_file: File) -> None:
+    path = generator_file()
+    plain = load_foreign(path)
+    path.write_text("\ufeff" + path.read_text(), encoding="utf-8")
+    assert load_foreign(path) == plain
+
+
 def commands() -> list[str]:
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
@@ -169,7 +177,7 @@ def sample(path: Path, data, tmp_path: Path, **options):
         device="cpu",
         scratch=tmp_path / "scratch",
     )
-    if options.get("does") in (None, "few", "link", "broken", "fill"):
+    if options.get("does") in (None, "few", "link", "relink", "broken", "fill"):
         foreign_adapter(path).configure().fit(data, tmp_path / "model", ctx)
     defect = next(iter(data.categories[category].anomalies))
     return list(adapter.sample(tmp_path / "model", data, Request(category, defect, range(2)), ctx))

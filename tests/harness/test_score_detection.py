@@ -1,6 +1,7 @@
 """The scorer of predictions: every value by metric and dialect, on twelve small maps."""
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -110,6 +111,18 @@ def test_where_no_mask_has_a_pixel_pixel_metrics_are_undefined_and_say_so(score,
     assert {record.note for record in undefined} == {
         "the masks holds no positive, so ranking metrics are undefined"
     }
+
+
+def test_without_masks_images_are_scored_and_pixels_undefined_with_the_reason(score, inputs):
+    with_masks = rows(score() / "records.jsonl")
+    (inputs["test"].folder / "masks.npy").unlink()
+    shutil.rmtree(inputs["test"].folder.parent / "out")
+    records = rows(score() / "records.jsonl")
+    for (level, metric, dialect), record in records.items():
+        if level == "image":
+            assert record == with_masks[level, metric, dialect]
+        else:
+            assert (record.status, record.note) == ("undefined", "the test images have no masks")
 
 
 SMALL_SCORE = """

@@ -59,6 +59,7 @@ def config() -> PlanConfig:
             name=name,
             has_types=True,
             has_depth=False,
+            has_masks=True,
             normal=DataPart(f"normal {name}", {"good": counts.train_good}),
             base=DataPart(f"base {name}", base),
             test=DataPart(f"test {name}", {"good": counts.test_good, **rest}),
