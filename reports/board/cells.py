@@ -161,6 +161,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf 
     if draws_of is None:
         return Cell("ok", value, categories=len(used), of_categories=len(categories))
     bounds = SHARE if _is_share(members) else None
+    spread: Spread | None
     draws, spread, how = _draws(members, values, present, grid.seeds, draws_of)
     if draws is None:
         spread = _stated_spread(members)

@@ -42,6 +42,8 @@ class Gain:
     high: float | None
     significant: bool
     """After Holm's correction over the rows of the column."""
+    is_tested: bool = True
+    """False where too few images, or none that varied, leave nothing to test."""
 
 
 def difference_spread(one: Cell, other: Cell) -> Spread | None:
@@ -176,7 +178,7 @@ def gains(
     members = [*(cells[row] for row in rows), base]
     p = pair_p(members, np.arange(len(rows)), np.full(len(rows), len(rows)))
     tested = [row for row, p_value in zip(rows, p, strict=True) if not math.isnan(p_value)]
-    bounds = {row: difference_bounds(cells[row], base, sign) for row in tested}
+    bounds = {row: difference_bounds(cells[row], base, sign) for row in rows}
     found = differ(
         [p_value for p_value in p if not math.isnan(p_value)], lambda number: bounds[tested[number]]
     )
@@ -187,5 +189,6 @@ def gains(
         low, high = bounds.get(row) or (None, None)
         gain = sign * ((cell.value or 0.0) - base.value)
         is_written_alike = text is not None and text(gain) == text(0.0)
-        gain_of[row] = Gain(gain, low, high, differs.get(row, False) and not is_written_alike)
+        is_significant = differs.get(row, False) and not is_written_alike
+        gain_of[row] = Gain(gain, low, high, is_significant, row in differs)
     return gain_of
