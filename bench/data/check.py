@@ -16,9 +16,9 @@ from bench.data.images import (
     decode_mask_values,
     file_bytes,
     is_turned,
-    resize_mask,
 )
 from bench.data.layout import GOOD, Category, Dataset, Item
+from bench.data.vanishing import resolution_that_keeps, vanished
 from bench.errors import BenchError
 from bench.metrics.masks import binarise_mask
 from bench.parallel import in_order
@@ -38,7 +38,7 @@ WARNINGS: Mapping[str, str] = {
     "missing-depth": "an image without a depth map among images that have one",
     "mask-without-image": "a mask whose image is missing",
     "empty-mask": "a mask without a defect",
-    "vanishing-mask": "a mask that marks so little that nothing is left of it at the resolution of the run",
+    "vanishing-mask": "a defect type with masks of which nothing is left at the resolution of the run",
     "full-mask": "a mask that covers the whole image",
     "mask-values": "a mask with values between 0 and 255",
     "mask-ids": "a mask whose values look like class ids",
@@ -124,6 +124,7 @@ def check_dataset(
         problems += item_problems
         if progress is not None:
             progress(done, len(parts))
+    problems += check.vanished(dataset)
     problems += check.duplicates(parts)
     order = {c.name: i for i, c in enumerate(dataset.categories)}
     problems.sort(key=lambda p: order.get(p.category, -1))
@@ -152,6 +153,8 @@ class _Check:
         self.root = root
         self.digests = digests
         self.brightness: dict[str, float] = {}
+        self.kept_at: dict[Path, int] = {}
+        """Mask files of which nothing is left at `resolution`, and the least one at which something is."""
 
     def relative(self, path: Path) -> str:
         return relative_name(self.root, path)
@@ -243,11 +246,18 @@ class _Check:
                 what = f"is {ours}, but its image {theirs}; make them equal"
                 problems.append(self.problem("mask-size", name, path, what))
         if item.mask_path is not None and mask is not None:
-            problems += (
-                self.problem(kind, name, item.mask_path, what)
-                for kind, what in _mask_faults(mask, self.resolution)
-            )
+            faults = _mask_faults(mask)
+            problems += (self.problem(kind, name, item.mask_path, what) for kind, what in faults)
+            keeps = resolution_that_keeps(binarise_mask(mask), self.resolution)
+            if keeps is not None:
+                self.kept_at[item.mask_path] = keeps
         return problems
+
+    def vanished(self, dataset: Dataset) -> Iterator[Problem]:
+        """Types that lose masks at the resolution of the run."""
+        for category in dataset.categories:
+            for folder, what in vanished(category, self.resolution, self.kept_at):
+                yield self.problem("vanishing-mask", category.name, folder, what)
 
     def duplicates(self, parts: list[tuple[Category, str, Item]]) -> Iterator[Problem]:
         """Images with the same bytes, one problem a group, named at its second image."""
@@ -265,15 +275,12 @@ class _Check:
                 yield self.problem("duplicate-image", category.name, item.path, what)
 
 
-def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[tuple[str, str]]:
+def _mask_faults(values: np.ndarray) -> Iterator[tuple[str, str]]:
     present = np.flatnonzero(np.bincount(values.ravel()))
     top = 255 if present[-1] <= 255 else 65535
     mask = binarise_mask(values)
     if not mask.any():
         yield "empty-mask", "marks no pixel as defect; draw the defect or move the image"
-    elif not resize_mask(mask, resolution).any():
-        what = f"marks {mask.sum()} pixels as defect, of which nothing is left at {resolution}x{resolution}"
-        yield "vanishing-mask", what
     elif mask.all():
         yield "full-mask", "marks every pixel as defect; is it inverted?"
     if set(present.tolist()) <= {0, top}:

@@ -69,6 +69,8 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     config = _config(request, data, weights_digest)
     name = request.folder.resolve().name
     content = _content(request, data, store, name)
+    for warning in data.warnings:
+        view.say(f"warning: {warning}")
     for note in content.notes:
         view.say(note)
     planned = registry.load_plan(request.kind)(config, name, content.params)
