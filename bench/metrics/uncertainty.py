@@ -6,11 +6,13 @@ must hold for few images too, of which a plain bootstrap says too little (docs/m
     error      standard deviation of the resamples, times sqrt(n / (n - 1)) of each stratum, which a
                bootstrap of n images loses (Efron and Tibshirani 1993, section 5.3)
     df         degrees of freedom of that error: n - 1; of sums with parts of several n by Satterthwaite 1946
-    interval   the union of value +- t error (Student, df), of the percentiles of the resamples at the level
-               at which a normal variable lies beyond t (the expanded percentile interval, Hesterberg 2015,
-               section 5), and, of a share, of the rule of three: what n images have not shown may still be
-               up to 1 - 0.05^(1/n) of all (Hanley and Lippman-Hand 1983), and as bad or good as can be.
-               So a share always has an interval, never of width zero, and the value lies in it
+    interval   the union of value +- t error (Student, df), of the same about the value less the bias that
+               its resamples show (the best threshold of few images flatters), of the percentiles of the
+               resamples at the level at which a normal variable lies beyond t (the expanded percentile
+               interval, Hesterberg 2015, section 5), and, of a share, of what n images have not shown: that
+               may be up to 1 - 0.025^(1/n) of all (the exact bound of none among n, Clopper and Pearson
+               1934), and as bad or as good as can be. So a share always has an interval, never of width
+               zero, and the value lies in it
     p          of "both are equal", Student's t with the lesser df. Below `FEWEST` images nothing is tested:
                any test that trusts no distribution has a least p of 2 / 2^n, above 5 % for 5 images. Where
                nothing varied nothing is tested either
@@ -31,8 +33,8 @@ FEWEST = 6
 """Images of which a difference can first be beyond chance."""
 SHARE = (0.0, 1.0)
 """The bounds of a fraction."""
-UNSEEN = 0.05
-"""Chance at which n images may all have missed a share of the images that there are."""
+UNSEEN = ALPHA / 2
+"""Chance that n images miss all of a share of the images that there are, which is taken as too small."""
 
 Bounds = tuple[float, float]
 
@@ -121,7 +123,7 @@ def interval(
     """The 95 % interval of a value, or None where nothing is known.
 
     draws: its resamples [R], as they were drawn or `widened`. bounds: the least and the greatest value that
-    there can be; (0, 1) makes it a share, which the rule of three holds for.
+    there can be; (0, 1) makes it a share, of which n images may not have shown all.
     """
     low = high = value
     if spread.is_known and spread.error > 0:
@@ -130,7 +132,8 @@ def interval(
         drawn = np.empty(0) if draws is None else draws[np.isfinite(draws)]
         if len(drawn) > 1:
             ends = _quantiles(np.sort(widened(drawn, spread.error)), _normal_tail(t))
-            low, high = min(low, ends[0]), max(high, ends[1])
+            bias = float(drawn.mean()) - value
+            low, high = min(low, low - bias, ends[0]), max(high, high - bias, ends[1])
     if bounds == SHARE:
         unseen = 1.0 - UNSEEN ** (1.0 / spread.images)
         low, high = min(low, value * (1.0 - unseen)), max(high, value + unseen * (1.0 - value))

@@ -60,7 +60,7 @@ def _method(spread: Spread, source: str, has_draws: bool, has_interval: bool) ->
         return f"none: {why} ({source})"
     rule = "Student's t and percentiles" if has_draws else "Student's t"
     if not spread.is_known or spread.error == 0:
-        rule = "rule of three"
+        rule = "exact bound of none"
     return f"{rule}, {source}, {spread.df:.4g} degrees of freedom"
 
 

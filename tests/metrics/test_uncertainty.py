@@ -88,8 +88,8 @@ def test_a_skewed_value_is_covered_to_where_its_draws_reach():
 
 
 def test_what_n_images_have_not_shown_may_still_be_so_many_of_all():
-    assert interval(0.0, Spread(0.0, 29), bounds=SHARE) == (0.0, pytest.approx(1 - 0.05 ** (1 / 30)))
-    assert interval(1.0, UNKNOWN, bounds=SHARE) == (pytest.approx(0.05), 1.0)
+    assert interval(0.0, Spread(0.0, 29), bounds=SHARE) == (0.0, pytest.approx(1 - 0.025 ** (1 / 30)))
+    assert interval(1.0, UNKNOWN, bounds=SHARE) == (pytest.approx(0.025), 1.0)
     assert interval(3.0, UNKNOWN) is None
     assert interval(3.0, Spread(0.0, 9)) is None
 

@@ -100,7 +100,7 @@ def test_one_test_image_in_a_category_leaves_the_spread_of_the_mean_unknown(boar
             board.add(flags, category=category, generator=generator)
     cell = cell_of(board, generator="g")
     assert not cell.spread.can_be_tested
-    assert (cell.low, cell.rank) == (pytest.approx(0.05 * cell.value), None)
+    assert (cell.low, cell.rank) == (pytest.approx(0.025 * cell.value), None)
 
 
 def test_several_seeds_are_resampled_with_the_images_and_widen_the_interval(board, fill):
