@@ -19,11 +19,11 @@ def resolution_that_keeps(mask: np.ndarray, resolution: int) -> int | None:
     """
     if not mask.any() or resize_mask(mask, resolution).any():
         return None
-    own = max(mask.shape)
-    for size in range(resolution // STEP * STEP + STEP, own, STEP):
+    full_size = max(mask.shape)
+    for size in range(resolution // STEP * STEP + STEP, full_size, STEP):
         if resize_mask(mask, size).any():
             return size
-    return own
+    return full_size
 
 
 def vanished(category: Category, resolution: int, kept_at: Mapping[Path, int]) -> Iterator[tuple[Path, str]]:

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr, stdtrit
+
+from bench.metrics.uncertainty import t_quantile, t_tail
 
 Group = Sequence[float]
 
@@ -68,7 +69,7 @@ def shift(
     spread = pooled([*history, before, after], floor)
     change = sign * (float(np.mean(after)) - float(np.mean(before)))
     error = spread.sd * float(np.sqrt(1 / len(before) + 1 / len(after)))
-    quantiles = stdtrit(spread.df, 1 - level) + stdtrit(spread.df, 0.9) if spread.df else float("inf")
+    quantiles = t_quantile(spread.df, 1 - level) + t_quantile(spread.df, 0.9) if spread.df else float("inf")
     return Shift(
         change,
         spread,
@@ -84,4 +85,4 @@ def _tail(beyond: float, error: float, df: int) -> float:
         return 1.0
     if error == 0.0:
         return 0.0 if beyond > 0 else 1.0
-    return float(stdtr(df, -beyond / error))
+    return float(t_tail(beyond / error, df))

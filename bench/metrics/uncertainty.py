@@ -13,9 +13,9 @@ must hold for few images too, of which a plain bootstrap says too little (docs/m
                may be up to 1 - 0.025^(1/n) of all (the exact bound of none among n, Clopper and Pearson
                1934), and as bad or as good as can be. So a share always has an interval, never of width
                zero, and the value lies in it
-    p          of "both are equal", Student's t with the lesser df. Below `FEWEST` images nothing is tested:
-               any test that trusts no distribution has a least p of 2 / 2^n, above 5 % for 5 images. Where
-               nothing varied nothing is tested either
+    p          of "both are equal", Student's t with the lesser df. Below `FEWEST` - 1 degrees of freedom,
+               those of six images, nothing is tested: any test that trusts no distribution has a least p of
+               2 / 2^n, above 5 % for 5 images. Where nothing varied nothing is tested either
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ import numpy as np
 ALPHA = 0.05
 """Chance at which an interval misses, and at which a family of differences holds a false one."""
 FEWEST = 6
-"""Images of which a difference can first be beyond chance."""
+"""Images (degrees of freedom, plus one) of which a difference can first be beyond chance."""
 SHARE = (0.0, 1.0)
 """The bounds of a fraction."""
 UNSEEN = ALPHA / 2
@@ -40,7 +40,7 @@ Bounds = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Spread:
+class StandardError:
     """A standard error, and by how many degrees of freedom it is known; of one image it is not: NaN, 0."""
 
     error: float
@@ -61,18 +61,18 @@ class Spread:
         return self.is_known and self.error > 0 and self.images >= FEWEST
 
 
-UNKNOWN = Spread(math.nan, 0.0)
+UNKNOWN = StandardError(math.nan, 0.0)
 
 
-def spread_of_mean(values: Sequence[float]) -> Spread:
+def spread_of_mean(values: Sequence[float]) -> StandardError:
     """The spread of the mean of independent values; of one it is unknown."""
     n = len(values)
     if n < 2:
         return UNKNOWN
-    return Spread(float(np.std(values, ddof=1)) / math.sqrt(n), n - 1)
+    return StandardError(float(np.std(values, ddof=1)) / math.sqrt(n), n - 1)
 
 
-def spread_of_draws(draws: np.ndarray, counts: np.ndarray, strata: np.ndarray | None = None) -> Spread:
+def spread_of_draws(draws: np.ndarray, counts: np.ndarray, strata: np.ndarray | None = None) -> StandardError:
     """The spread of a value with bootstrap draws [R] of n images, drawn `counts` int [R, N] times.
 
     strata: [N] labels, as `resample_counts` had them. How much of the variance each stratum brings is seen
@@ -96,16 +96,16 @@ def spread_of_draws(draws: np.ndarray, counts: np.ndarray, strata: np.ndarray | 
     shares = parts / parts.sum()
     scale = float(np.sum(shares * sizes / (sizes - 1)))
     df = 1.0 / float(np.sum(shares * shares / (sizes - 1)))
-    return Spread(math.sqrt(variance * scale), df)
+    return StandardError(math.sqrt(variance * scale), df)
 
 
-def spread_of_average(spreads: Sequence[Spread]) -> Spread:
+def spread_of_average(spreads: Sequence[StandardError]) -> StandardError:
     """The spread of the plain average of independent values; unknown where one of theirs is."""
     if not spreads or not all(spread.is_known for spread in spreads):
         return UNKNOWN
     variances = [spread.error**2 for spread in spreads]
     error = math.sqrt(sum(variances)) / len(spreads)
-    return Spread(error, joint_df(variances, [spread.df for spread in spreads]))
+    return StandardError(error, joint_df(variances, [spread.df for spread in spreads]))
 
 
 def joint_df(variances: Sequence[float], dfs: Sequence[float]) -> float:
@@ -118,7 +118,7 @@ def joint_df(variances: Sequence[float], dfs: Sequence[float]) -> float:
 
 
 def interval(
-    value: float, spread: Spread, draws: np.ndarray | None = None, bounds: Bounds | None = None
+    value: float, spread: StandardError, draws: np.ndarray | None = None, bounds: Bounds | None = None
 ) -> Bounds | None:
     """The 95 % interval of a value, or None where nothing is known.
 
@@ -129,10 +129,10 @@ def interval(
     if spread.is_known and spread.error > 0:
         t = t_quantile(spread.df)
         low, high = value - t * spread.error, value + t * spread.error
-        drawn = np.empty(0) if draws is None else draws[np.isfinite(draws)]
-        if len(drawn) > 1:
-            ends = _quantiles(np.sort(widened(drawn, spread.error)), _normal_tail(t))
-            bias = float(drawn.mean()) - value
+        finite = np.empty(0) if draws is None else draws[np.isfinite(draws)]
+        if len(finite) > 1:
+            ends = _quantiles(np.sort(widened(finite, spread.error)), _normal_tail(t))
+            bias = float(finite.mean()) - value
             low, high = min(low, low - bias, ends[0]), max(high, high - bias, ends[1])
     if bounds == SHARE:
         unseen = 1.0 - UNSEEN ** (1.0 / spread.images)
@@ -154,7 +154,7 @@ def excludes_zero(bounds: Bounds | None) -> bool:
     return bounds is not None and not bounds[0] <= 0.0 <= bounds[1]
 
 
-def p_equal(difference: float, spread: Spread) -> float | None:
+def p_equal(difference: float, spread: StandardError) -> float | None:
     """Two-sided p of a difference that is nothing but chance; None where that cannot be tested."""
     if difference == 0.0:
         return 1.0

@@ -12,7 +12,7 @@ from bench.metrics.bootstrap import bootstrap_mean, resample_counts
 from bench.metrics.ic_lpips import IcLpips
 from bench.metrics.inception_score import SPLITS, splits_for
 from bench.metrics.lpips import GROUPS
-from bench.metrics.uncertainty import UNKNOWN, Spread, spread_of_average, spread_of_draws
+from bench.metrics.uncertainty import UNKNOWN, StandardError, spread_of_average, spread_of_draws
 from bench.record import catalogue
 from bench.record.record import Record
 from bench.stages.generator import ANY
@@ -59,7 +59,7 @@ def is_records(template: Record, generated: ImageFeatures) -> Iterator[Record]:
             continue
         row = replace(row, value=estimate.value, note=_splits_note(splits, len(chosen)))
         # of the population's standard deviation of k splits: over sqrt(k - 1) it is the mean's error
-        error = Spread(estimate.error / np.sqrt(splits - 1), splits - 1) if splits > 1 else UNKNOWN
+        error = StandardError(estimate.error / np.sqrt(splits - 1), splits - 1) if splits > 1 else UNKNOWN
         rows.append(with_spread(row, error, "the spread over splits"))
     yield from rows
     yield from _mean_of(rows)
@@ -92,7 +92,7 @@ def set_records(
             yield replace(row, note=f"against {len(real.defects)} real images")
         else:
             fewest = min(len(generated.defects), len(real.defects))
-            yield with_spread(row, Spread(estimate.error, fewest - 1), estimate.error_kind)
+            yield with_spread(row, StandardError(estimate.error, fewest - 1), estimate.error_kind)
 
 
 def _fid(generated: np.ndarray, real: np.ndarray) -> Estimate:
@@ -123,7 +123,7 @@ def lpips_records(template: Record, report: Mapping[str, Any]) -> Iterator[Recor
             continue
         row, error = replace(row, value=result["value"]), result["error"]
         groups = min(GROUPS, result["images"])
-        spread = UNKNOWN if error is None else Spread(error, groups - 1)
+        spread = UNKNOWN if error is None else StandardError(error, groups - 1)
         rows.append(with_spread(row, spread, result["error_kind"] or "the spread over images"))
     yield from rows
     yield from _mean_of(rows)
@@ -194,7 +194,7 @@ def honesty_records(
                 error = result["errors"][field]
             else:
                 error = float(np.sqrt(value * (1 - value) / (n - 1))) if n > 1 else None
-            spread = UNKNOWN if error is None else Spread(error, n - 1)
+            spread = UNKNOWN if error is None else StandardError(error, n - 1)
             record = replace(record, value=value, n=n, note=_chance_note(result) if field in _COPIES else "")
             rows.append(with_spread(record, spread, "the spread over images"))
         yield from rows
@@ -242,7 +242,7 @@ def _mean_of(rows: list[Record]) -> Iterator[Record]:
         n=sum(row.n for row in rows),
         note=rows[0].note if len({row.note for row in rows}) == 1 else "",
     )
-    spreads = [UNKNOWN if row.stderr is None else Spread(row.stderr, row.df or 0.0) for row in rows]
+    spreads = [UNKNOWN if row.stderr is None else StandardError(row.stderr, row.df or 0.0) for row in rows]
     yield with_spread(mean, spread_of_average(spreads), "errors of the types")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.metrics.bootstrap import resample_counts
-from bench.metrics.uncertainty import SHARE, Spread, interval, spread_of_draws
+from bench.metrics.uncertainty import SHARE, StandardError, interval, spread_of_draws
 from bench.record.record import Record
 from bench.streams import stream
 
@@ -35,7 +35,9 @@ def with_interval(record: Record, value: float, replicates: np.ndarray, resample
     return with_spread(replace(record, value=float(value)), spread, resampled, replicates)
 
 
-def with_spread(record: Record, spread: Spread, source: str, draws: np.ndarray | None = None) -> Record:
+def with_spread(
+    record: Record, spread: StandardError, source: str, draws: np.ndarray | None = None
+) -> Record:
     """The record with a standard error that `source` gave, and the interval of it where there is one.
 
     An error is not recorded where one image cannot know it, or nothing varied.
@@ -53,7 +55,7 @@ def with_spread(record: Record, spread: Spread, source: str, draws: np.ndarray |
     )
 
 
-def _method(spread: Spread, source: str, has_draws: bool, has_interval: bool) -> str:
+def _method(spread: StandardError, source: str, has_draws: bool, has_interval: bool) -> str:
     """How the interval was made, or why there is none."""
     if not has_interval:
         why = "nothing varied" if spread.is_known else "one alone does not vary"

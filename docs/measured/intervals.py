@@ -18,7 +18,7 @@ import numpy as np
 from bench.metrics import image_metrics
 from bench.metrics.bootstrap import bootstrap_image_metrics, bootstrap_mean
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
-from bench.metrics.uncertainty import Spread, widened
+from bench.metrics.uncertainty import StandardError, widened
 from bench.record.record import Record
 from bench.stages.replicates import Resamples, test_resamples, with_interval
 from bench.stages.score_detection import mask_strata
@@ -49,8 +49,8 @@ def masks_of(n: int, rng: np.random.Generator) -> np.ndarray:
     masks = np.zeros((2 * n, SIDE, SIDE), bool)
     for mask in masks[:n]:
         height, width = rng.integers(2, 5, 2)
-        top, left = rng.integers(0, SIDE - height + 1), rng.integers(0, SIDE - width + 1)
-        mask[top : top + height, left : left + width] = True
+        y, x = rng.integers(0, SIDE - height + 1), rng.integers(0, SIDE - width + 1)
+        mask[y : y + height, x : x + width] = True
     return masks
 
 
@@ -146,7 +146,7 @@ def _cell(record: Record, of: Scored) -> Cell:
     """The cell of a leaderboard with this record alone."""
     error = math.nan if record.stderr is None else record.stderr
     draws = of.draws if record.stderr is None else widened(of.draws, record.stderr)
-    return Cell("ok", record.value, draws=draws, spread=Spread(error, record.df or 0.0))
+    return Cell("ok", record.value, draws=draws, spread=StandardError(error, record.df or 0.0))
 
 
 def _within(value: float, ends: Sequence[float]) -> bool:

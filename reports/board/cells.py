@@ -19,7 +19,7 @@ from bench.metrics.uncertainty import (
     SHARE,
     UNKNOWN,
     Bounds,
-    Spread,
+    StandardError,
     interval,
     joint_df,
     spread_of_average,
@@ -58,7 +58,7 @@ class Cell:
     rank: int | None = None
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     """float64 [R], paired with the draws of every other row of the column."""
-    spread: Spread | None = None
+    spread: StandardError | None = None
     """The standard error of the value; None where nothing states one."""
 
 
@@ -161,7 +161,7 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf 
     if draws_of is None:
         return Cell("ok", value, categories=len(used), of_categories=len(categories))
     bounds = SHARE if _is_share(members) else None
-    spread: Spread | None
+    spread: StandardError | None
     draws, spread, how = _draws(members, values, present, grid.seeds, draws_of)
     if draws is None:
         spread = _stated_spread(members)
@@ -185,7 +185,7 @@ def _draws(
     present: np.ndarray,
     seeds: tuple[int, ...],
     draws_of: DrawsOf,
-) -> tuple[np.ndarray | None, Spread, str]:
+) -> tuple[np.ndarray | None, StandardError, str]:
     """Draws of the mean, float64 [R], its spread, and what was resampled; None where nothing can be."""
     several = len(seeds) > 1
     draws = {
@@ -203,8 +203,8 @@ def _draws(
             record = members[i][j]
             if replicates is None or record is None:
                 continue
-            drawn = replicates[:count]
-            table[i, j], dfs[i, j] = _as_stated(drawn, record)
+            resampled = replicates[:count]
+            table[i, j], dfs[i, j] = _as_stated(resampled, record)
         how = "bootstrap over images and seeds" if several else "bootstrap over images"
     elif several:
         count = SEED_DRAWS
@@ -224,7 +224,7 @@ def _draws(
     if several:
         of_images = sum(variances) / len(variances) ** 2
         df = joint_df([of_images, max(total - of_images, 0.0)], [df, len(seeds) - 1])
-    return mean, Spread(math.sqrt(total), df), how
+    return mean, StandardError(math.sqrt(total), df), how
 
 
 def _mean_over_seeds(table: np.ndarray, present: np.ndarray, seeds: tuple[int, ...]) -> np.ndarray:
@@ -278,12 +278,12 @@ def draws_of_column(column: Column, replicates: Replicates) -> DrawsOf:
     return draws_of_task
 
 
-def _stated_spread(members: Sequence[Sequence[Record | None]]) -> Spread | None:
+def _stated_spread(members: Sequence[Sequence[Record | None]]) -> StandardError | None:
     """The spread of the mean that records of one seed state themselves; None where one states no error."""
     records = [line[0] for line in members if len(line) == 1 and line[0] is not None]
     if len(records) < len(members) or any(record.stderr is None for record in records):
         return None
-    return spread_of_average([Spread(record.stderr or 0.0, _stated_df(record)) for record in records])
+    return spread_of_average([StandardError(record.stderr or 0.0, _stated_df(record)) for record in records])
 
 
 def _stated_df(record: Record) -> float:
@@ -293,7 +293,10 @@ def _stated_df(record: Record) -> float:
 
 
 def _stated_interval(
-    members: Sequence[Sequence[Record | None]], value: float, spread: Spread | None, bounds: Bounds | None
+    members: Sequence[Sequence[Record | None]],
+    value: float,
+    spread: StandardError | None,
+    bounds: Bounds | None,
 ) -> tuple[Bounds | None, str]:
     """The interval that records of one seed state themselves; (None, "") where they state none."""
     if any(len(line) != 1 or line[0] is None for line in members):

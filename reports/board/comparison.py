@@ -65,10 +65,10 @@ def compare(first: Results, second: Results) -> list[Difference]:
     for category in (MEAN, *sorted(common)):
         pairs = [_Pair.of(position, category, sides) for position in positions]
         tested = [pair for pair in pairs if pair.p is not None]
-        found = differ(
+        verdicts = differ(
             [pair.p for pair in tested if pair.p is not None], [pair.bounds for pair in tested].__getitem__
         )
-        differs = dict(zip(map(id, tested), found, strict=True))
+        differs = dict(zip(map(id, tested), verdicts, strict=True))
         differences += [pair.difference(boards, differs.get(id(pair))) for pair in pairs if not pair.is_void]
     return differences
 

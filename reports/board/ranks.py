@@ -23,7 +23,7 @@ from bench.metrics.bootstrap import holm
 from bench.metrics.uncertainty import (
     ALPHA,
     FEWEST,
-    Spread,
+    StandardError,
     excludes_zero,
     interval,
     p_equal,
@@ -46,7 +46,7 @@ class Gain:
     """False where too few images, or none that varied, leave nothing to test."""
 
 
-def difference_spread(one: Cell, other: Cell) -> Spread | None:
+def difference_spread(one: Cell, other: Cell) -> StandardError | None:
     """The standard error of one minus the other; None where nothing can be said.
 
     From paired draws, or else from the standard errors that both rows state, taken as independent: two
@@ -56,12 +56,12 @@ def difference_spread(one: Cell, other: Cell) -> Spread | None:
         return None
     df = min(one.spread.df, other.spread.df)
     if one.draws is None or other.draws is None:
-        return Spread(math.hypot(one.spread.error, other.spread.error), df)
+        return StandardError(math.hypot(one.spread.error, other.spread.error), df)
     differences = _paired(one, other)
     finite = differences[np.isfinite(differences)]
     if len(finite) < max(2, len(differences) / 2):
         return None
-    return Spread(float(np.std(finite)), df)
+    return StandardError(float(np.std(finite)), df)
 
 
 def _paired(one: Cell, other: Cell) -> np.ndarray:
@@ -179,10 +179,10 @@ def gains(
     p = pair_p(members, np.arange(len(rows)), np.full(len(rows), len(rows)))
     tested = [row for row, p_value in zip(rows, p, strict=True) if not math.isnan(p_value)]
     bounds = {row: difference_bounds(cells[row], base, sign) for row in rows}
-    found = differ(
+    verdicts = differ(
         [p_value for p_value in p if not math.isnan(p_value)], lambda number: bounds[tested[number]]
     )
-    differs = dict(zip(tested, found, strict=True))
+    differs = dict(zip(tested, verdicts, strict=True))
     gain_of = {}
     for row in rows:
         cell = cells[row]

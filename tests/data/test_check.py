@@ -116,19 +116,19 @@ def test_defects_that_the_resolution_of_the_run_loses_are_counted_by_type_with_t
     assert (problem.kind, problem.path) == ("vanishing-mask", "bolt/ground_truth/dent")
     total = len(dataset.category("bolt").defects["dent"])
     assert problem.message.startswith(f"bolt/ground_truth/dent has 2 of {total} dent masks of which nothing")
-    kept = int(re.search(r"(\d+)x\1 keeps them all$", problem.message)[1])
-    assert check_dataset(dataset, resolution=kept).problems == ()
+    size = int(re.search(r"(\d+)x\1 keeps them all$", problem.message)[1])
+    assert check_dataset(dataset, resolution=size).problems == ()
     assert check_dataset(dataset, resolution=800).problems == ()
 
 
 def test_the_resolution_that_keeps_a_mask_is_the_least_step_that_leaves_a_pixel():
     hairline = np.zeros((512, 512), bool)
     hairline[100:300, 61:63] = True
-    kept = resolution_that_keeps(hairline, 128)
-    assert kept % 32 == 0
-    assert resize_mask(hairline, kept).any()
-    assert not any(resize_mask(hairline, size).any() for size in range(128, kept, 32))
-    assert resolution_that_keeps(hairline, kept) is None
+    size = resolution_that_keeps(hairline, 128)
+    assert size % 32 == 0
+    assert resize_mask(hairline, size).any()
+    assert not any(resize_mask(hairline, below).any() for below in range(128, size, 32))
+    assert resolution_that_keeps(hairline, size) is None
     assert resolution_that_keeps(np.zeros((9, 9), bool), 4) is None
 
 

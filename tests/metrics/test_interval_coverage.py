@@ -26,9 +26,9 @@ def simulation() -> ModuleType:
 
 
 def judge(rows: list, images: int) -> None:
-    """Coverage of at least 90 %, false claims of at most 6 %, of less than six images none; no width of 0."""
+    """Coverage of at least 90 %, false claims of at most 6 %, of two images none; no width of 0."""
     assert np.mean([row.covered for row in rows]) >= 0.9, images
-    assert np.mean([row.claimed for row in rows]) <= (0.06 if images >= 6 else 0.0), images
+    assert np.mean([row.claimed for row in rows]) <= (0.06 if images > 2 else 0.0), images
     assert all(row.width is not None and row.width > 0 for row in rows), images
 
 
@@ -39,8 +39,8 @@ def test_few_images_promise_no_more_than_they_hold(simulation):
             rows = simulation.outcomes(kind, images, 24, ("image",))
             assert np.mean([row.covered for row in rows]) >= 0.9, (kind, images)
             assert all(row.width is not None and row.width > 0 for row in rows), (kind, images)
-            assert images >= 6 or not any(row.claimed for row in rows)
-            claims += [row.claimed for row in rows if images >= 6]
+            assert images > 2 or not any(row.claimed for row in rows)
+            claims += [row.claimed for row in rows if images > 2]
     assert np.mean(claims) <= 0.06
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.metrics.uncertainty import Spread
+from bench.metrics.uncertainty import StandardError
 from reports.board.cells import Cell
 from reports.board.identity import Method, Row
 from reports.board.ranks import difference_bounds, difference_p, gains, pair_p, ranks
@@ -16,7 +16,7 @@ from reports.board.tables import MEAN, leaderboard
 
 def cell(value, draws, df=1000.0):
     draws = np.asarray(draws, dtype=np.float64)
-    return Cell("ok", value, draws=draws, spread=Spread(float(np.std(draws)), df))
+    return Cell("ok", value, draws=draws, spread=StandardError(float(np.std(draws)), df))
 
 
 def rows(count):
@@ -72,7 +72,7 @@ def test_rows_without_draws_have_no_rank():
 
 
 def stated(value, error, df=math.inf):
-    return Cell("ok", value, spread=Spread(error, df))
+    return Cell("ok", value, spread=StandardError(error, df))
 
 
 def test_rows_that_state_errors_are_ranked_as_independent():
@@ -186,8 +186,8 @@ def test_no_row_ranks_before_one_that_is_significantly_better(values, seed):
 
 def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
     fill(board)
-    made = leaderboard(board.records, board.replicates)
-    line = [made.cells[row, made.columns[0], None] for row in made.rows]
+    whole_board = leaderboard(board.records, board.replicates)
+    line = [whole_board.cells[row, whole_board.columns[0], None] for row in whole_board.rows]
     one, other = np.triu_indices(len(line), 1)
     expected = [difference_p(line[i], line[j]) for i, j in zip(one, other, strict=True)]
     assert pair_p(line, one, other) == pytest.approx(expected, rel=1e-9)
@@ -195,6 +195,6 @@ def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
 
 def test_rows_that_are_the_same_do_not_differ(board, fill):
     fill(board)
-    made = leaderboard(board.records, board.replicates)
-    cell = made.cells[made.rows[0], made.columns[0], None]
+    whole_board = leaderboard(board.records, board.replicates)
+    cell = whole_board.cells[whole_board.rows[0], whole_board.columns[0], None]
     assert pair_p([cell, cell], np.array([0]), np.array([1])).tolist() == [1.0]
