@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
-from bench.metrics.uncertainty import t_quantile, t_tail
+from scipy.special import stdtr, stdtrit
 
 Group = Sequence[float]
 
@@ -69,7 +68,7 @@ def shift(
     spread = pooled([*history, before, after], floor)
     change = sign * (float(np.mean(after)) - float(np.mean(before)))
     error = spread.sd * float(np.sqrt(1 / len(before) + 1 / len(after)))
-    quantiles = t_quantile(spread.df, 1 - level) + t_quantile(spread.df, 0.9) if spread.df else float("inf")
+    quantiles = stdtrit(spread.df, 1 - level) + stdtrit(spread.df, 0.9) if spread.df else float("inf")
     return Shift(
         change,
         spread,
@@ -85,4 +84,4 @@ def _tail(beyond: float, error: float, df: int) -> float:
         return 1.0
     if error == 0.0:
         return 0.0 if beyond > 0 else 1.0
-    return float(t_tail(beyond / error, df))
+    return float(stdtr(df, -beyond / error))

@@ -44,10 +44,6 @@ def test_few_images_promise_no_more_than_they_hold(simulation):
     assert np.mean(claims) <= 0.06
 
 
-def test_pixels_of_eight_images_promise_no_more_than_they_hold(simulation):
-    judge(simulation.outcomes("split", 8, 12, ("pixel",)), 8)
-
-
 def test_the_rule_before_promised_more_than_it_held(simulation):
     rows = simulation.outcomes("split", 2, 24, ("image",))
     assert np.mean([row.covered_before for row in rows]) < 0.6
