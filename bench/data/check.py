@@ -12,12 +12,13 @@ import numpy as np
 from bench.data.decoding import decode_in_order
 from bench.data.fingerprint import Digests
 from bench.data.folder import printable
-from bench.data.images import decode_depth, picture_image, resize_mask
+from bench.data.images import decode_depth, picture_image
 from bench.data.layout import GOOD, Category, Dataset, Item
 from bench.data.mask_file import mask_remarks, mask_values, value_counts
 from bench.data.picture import PictureFile, bands_of, is_turned, load_picture
 from bench.data.problems import ERRORS, WARNINGS, Problem
 from bench.data.remarks import Remark, image_remarks
+from bench.data.vanishing import resolution_that_keeps, vanished
 from bench.errors import BenchError
 from bench.files import file_bytes
 from bench.metrics.masks import binarise_mask
@@ -88,6 +89,7 @@ def check_dataset(
     for category in dataset.categories:
         problems += check.normal_masks(category)
         problems += check.mixed_colours(category)
+    problems += check.vanished(dataset)
     problems += check.duplicates(parts)
     order = {c.name: i for i, c in enumerate(dataset.categories)}
     problems.sort(key=lambda p: order.get(p.category, -1))
@@ -125,6 +127,8 @@ class _Check:
         self.brightness: dict[str, float] = {}
         self.greys: dict[Path, bool] = {}
         """Whether an image that can be read is grey."""
+        self.kept_at: dict[Path, int] = {}
+        """Mask files of which nothing is left at `resolution`, and the least one at which something is."""
 
     def relative(self, path: Path) -> str:
         return relative_name(self.root, path)
@@ -238,7 +242,10 @@ class _Check:
 
     def _mask(self, data: bytes, path: Path) -> tuple[tuple[int, int], list[Remark]]:
         picture, values = self._mask_values(data, path)
-        return values.shape, [*_mask_faults(values, self.resolution), *mask_remarks(picture, values)]
+        keeps = resolution_that_keeps(binarise_mask(values), self.resolution)
+        if keeps is not None:
+            self.kept_at[path] = keeps
+        return values.shape, [*_mask_faults(values), *mask_remarks(picture, values)]
 
     def _mask_values(self, data: bytes, path: Path) -> tuple[PictureFile, np.ndarray]:
         picture = load_picture(data, Path(self.relative(path)))
@@ -269,6 +276,12 @@ class _Check:
             what = f"is one of {len(few)} images {kinds[0]} among {len(many)} {kinds[1]}; save all alike"
             yield self.problem("mixed-colours", category.name, few[0], what)
 
+    def vanished(self, dataset: Dataset) -> Iterator[Problem]:
+        """Types that lose masks at the resolution of the run."""
+        for category in dataset.categories:
+            for folder, what in vanished(category, self.resolution, self.kept_at):
+                yield self.problem("vanishing-mask", category.name, folder, what)
+
     def duplicates(self, parts: list[tuple[Category, str, Item]]) -> Iterator[Problem]:
         """Images with the same bytes, one problem a group, named at its second image."""
         groups: dict[str, list[tuple[Category, str, Item]]] = {}
@@ -285,10 +298,7 @@ class _Check:
                 yield self.problem("duplicate-image", category.name, item.path, what)
 
 
-def _mask_faults(values: np.ndarray, resolution: int) -> Iterator[Remark]:
+def _mask_faults(values: np.ndarray) -> Iterator[Remark]:
     mask = binarise_mask(values)
     if not mask.any():
         yield Remark("empty-mask", "marks no pixel as defect; draw the defect or move the image")
-    elif not resize_mask(mask, resolution).any():
-        what = f"marks {mask.sum()} pixels as defect, of which nothing is left at {resolution}x{resolution}"
-        yield Remark("vanishing-mask", what)

@@ -21,7 +21,7 @@ WARNINGS: Mapping[str, str] = {
     "missing-depth": "an image without a depth map among images that have one",
     "mask-without-image": "a mask whose image is missing",
     "empty-mask": "a mask without a defect",
-    "vanishing-mask": "a mask that marks so little that nothing is left of it at the resolution of the run",
+    "vanishing-mask": "a defect type with masks of which nothing is left at the resolution of the run",
     "full-mask": "a mask that covers the whole image",
     "inverted-mask": "a mask that marks most of the image and its border",
     "mask-values": "a mask with values between 0 and 255",

@@ -87,4 +87,6 @@ def _content(request: IngestRequest, store: Store, view: RunView) -> IngestedCon
         resolution=256,
         progress=view.step("reading the data set"),
     )
+    for warning in data.warnings:
+        view.say(f"warning: {warning}")
     return ingest_predictions(store, data, rule, request.seed, request.source, request.name)

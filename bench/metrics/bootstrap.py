@@ -4,20 +4,19 @@ Every resample is a row of counts (how often each image was drawn), made once an
 the same test images, so that differences between them are paired. All randomness enters through the rng
 that `resample_counts` is given.
 
-Efron and Tibshirani 1993, chapter 13 (percentile); Holm 1979 for several comparisons. Differences of two rows
-are taken from their replicates where rows are ranked (`reports.board.ranks`).
+Efron and Tibshirani 1993, chapter 8 (strata); Holm 1979 for several comparisons. What replicates say of a
+value is `bench.metrics.uncertainty`'s; differences of two rows are taken from their replicates where rows are
+ranked (`reports.board.ranks`).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bench.metrics.classification import negatives_to_keep
-from bench.metrics.ic_lpips import IcLpips
 from bench.metrics.inputs import MetricInputError, real_array, require_same_shape, to_numpy, truth_array
 from bench.metrics.one_thread import on_one_blas_thread
 
@@ -126,12 +125,6 @@ def bootstrap_mean(values: Any, counts: np.ndarray) -> np.ndarray:
     return draws @ value / sizes
 
 
-def bootstrap_clusters(result: IcLpips, replicates: int, rng: np.random.Generator) -> np.ndarray:
-    """IC-LPIPS of resampled clusters, float64 [R]; its spread is the metric's error over centres."""
-    values = np.array(result.counted)
-    return bootstrap_mean(values, resample_counts(len(values), replicates, rng))
-
-
 def require_counts(counts: np.ndarray, images: int) -> np.ndarray:
     """Checked counts [R, N]. Raises MetricInputError."""
     draws = to_numpy(counts, "counts")
@@ -140,28 +133,6 @@ def require_counts(counts: np.ndarray, images: int) -> np.ndarray:
     if len(draws) == 0 or draws.min() < 0:
         raise MetricInputError("counts must be 0 or above, in at least one resample")
     return draws
-
-
-def percentile_interval(replicates: Any, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of the replicates."""
-    if not 0.0 < level < 1.0:
-        raise MetricInputError(f"level must be between 0 and 1, not {level}")
-    return _central(np.sort(real_array(replicates, "replicates", ndim=1).astype(np.float64)), level)
-
-
-def _central(ordered: np.ndarray, level: float) -> tuple[float, float]:
-    """The middle `level` of ascending float64 values: numpy's linear quantiles, to the bit, in a tenth of
-    their time."""
-
-    def quantile(share: float) -> float:
-        position = (len(ordered) - 1) * share
-        below = math.floor(position)
-        part = position - below
-        low, high = float(ordered[below]), float(ordered[min(below + 1, len(ordered) - 1)])
-        # numpy's own two forms of the interpolation
-        return low + (high - low) * part if part < 0.5 else high - (high - low) * (1.0 - part)
-
-    return quantile((1 - level) / 2), quantile((1 + level) / 2)
 
 
 def holm(p_values: Sequence[float]) -> np.ndarray:

@@ -2,7 +2,8 @@
 
     accuracy = #(argmax of the row = label) / N, pooled over the images of a category
     recall at a true negative rate r: the share of positives with score > t, t the smallest value that at
-        least a share r of the negatives do not exceed (the order statistic ceil(r N) of the negatives)
+        least a share r of the negatives do not exceed (the order statistic ceil(r N) of the negatives);
+        undefined where that is all of them, as of fewer than 20 negatives at 0.95
     harmonic mean of several recalls: the butterfly challenge's score over its hybrid kinds
 
 Several defects a category: macro recall is the mean of the recalls of the classes that occur. Not the
@@ -19,7 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from bench.metrics.inputs import MetricInputError, real_array, require_same_shape, to_numpy, truth_array
+from bench.metrics.inputs import (
+    MetricInputError,
+    UndefinedMetricError,
+    real_array,
+    require_same_shape,
+    to_numpy,
+    truth_array,
+)
 from bench.metrics.ranking.tally import require_both_classes
 
 
@@ -63,8 +71,9 @@ def recall_at_tnr(scores: Any, labels: Any, tnr: float = 0.95) -> dict[str, floa
     """Recall of the anomalous at the threshold that keeps a share `tnr` of the normal out.
 
     scores: real [N], higher is more anomalous; labels: bool [N]. Returns recall, threshold (`score >
-    threshold` is anomalous) and the true negative rate reached (at least `tnr`; above it where ties or few
-    negatives force it). Raises MetricInputError, UndefinedMetricError (one class only).
+    threshold` is anomalous) and the true negative rate reached (at least `tnr`; above it where ties force
+    it). Raises MetricInputError; UndefinedMetricError where there is one class only, or too few negatives
+    for one of them to lie above the threshold: the rate would be 1, whatever was asked for.
 
     Precision: see the module.
     """
@@ -76,7 +85,14 @@ def recall_at_tnr(scores: Any, labels: Any, tnr: float = 0.95) -> dict[str, floa
     negative = np.sort(score[~truth])
     positives = int(truth.sum())
     require_both_classes(positives, negative.size, "labels")
-    threshold = negative[negatives_to_keep(negative.size, tnr) - 1]
+    rank = negatives_to_keep(negative.size, tnr)
+    if tnr < 1.0 and rank == negative.size:
+        fewest = math.ceil((1 - 1e-12) / (1.0 - tnr))
+        raise UndefinedMetricError(
+            f"{negative.size} normal images are too few for a true negative rate of {tnr:g}; "
+            f"it needs {fewest}"
+        )
+    threshold = negative[rank - 1]
     return {
         "recall": float(np.count_nonzero(score[truth] > threshold) / positives),
         "threshold": float(threshold),

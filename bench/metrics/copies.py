@@ -4,7 +4,9 @@ For each generated image the perceptual distance (the features of IC-LPIPS) to i
 defect and to its nearest test image. A copy is nearer than real images are to their nearest: nearer than
 the 1st percentile of the distances from each real image to the nearest other one. (Not of the distances of
 all pairs: the nearest of many is nearer than a pair, so honest images would be accused.) What counts as a
-copy is thus relative to how alike the real images are; of few real images it is the smallest distance.
+copy is thus relative to how alike the real images are; of few real images it is the smallest distance, and
+an honest image is nearer than that by chance about once in as many images as are real. Two real images have
+one distance only, which is no distribution.
 
 Not in the papers, which measure diversity within clusters only. Not a membership test: a generator that
 never left its training images' neighbourhood without copying is not caught.
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from bench.features import Profile
 
 BYTES_A_BLOCK = 1 << 29
+FEWEST_REAL = 3
+"""Real images whose distances to their nearest can first differ."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +80,17 @@ def nearest_real(
 
     generated, train, test: uint8 RGB [N, H, W, 3] of one size; train: the real defects the generator was
     fitted on; test: held-out defects of the type. profile, network: as for `ic_lpips`.
-    Raises MetricInputError; UndefinedMetricError where there are fewer than two real images.
+    Raises MetricInputError; UndefinedMetricError where there are fewer than three real images.
 
     Precision: see the module.
     """
     generated_images, fitted = image_array(generated, "generated"), image_array(train, "train")
     real = fitted if test is None else np.concatenate([fitted, _same_size(image_array(test, "test"), fitted)])
     _same_size(generated_images, fitted)
-    if len(real) < 2:
+    if len(real) < FEWEST_REAL:
         raise UndefinedMetricError(
-            "one real image has no distance to another, so no copy can be told from it"
+            f"{len(real)} real images have {len(real) - 1} distance between them, so no copy can be told "
+            f"from chance; {FEWEST_REAL} are needed"
         )
     name = profile.network_name(network)
     among_real = np.full((len(real), len(real)), np.nan)

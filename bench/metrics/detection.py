@@ -73,9 +73,12 @@ def image_values(
     """
     exact = image_metrics(scores, labels)
     values = {(metric, "default"): exact[metric] for metric in ("auroc", "ap", "f1_max")}
-    values["recall_at_tnr95", "default"] = recall_at_tnr(scores, labels, 0.95)["recall"]
-    values["ap", "trapezoid"] = image_metrics(scores, labels, dialect="trapezoid")["ap"]
     undefined: dict[Named, str] = {}
+    try:
+        values["recall_at_tnr95", "default"] = recall_at_tnr(scores, labels, 0.95)["recall"]
+    except UndefinedMetricError as error:
+        undefined["recall_at_tnr95", "default"] = str(error)
+    values["ap", "trapezoid"] = image_metrics(scores, labels, dialect="trapezoid")["ap"]
     if scores.min() >= 0.0 and scores.max() <= 1.0:
         values["f1_max", "grid21"] = image_metrics(scores, labels, dialect="grid21")["f1_max"]
     else:

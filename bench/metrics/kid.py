@@ -4,7 +4,8 @@
     KID = mean_{i != j} k(x_i, x_j) + mean_{i != j} k(y_i, y_j) - 2 mean_{i, j} k(x_i, y_j)
 
 Binkowski et al. 2018, section 4. `unbiased` is that U-statistic over all pairs: the expectation of every
-subset estimator, free of its Monte-Carlo noise; its error is a jackknife over the images of both sets.
+subset estimator, free of its Monte-Carlo noise; its error is a jackknife over the images of both sets, NaN
+where one of them has two images, of which none can be left out.
 `subset` is the estimator of torch-fidelity (and DFMGAN, clean-fid): the mean over 100 random subsets of a
 named size, on the same subsets (numpy's RandomState, the same draws), from one Gram matrix; its error is the
 standard deviation over subsets. Not the biased V-statistic, not scaled by 1,000.
@@ -101,24 +102,23 @@ def _unbiased(a: np.ndarray, b: np.ndarray) -> Estimate:
     total_a, total_b, cross = own_a.sum(), own_b.sum(), from_a.sum()
     value = total_a / (n * (n - 1)) + total_b / (m * (m - 1)) - 2 * cross / (n * m)
     finite_result(value, "KID")
-    variance, used = 0.0, 0
+    variance = 0.0 if min(n, m) > 2 else float("nan")  # leaving one of two out leaves no pair
     for within, total, across, size, fixed, other in (
         (own_a, total_a, from_a, n, total_b / (m * (m - 1)), m),
         (own_b, total_b, from_b, m, total_a / (n * (n - 1)), n),
     ):
-        if size < 3:  # leaving one of two out leaves no pair
+        if size < 3:
             continue
         left_out = (total - 2 * within) / ((size - 1) * (size - 2)) + fixed
         left_out -= 2 * (cross - across) / ((size - 1) * other)
         variance += (size - 1) / size * np.sum((left_out - left_out.mean()) ** 2)
-        used += size
-    return Estimate(float(value), float(np.sqrt(variance)), "jackknife over images", used)
+    return Estimate(float(value), float(np.sqrt(variance)), "jackknife over images", n + m)
 
 
 def _subset_mean(a: np.ndarray, b: np.ndarray, subsets: int, size: int, seed: int) -> Estimate:
     spread = f"standard deviation over subsets of {size}"
     if size == len(a) == len(b):  # every subset is the whole set, and then both estimators are one
-        return Estimate(_unbiased(a, b).value, 0.0, spread, subsets)
+        return Estimate(_unbiased(a, b).value, float("nan"), spread, subsets)
     rng = np.random.RandomState(seed)  # torch-fidelity's generator, for the same subsets
     drawn_a, drawn_b = np.empty((subsets, size), int), np.empty((subsets, size), int)
     for s in range(subsets):

@@ -11,7 +11,8 @@ squared difference; smoothed by a 3 x 3 mean then, as two shots differ in noise)
                (Otsu 1979). The threshold does not look at the mask, or a mask that takes in the faint rim
                of a defect would be met by a lower one
     boundary   g / (g + h): g the mean slope of d within 1 pixel of the mask's outline, h its mean from 1 to 6
-               pixels away; 0..1, 0.5 where the outline is like its surroundings
+               pixels away; 0..1, 0.5 where the outline is like its surroundings; of the images that have
+               such pixels
     score      max(contrast, 0) * overlap with bases; max(contrast, 0) with nearest normals, between which
                so much else changes that no threshold finds the defect; 0..1
 
@@ -31,6 +32,7 @@ import numpy as np
 
 from bench.metrics.inputs import MetricInputError, UndefinedMetricError, image_array, truth_array
 from bench.metrics.one_thread import on_one_blas_thread
+from bench.metrics.uncertainty import spread_of_mean
 
 REACH = 6
 IMAGES_A_BLOCK = 64
@@ -45,15 +47,16 @@ class MaskAgreement:
     spill: float | None
     """None where nothing changed inside any mask."""
     overlap: float
-    boundary: float
+    boundary: float | None
+    """None where no mask has pixels beside its outline, on both of which the change could be compared."""
     images: int
     """How many images the means are over."""
     left_out: int
     """How many have an empty or a full mask."""
     scores: np.ndarray
     """float64, the score of each image that the means are over."""
-    errors: dict[str, float]
-    """The standard errors over images of score, spill and boundary."""
+    errors: dict[str, float | None]
+    """The standard errors over images of score, spill and boundary; None of one image."""
 
 
 def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any = None) -> MaskAgreement:
@@ -89,6 +92,7 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
     within, without, contrast, overlap, boundary = np.array(rows).T
     scores = np.maximum(contrast, 0.0) * (overlap if normals is None else 1.0)
     inner, outer = within.mean(), without.mean()
+    boundary = boundary[np.isfinite(boundary)]
     spread = {"score": scores, "boundary": boundary}
     if inner > 0:  # a ratio of means varies as its residuals do
         spread["spill"] = (without - outer / inner * within) / inner
@@ -97,11 +101,14 @@ def mask_agreement(images: Any, masks: Any, *, bases: Any = None, normals: Any =
         contrast=float(contrast.mean()),
         spill=float(outer / inner) if inner > 0 else None,
         overlap=float(overlap.mean()),
-        boundary=float(boundary.mean()),
+        boundary=float(boundary.mean()) if boundary.size else None,
         images=len(rows),
         left_out=len(generated) - len(rows),
         scores=scores,
-        errors={name: float(values.std() / np.sqrt(len(rows))) for name, values in spread.items()},
+        errors={
+            name: error.error if (error := spread_of_mean(values)).is_known else None
+            for name, values in spread.items()
+        },
     )
 
 
@@ -154,11 +161,11 @@ def _of_image(change: np.ndarray, mask: np.ndarray) -> tuple[float, float, float
     # the outline runs between pixels: the nearest ones lie half a pixel from it
     away = np.where(mask, ndimage.distance_transform_edt(mask), ndimage.distance_transform_edt(~mask)) - 0.5
     on, near = slope[away <= 1.0].mean(), slope[(away > 1.0) & (away <= REACH)]
-    beside = near.mean() if near.size else 0.0
+    beside = near.mean() if near.size else np.nan
     return (
         float(within),
         float(without),
         float((within - without) / both) if both > 0 else 0.0,
         overlap,
-        float(on / (on + beside)) if on + beside > 0 else 0.5,
+        0.5 if on + beside == 0 else float(on / (on + beside)),
     )

@@ -43,6 +43,9 @@ class Record(CellLabels):
     direction: Literal["higher", "lower"] = "higher"
     n: int = 0
     stderr: float | None = None
+    """Standard error of the value; None where it is not known, as of one image."""
+    df: float | None = None
+    """Degrees of freedom by which `stderr` is known, 0 where it is not; None where nothing states them."""
     ci_low: float | None = None
     ci_high: float | None = None
     ci_method: str = ""

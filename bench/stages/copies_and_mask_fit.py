@@ -28,7 +28,7 @@ class NearestImages(Stage[T]):
     Images of no known type are compared with the defects of all types.
     """
 
-    name, version = "generation.nearest", 1
+    name, version = "generation.nearest", 2
     imports = IMPORTS
     gpu = True
     generated: T
@@ -64,6 +64,7 @@ class NearestImages(Stage[T]):
                 "leaks": result.leaks,
                 "nearer_to_test": result.nearer_to_test,
                 "copy_distance": result.copy_distance,
+                "real_images": result.real_images,
                 "images": len(images),
                 "pairs": [
                     {
@@ -88,7 +89,7 @@ class MaskFit(Stage[T]):
     nearest normal image; the reference says which, since the two are not comparable.
     """
 
-    name, version = "generation.agreement", 2
+    name, version = "generation.agreement", 3
     imports = ("scipy.ndimage",)
     generated: T
     normal: T

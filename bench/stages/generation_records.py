@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from bench.metrics import Estimate, UndefinedMetricError, fid, inception_score, kid
-from bench.metrics.bootstrap import bootstrap_clusters, percentile_interval
+from bench.metrics.bootstrap import bootstrap_mean, resample_counts
 from bench.metrics.ic_lpips import IcLpips
+from bench.metrics.inception_score import SPLITS, splits_for
+from bench.metrics.lpips import GROUPS
+from bench.metrics.uncertainty import UNKNOWN, StandardError, spread_of_average, spread_of_draws
 from bench.record import catalogue
 from bench.record.record import Record
 from bench.stages.generator import ANY
+from bench.stages.replicates import with_spread
 from bench.streams import stream
 
 FEWEST_FOR_FID = 10
-"""Real images below which a Gaussian fitted to them says nothing."""
-_SPLITS = 10
+"""Images of either kind below which a Gaussian fitted to them says nothing."""
 _CLUSTER_REPLICATES = 1000
 _CENTRES = {
     "default": "base third of the type",
@@ -46,13 +49,29 @@ def is_records(template: Record, generated: ImageFeatures) -> Iterator[Record]:
     rows = []
     for defect in types:
         chosen = [index for index, name in enumerate(generated.defects) if name == defect]
-        splits = min(_SPLITS, len(chosen))
-        note = "" if splits == _SPLITS else f"{splits} splits, since there are {len(chosen)} images"
-        estimate = inception_score(generated.probabilities[chosen], splits=splits)
-        row = replace(template, defect=defect, value=estimate.value, n=len(chosen), note=note)
-        rows.append(_with_error(row, float(estimate.error / np.sqrt(splits)), "the spread over splits"))
+        row = replace(template, defect=defect, n=len(chosen))
+        splits = splits_for(len(chosen))
+        try:
+            estimate = inception_score(generated.probabilities[chosen], splits=splits)
+        except UndefinedMetricError:
+            note = "one image scores 1 whatever it shows; IS needs two"
+            rows.append(replace(row, status="undefined", note=note))
+            continue
+        row = replace(row, value=estimate.value, note=_splits_note(splits, len(chosen)))
+        # of the population's standard deviation of k splits: over sqrt(k - 1) it is the mean's error
+        error = StandardError(estimate.error / np.sqrt(splits - 1), splits - 1) if splits > 1 else UNKNOWN
+        rows.append(with_spread(row, error, "the spread over splits"))
     yield from rows
     yield from _mean_of(rows)
+
+
+def _splits_note(splits: int, images: int) -> str:
+    """Why there are fewer splits than papers take, in words."""
+    if splits == SPLITS:
+        return ""
+    if splits > 1:
+        return f"{splits} splits, since there are {images} images"
+    return f"one split of {images} images, which cannot score above {images} and has no spread"
 
 
 def set_records(
@@ -72,15 +91,17 @@ def set_records(
         if np.isnan(estimate.error):
             yield replace(row, note=f"against {len(real.defects)} real images")
         else:
-            yield _with_error(row, estimate.error, estimate.error_kind)
+            fewest = min(len(generated.defects), len(real.defects))
+            yield with_spread(row, StandardError(estimate.error, fewest - 1), estimate.error_kind)
 
 
 def _fid(generated: np.ndarray, real: np.ndarray) -> Estimate:
-    """FID without an error, which its estimator does not give; undefined where real images are few."""
-    if len(real) < FEWEST_FOR_FID:
-        raise UndefinedMetricError(
-            f"{len(real)} real images are too few to fit a Gaussian; FID needs {FEWEST_FOR_FID}"
-        )
+    """FID without an error, which its estimator does not give; undefined where images are few."""
+    for kind, images in (("real", real), ("generated", generated)):
+        if len(images) < FEWEST_FOR_FID:
+            raise UndefinedMetricError(
+                f"{len(images)} {kind} images are too few to fit a Gaussian; FID needs {FEWEST_FOR_FID}"
+            )
     return Estimate(fid(generated, real), float("nan"), "", len(real))
 
 
@@ -101,7 +122,9 @@ def lpips_records(template: Record, report: Mapping[str, Any]) -> Iterator[Recor
             rows.append(replace(row, status="undefined", note=result["undefined"]))
             continue
         row, error = replace(row, value=result["value"]), result["error"]
-        rows.append(row if error is None else _with_error(row, error, result["error_kind"]))
+        groups = min(GROUPS, result["images"])
+        spread = UNKNOWN if error is None else StandardError(error, groups - 1)
+        rows.append(with_spread(row, spread, result["error_kind"] or "the spread over images"))
     yield from rows
     yield from _mean_of(rows)
 
@@ -131,19 +154,18 @@ def _ic_lpips_record(
     if "undefined" in result:
         return replace(row, status="undefined", note=result["undefined"])
     lpips = IcLpips(**{name: _as_tuple(value) for name, value in result.items()})
-    resampled = bootstrap_clusters(lpips, _CLUSTER_REPLICATES, stream("bootstrap", metric, defect))
-    low, high = percentile_interval(resampled)
+    counted = np.array(lpips.counted)
+    counts = resample_counts(len(counted), _CLUSTER_REPLICATES, stream("bootstrap", metric, defect))
+    resampled = bootstrap_mean(counted, counts)
     dropped = lpips.empty + lpips.single
-    return replace(
+    row = replace(
         row,
         value=lpips.value,
-        stderr=float(np.std(resampled)),
-        ci_low=low,
-        ci_high=high,
-        ci_method=f"percentile, {_CLUSTER_REPLICATES} resamples of clusters",
         n=sum(lpips.assigned),
         note=f"{dropped} of {lpips.clusters} clusters have no pair and are left out" * bool(dropped),
     )
+    how = f"{_CLUSTER_REPLICATES} resamples of {len(counted)} clusters"
+    return with_spread(row, spread_of_draws(resampled, counts), how, resampled)
 
 
 def honesty_records(
@@ -165,13 +187,35 @@ def honesty_records(
             record = replace(_of_metric(row, metric), defect=defect)
             value, n = result.get(field), result.get("images", 0)
             if value is None:
-                note = result.get("undefined", "nothing changed inside the masks")
+                note = result.get("undefined", _WHY_WITHOUT.get(metric, ""))
                 rows.append(replace(record, status="undefined", note=note))
                 continue
-            error = result["errors"][field] if "errors" in result else float(np.sqrt(value * (1 - value) / n))
-            rows.append(_with_error(replace(record, value=value, n=n), error, "the spread over images"))
+            if "errors" in result:
+                error = result["errors"][field]
+            else:
+                error = float(np.sqrt(value * (1 - value) / (n - 1))) if n > 1 else None
+            spread = UNKNOWN if error is None else StandardError(error, n - 1)
+            record = replace(record, value=value, n=n, note=_chance_note(result) if field in _COPIES else "")
+            rows.append(with_spread(record, spread, "the spread over images"))
         yield from rows
         yield from _mean_of(rows)
+
+
+_COPIES = ("copies", "leaks")
+_WHY_WITHOUT = {
+    "mask_spill": "nothing changed inside the masks",
+    "mask_boundary": "no mask has pixels beside its outline",
+    "leaks": "there is no test image of the type",
+}
+"""Why a metric has no value where all others of its images have one."""
+
+
+def _chance_note(result: Mapping[str, Any]) -> str:
+    """Of few real images the first percentile of their distances is the smallest, which chance goes below."""
+    real = result["real_images"]
+    if real >= 100:
+        return ""
+    return f"of {real} real images the least distance counts; by chance about one in {real + 1} is nearer"
 
 
 def _of_metric(template: Record, metric: str) -> Record:
@@ -183,29 +227,23 @@ def _mean_of(rows: list[Record]) -> Iterator[Record]:
     """The category's value: the mean over its types; undefined where one of them is."""
     if not rows:
         return
-    template = replace(rows[0], defect="all", ci_low=None, ci_high=None, ci_method="", stderr=None, note="")
+    template = replace(
+        rows[0], defect="all", ci_low=None, ci_high=None, ci_method="", stderr=None, df=None, note=""
+    )
     undefined = [row for row in rows if row.value is None]
     if undefined:
         note = f"undefined for {undefined[0].defect}: {undefined[0].note}"
         yield replace(template, value=None, status="undefined", n=0, note=note)
         return
-    errors = [row.stderr or 0.0 for row in rows]
     mean = replace(
         template,
         status="ok",
         value=fmean(row.value for row in rows if row.value is not None),
         n=sum(row.n for row in rows),
+        note=rows[0].note if len({row.note for row in rows}) == 1 else "",
     )
-    yield _with_error(mean, float(np.sqrt(np.sum(np.square(errors))) / len(rows)), "errors of the types")
-
-
-def _with_error(record: Record, error: float, what: str) -> Record:
-    """The record with a normal interval from a standard error; a share stays between 0 and 1."""
-    assert record.value is not None
-    low, high = record.value - 1.96 * error, record.value + 1.96 * error
-    if record.unit == "fraction":
-        low, high = max(low, 0.0), min(high, 1.0)
-    return replace(record, stderr=error, ci_low=low, ci_high=high, ci_method=f"normal, from {what}")
+    spreads = [UNKNOWN if row.stderr is None else StandardError(row.stderr, row.df or 0.0) for row in rows]
+    yield with_spread(mean, spread_of_average(spreads), "errors of the types")
 
 
 def _as_tuple(value: Any) -> Any:

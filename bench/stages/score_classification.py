@@ -25,7 +25,7 @@ class ScoreClassification(DetectorScore[T]):
     Writes records.jsonl, replicates, and confusion.csv.
     """
 
-    name, version = "score.classification", 1
+    name, version = "score.classification", 2
     imports = ("bench.metrics.bootstrap",)
 
     @staticmethod
@@ -60,11 +60,11 @@ class ScoreClassification(DetectorScore[T]):
         metrics = classification_metrics(logits, truth)
 
         content = self.test.params["content"]
-        counts = test_resamples(content, np.zeros(len(rows), int), run.params["replicates"])
-        replicates = bootstrap_mean(logits.argmax(axis=1) == truth, counts)
+        resamples = test_resamples(content, np.zeros(len(rows), int), run.params["replicates"])
+        replicates = bootstrap_mean(logits.argmax(axis=1) == truth, resamples.counts)
         record = Record(**run.params["labels"], level="classification", metric="accuracy", metric_version=1)
         record = replace(
-            with_interval(record, metrics["accuracy"], replicates),
+            with_interval(record, metrics["accuracy"], replicates, resamples),
             reference="anomalous test images",
             n=len(rows),
             note=f"{len(names)} types, chance {1 / len(names):.3f}",

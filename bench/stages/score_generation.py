@@ -48,7 +48,7 @@ class GenerationScore(Stage[T]):
 class ScoreGeneration(GenerationScore[T]):
     """records.jsonl of the anomalies of one generator on one category."""
 
-    name, version = "score.generation", 4
+    name, version = "score.generation", 5
     imports = IMPORTS
     base: T
     perceptual: T
@@ -99,7 +99,7 @@ class ScoreGeneration(GenerationScore[T]):
 class ScoreNormals(GenerationScore[T]):
     """records.jsonl of the normal images of one generator on one category: KID against train/good."""
 
-    name, version = "score.normals", 1
+    name, version = "score.normals", 2
     imports = IMPORTS
     normal: T
 

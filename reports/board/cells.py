@@ -1,9 +1,10 @@
 """Cells of a leaderboard: the value, the interval and the draws of one row in one column.
 
-A value is the mean over seeds of a category, then the mean over categories. An interval is the 2.5th to
-97.5th percentile of the same mean over bootstrap draws: draw r takes replicate r of the test images of every
-category and, where there are several seeds, a resample of the seeds that all rows share. So the difference of
-two rows' draws is paired.
+A value is the mean over seeds of a category, then the mean over categories. Its interval is
+`bench.metrics.uncertainty`'s, of the same mean over bootstrap draws: draw r takes replicate r of the test
+images of every category and, where there are several seeds, a resample of the seeds that all rows share. So
+the difference of two rows' draws is paired. The draws are as wide as the standard errors that records state,
+and the degrees of freedom those of all categories (and seeds) together.
 """
 
 import functools
@@ -14,7 +15,16 @@ from typing import Literal
 
 import numpy as np
 
-from bench.metrics.bootstrap import percentile_interval
+from bench.metrics.uncertainty import (
+    SHARE,
+    UNKNOWN,
+    Bounds,
+    StandardError,
+    interval,
+    joint_df,
+    spread_of_average,
+    widened,
+)
 from bench.record.record import Record, unknown_of, why_different
 from bench.streams import stream
 from reports.board.comparable import incomparable
@@ -26,8 +36,6 @@ DrawsOf = Callable[[str], np.ndarray | None]
 CellStatus = Literal["ok", "undefined", "skipped", "failed", "incomparable", "missing"]
 
 SEEDS_ALONE = "bootstrap over seeds"
-WITHIN = 1.959964
-"""Standard errors to either side of a 95% interval."""
 SEED_DRAWS = 1000
 """Draws where only seeds are resampled."""
 _WORST_FIRST: tuple[CellStatus, ...] = ("failed", "skipped", "incomparable", "undefined", "missing")
@@ -51,8 +59,8 @@ class Cell:
     rank: int | None = None
     draws: np.ndarray | None = field(default=None, compare=False, repr=False)
     """float64 [R], paired with the draws of every other row of the column."""
-    error: float | None = None
-    """The standard error that records state, where there are no draws."""
+    spread: StandardError | None = None
+    """The standard error of the value; None where nothing states one."""
 
     @property
     def is_comparable(self) -> bool:
@@ -124,14 +132,6 @@ def _why_rivals(one: Record, other: Record) -> tuple[str, ...]:
     return reasons
 
 
-def percentiles(draws: np.ndarray) -> tuple[float, float] | None:
-    """The central 95% of the finite draws; None where fewer than half are finite."""
-    finite = draws[np.isfinite(draws)]
-    if len(finite) < max(2, len(draws) / 2):
-        return None
-    return percentile_interval(finite)
-
-
 def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf | None) -> Cell:
     """The cell of a row over these categories; void if any of its values is missing for any reason.
 
@@ -178,18 +178,19 @@ def row_cell(grid: Grid, row: Row, categories: Sequence[str], draws_of: DrawsOf 
         alone = replace(alone, reasons=_unknown(grid, members))
     if draws_of is None:
         return alone
-    draws, how = _draws(members, values, present, grid.seeds, draws_of)
-    bounds = percentiles(draws) if draws is not None else None
-    error = None
-    if bounds is None:
-        draws = None
-        error = _stated_error(members)
-        bounds, how = _stated_interval(members, value, error)
+    bounds = SHARE if _is_share(members) else None
+    spread: StandardError | None
+    draws, spread, how = _draws(members, values, present, grid.seeds, draws_of)
+    if draws is None:
+        spread = _stated_spread(members)
+        ends, how = _stated_interval(members, value, spread, bounds)
+    else:
+        ends = interval(value, spread, draws, bounds)
     if how == SEEDS_ALONE:
         # Three seeds make an interval of sorts, but no test of a difference.
-        draws = None
-    low, high = bounds or (None, None)
-    return replace(alone, low=low, high=high, interval=how, draws=draws, error=error)
+        draws, spread = None, None
+    low, high = ends or (None, None)
+    return replace(alone, low=low, high=high, interval=how, draws=draws, spread=spread)
 
 
 def _unknown(grid: Grid, members: Sequence[Sequence[Record | None]]) -> tuple[str, ...]:
@@ -198,14 +199,18 @@ def _unknown(grid: Grid, members: Sequence[Sequence[Record | None]]) -> tuple[st
     return tuple(dict.fromkeys(filter(None, clauses)))
 
 
+def _is_share(members: Sequence[Sequence[Record | None]]) -> bool:
+    return all(record.unit == "fraction" for line in members for record in line if record is not None)
+
+
 def _draws(
     members: Sequence[Sequence[Record | None]],
     values: np.ndarray,
     present: np.ndarray,
     seeds: tuple[int, ...],
     draws_of: DrawsOf,
-) -> tuple[np.ndarray | None, str]:
-    """Draws of the mean, float64 [R], and what was resampled; None where nothing can be."""
+) -> tuple[np.ndarray | None, StandardError, str]:
+    """Draws of the mean, float64 [R], its spread, and what was resampled; None where nothing can be."""
     several = len(seeds) > 1
     draws = {
         (i, j): draws_of(record.task)
@@ -215,28 +220,66 @@ def _draws(
     }
     lengths = [0 if replicates is None else len(replicates) for replicates in draws.values()]
     count = min(lengths)
+    dfs = np.full(values.shape, math.inf)
     if count:
         table = np.zeros((*values.shape, count))  # (C, S, R)
-        for position, replicates in draws.items():
-            if replicates is not None:
-                table[position] = replicates[:count]
+        for (i, j), replicates in draws.items():
+            record = members[i][j]
+            if replicates is None or record is None:
+                continue
+            resampled = replicates[:count]
+            table[i, j], dfs[i, j] = _as_stated(resampled, record)
         how = "bootstrap over images and seeds" if several else "bootstrap over images"
     elif several:
         count = SEED_DRAWS
         table = np.repeat(values[:, :, None], count, axis=2)
         how = SEEDS_ALONE
     else:
-        return None, ""
-    if not several and count and present.all():
-        return np.mean(table[:, 0, :], axis=0), how
+        return None, UNKNOWN, ""
+    of_category = (table * present[:, :, None]).sum(axis=1) / present.sum(axis=1)[:, None]  # (C, R)
+    variances = [_variance(line) for line in of_category]
+    least = np.where(present, dfs, math.inf).min(axis=1)
+    mean = _mean_over_seeds(table, present, seeds) if several else np.mean(of_category, axis=0)
+    if np.isfinite(mean).sum() < max(2, count / 2):
+        return None, UNKNOWN, ""
+    if (least < 1).any():
+        return mean, UNKNOWN, how
+    total, df = _variance(mean), joint_df(variances, list(least))
     if several:
-        weights = _resamples(seeds, count)
-    else:
-        weights = np.ones((1, count), dtype=np.int64)
-    total = np.einsum("csr,cs,sr->cr", table, present.astype(np.float64), weights.astype(np.float64))
+        of_images = sum(variances) / len(variances) ** 2
+        df = joint_df([of_images, max(total - of_images, 0.0)], [df, len(seeds) - 1])
+    return mean, StandardError(math.sqrt(total), df), how
+
+
+def _mean_over_seeds(table: np.ndarray, present: np.ndarray, seeds: tuple[int, ...]) -> np.ndarray:
+    """Draws [R] of the mean of table [C, S, R] over resampled seeds and over categories.
+
+    S seeds drawn from S vary less than the seeds that there are; weights set apart by the root of S / (S - 1)
+    make up for it (Rao and Wu 1988, section 2.1).
+    """
+    weights = _resamples(seeds, table.shape[2])
     times = present.astype(np.int64) @ weights  # (C, R)
+    scaled = weights.astype(np.float64)
+    if present.all():
+        scaled = 1.0 + (scaled - 1.0) * math.sqrt(len(seeds) / (len(seeds) - 1))
+    total = np.einsum("csr,cs,sr->cr", table, present.astype(np.float64), scaled)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.mean(total / times, axis=0), how
+        return np.mean(total / times, axis=0)
+
+
+def _variance(draws: np.ndarray) -> float:
+    finite = draws[np.isfinite(draws)]
+    return float(np.var(finite)) if len(finite) else math.nan
+
+
+def _as_stated(draws: np.ndarray, record: Record) -> tuple[np.ndarray, float]:
+    """The draws of a record about their mean, as wide as the error that it states, and its df.
+
+    Records of older versions state no df: theirs is at most one less than their images.
+    """
+    if record.df is None:
+        return draws, record.n - 1.0 if record.n else math.inf
+    return (draws if record.stderr is None else widened(draws, record.stderr)), record.df
 
 
 @functools.cache
@@ -259,18 +302,26 @@ def draws_of_column(column: Column, replicates: Replicates) -> DrawsOf:
     return draws_of_task
 
 
-def _stated_error(members: Sequence[Sequence[Record | None]]) -> float | None:
-    """The standard error of the mean that records of one seed state themselves; None where one does not."""
-    errors = [line[0].stderr for line in members if len(line) == 1 and line[0] is not None]
-    stated = [error for error in errors if error is not None]
-    if len(stated) < len(members):
+def _stated_spread(members: Sequence[Sequence[Record | None]]) -> StandardError | None:
+    """The spread of the mean that records of one seed state themselves; None where one states no error."""
+    records = [line[0] for line in members if len(line) == 1 and line[0] is not None]
+    if len(records) < len(members) or any(record.stderr is None for record in records):
         return None
-    return float(np.sqrt(np.sum(np.square(stated)))) / len(stated)
+    return spread_of_average([StandardError(record.stderr or 0.0, _stated_df(record)) for record in records])
+
+
+def _stated_df(record: Record) -> float:
+    if record.df is not None:
+        return record.df
+    return record.n - 1.0 if record.n else math.inf
 
 
 def _stated_interval(
-    members: Sequence[Sequence[Record | None]], value: float, error: float | None
-) -> tuple[tuple[float, float] | None, str]:
+    members: Sequence[Sequence[Record | None]],
+    value: float,
+    spread: StandardError | None,
+    bounds: Bounds | None,
+) -> tuple[Bounds | None, str]:
     """The interval that records of one seed state themselves; (None, "") where they state none."""
     if any(len(line) != 1 or line[0] is None for line in members):
         return None, ""
@@ -278,9 +329,5 @@ def _stated_interval(
     first = records[0]
     if len(records) == 1 and first.ci_low is not None and first.ci_high is not None:
         return (first.ci_low, first.ci_high), first.ci_method or "as recorded"
-    if error is None:
-        return None, ""
-    low, high = value - WITHIN * error, value + WITHIN * error
-    if first.unit == "fraction":
-        low, high = max(low, 0.0), min(high, 1.0)
-    return (low, high), "normal, from standard errors"
+    ends = None if spread is None else interval(value, spread, bounds=bounds)
+    return ends, "" if ends is None else "Student's t, from standard errors"

@@ -65,9 +65,10 @@ def compare(first: Results, second: Results) -> list[Difference]:
     for category in (MEAN, *sorted(common)):
         pairs = [_Pair.of(position, category, sides) for position in positions]
         tested = [pair for pair in pairs if pair.p is not None]
-        differs = dict(
-            zip(map(id, tested), differ([pair.p for pair in tested if pair.p is not None]), strict=True)
+        verdicts = differ(
+            [pair.p for pair in tested if pair.p is not None], [pair.bounds for pair in tested].__getitem__
         )
+        differs = dict(zip(map(id, tested), verdicts, strict=True))
         differences += [pair.difference(boards, differs.get(id(pair))) for pair in pairs if not pair.is_void]
     return differences
 
@@ -158,7 +159,7 @@ class _Pair:
         how = ""
         if one.draws is not None and other.draws is not None:
             how = "paired" if len(one.draws) == len(other.draws) else "independent resamples"
-        elif one.error is not None and other.error is not None:
+        elif one.spread is not None and other.spread is not None:
             how = "independent errors"
         return replace(self, p=difference_p(other, one), bounds=difference_bounds(other, one), interval=how)
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bench.metrics.uncertainty import FEWEST
 from bench.record import catalogue
 from reports.board.glossary import column_title, is_percent, level_title, number, plain_unit
 from reports.board.identity import Column, Method, mix_name
@@ -85,8 +86,11 @@ def _finding(board: Leaderboard, column: Column, keys: Sequence[tuple]) -> Findi
     def named(point: Point) -> str:
         return f"{point.label}, {point.mix} ({point.text}{unit})"
 
-    if all(point.low is None for point in points):
-        sentence = f"no intervals were stored, so no difference to {baseline} can be told from chance"
+    if not any(board.gains[key].is_tested for key in keys):
+        has_errors = any(board.cells[key].spread is not None for key in keys)
+        few = f"there are fewer than {FEWEST} test images of a kind, or nothing varied among them"
+        why = few if has_errors else "no intervals were stored"
+        sentence = f"no difference to {baseline} can be told from chance in {measure}: {why}"
     else:
         gained = "; ".join(named(point) for point in sorted(ahead, key=lambda point: -point.value))
         sentence = (

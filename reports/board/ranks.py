@@ -1,26 +1,36 @@
 """Ranks and gains: which differences between rows are more than chance.
 
-Rank = 1 + the number of rows that are significantly better (docs/explanation/comparability.md). The test is
-two-sided on the paired bootstrap draws of two rows: z = difference / standard deviation of the drawn
-differences. The normal tail is used, not the share of draws beyond zero: that share is at least 2 / (R + 1),
+Rank = 1 + the number of rows that are significantly better (docs/explanation/comparability.md). The rule is
+`bench.metrics.uncertainty`'s, on the paired bootstrap draws of two rows: Student's t of the difference over
+the standard deviation of the drawn differences, and its 95 % interval must lie on one side of zero as well.
+The tail of t is what Holm corrects, not the share of draws beyond zero: that share is at least 2 / (R + 1),
 and with R = 1,000 draws and eight rows Holm's first step already asks for less. Family: all pairs of rows of
 a column.
 
-Metrics of the images themselves keep no draws but state standard errors: there z is the difference over the
-root of the summed squares, as the images of two generators are drawn apart.
+Metrics of the images themselves keep no draws but state standard errors: there the error of a difference is
+the root of the summed squares, as the images of two generators are drawn apart.
+
+Values that are written alike are never told apart, whatever their further digits.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bench.metrics.bootstrap import holm
-from reports.board.cells import WITHIN, Cell, percentiles
+from bench.metrics.uncertainty import (
+    ALPHA,
+    FEWEST,
+    StandardError,
+    excludes_zero,
+    interval,
+    p_equal,
+    t_tail,
+)
+from reports.board.cells import Cell
 from reports.board.identity import Row
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
@@ -32,65 +42,81 @@ class Gain:
     high: float | None
     significant: bool
     """After Holm's correction over the rows of the column."""
+    is_tested: bool = True
+    """False where too few images, or none that varied, leave nothing to test."""
+
+
+def difference_spread(one: Cell, other: Cell) -> StandardError | None:
+    """The standard error of one minus the other; None where nothing can be said.
+
+    From paired draws, or else from the standard errors that both rows state, taken as independent: two
+    generators' images are. Its degrees of freedom are the lesser of both.
+    """
+    if one.spread is None or other.spread is None:
+        return None
+    df = min(one.spread.df, other.spread.df)
+    if one.draws is None or other.draws is None:
+        return StandardError(math.hypot(one.spread.error, other.spread.error), df)
+    differences = _paired(one, other)
+    finite = differences[np.isfinite(differences)]
+    if len(finite) < max(2, len(differences) / 2):
+        return None
+    return StandardError(float(np.std(finite)), df)
+
+
+def _paired(one: Cell, other: Cell) -> np.ndarray:
+    assert one.draws is not None and other.draws is not None
+    count = min(len(one.draws), len(other.draws))
+    return one.draws[:count] - other.draws[:count]
 
 
 def difference_p(one: Cell, other: Cell) -> float | None:
-    """Two-sided p of "both are equal"; None where nothing can be said.
-
-    From paired draws, or else from the standard errors that both rows state, taken as independent: two
-    generators' images are. Errors of 0 on both sides say that nothing was seen to vary, not that it cannot.
-    """
+    """Two-sided p of "both are equal"; None where nothing can be said."""
     if one.value is None or other.value is None:
         return None
-    if one.draws is None or other.draws is None:
-        if one.error is None or other.error is None:
-            return None
-        if one.value == other.value:
-            return 1.0
-        spread = math.hypot(one.error, other.error)
-        return math.erfc(abs(one.value - other.value) / spread / math.sqrt(2)) if spread else None
-    count = min(len(one.draws), len(other.draws))
-    differences = one.draws[:count] - other.draws[:count]
-    differences = differences[np.isfinite(differences)]
-    if len(differences) < max(2, count / 2):
-        return None
-    centred = differences - differences.mean()
-    difference, spread = one.value - other.value, math.sqrt(float(centred @ centred) / (len(differences) - 1))
-    if spread == 0:
-        return 1.0 if difference == 0 else 0.0
-    return math.erfc(abs(difference) / spread / math.sqrt(2))
+    spread = difference_spread(one, other)
+    return None if spread is None else p_equal(one.value - other.value, spread)
 
 
 def difference_bounds(one: Cell, other: Cell, sign: int = 1) -> tuple[float, float] | None:
-    """The 95% interval of one minus other, paired where both have draws; None without draws and errors."""
-    if one.draws is not None and other.draws is not None:
-        count = min(len(one.draws), len(other.draws))
-        return percentiles(sign * (one.draws[:count] - other.draws[:count]))
-    if one.error is None or other.error is None or one.value is None or other.value is None:
+    """The 95% interval of one minus other, paired where both have draws; None where nothing is known."""
+    spread = difference_spread(one, other)
+    if spread is None or one.value is None or other.value is None:
         return None
-    middle, half = sign * (one.value - other.value), WITHIN * math.hypot(one.error, other.error)
-    return middle - half, middle + half
+    has_draws = one.draws is not None and other.draws is not None
+    draws = sign * _paired(one, other) if has_draws else None
+    return interval(sign * (one.value - other.value), spread, draws)
 
 
-def differ(p_values: Sequence[float]) -> list[bool]:
-    """Which pairs differ, with a family-wise error of ALPHA."""
-    return [bool(p <= ALPHA) for p in holm(p_values)] if p_values else []
+def differ(p_values: Sequence[float], bounds: Callable[[int], tuple[float, float] | None]) -> list[bool]:
+    """Which pairs differ, with a family-wise error of ALPHA; `bounds(i)` is the interval of pair i."""
+    if not p_values:
+        return []
+    return [bool(p <= ALPHA) and excludes_zero(bounds(i)) for i, p in enumerate(holm(p_values))]
 
 
-def ranks(cells: Mapping[Row, Cell], sign: int) -> dict[Row, int]:
-    """Rank of each row that has draws or states an error; empty where fewer than two can be compared."""
-    rows = [
-        row
-        for row, cell in cells.items()
-        if cell.status == "ok" and (cell.draws is not None or cell.error is not None)
-    ]
+def ranks(cells: Mapping[Row, Cell], sign: int, text: Callable[[float], str] | None = None) -> dict[Row, int]:
+    """Rank of each row that has draws or states an error; empty where fewer than two can be compared.
+
+    text: how a value is written.
+    """
+    rows = [row for row, cell in cells.items() if cell.status == "ok" and cell.spread is not None]
     if len(rows) < 2:
         return {}
+    line = [cells[row] for row in rows]
     one, other = np.triu_indices(len(rows), 1)
-    p = pair_p([cells[row] for row in rows], one, other)
+    p = pair_p(line, one, other)
     is_tested = ~np.isnan(p)
+    if not is_tested.any():
+        return {}
     one, other = one[is_tested], other[is_tested]
-    differs = np.array(differ(list(p[is_tested])), dtype=bool)
+    differs = np.array(
+        differ(list(p[is_tested]), lambda pair: difference_bounds(line[one[pair]], line[other[pair]])),
+        dtype=bool,
+    )
+    if text is not None:
+        texts = np.array([text(cell.value or 0.0) for cell in line])
+        differs &= texts[one] != texts[other]
     values = np.array([cells[row].value for row in rows], dtype=np.float64)
     ahead = sign * (values[one] - values[other]) > 0
     worse = np.where(ahead, other, one)[differs]
@@ -103,14 +129,15 @@ def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndar
 
     At once where all draws are finite and as many, pair by pair elsewhere.
     """
-    spreads = _spreads([cell.draws for cell in cells if cell.draws is not None], len(cells), one, other)
+    errors = _errors([cell.draws for cell in cells if cell.draws is not None], len(cells), one, other)
     p_values = np.full(len(one), np.nan)
     quick = np.zeros(len(one), dtype=bool)
-    if spreads is not None:
+    if errors is not None:
         values = np.array([np.nan if cell.value is None else cell.value for cell in cells], dtype=np.float64)
-        quick = (spreads > 0) & np.isfinite(values[one]) & np.isfinite(values[other])
-        scaled = np.abs(values[one] - values[other])[quick] / spreads[quick] / math.sqrt(2)
-        p_values[quick] = [math.erfc(z) for z in scaled]
+        df_of_cell = np.array([0.0 if cell.spread is None else cell.spread.df for cell in cells])
+        df = np.minimum(df_of_cell[one], df_of_cell[other])
+        quick = (errors > 0) & (df + 1 >= FEWEST) & np.isfinite(values[one]) & np.isfinite(values[other])
+        p_values[quick] = 2.0 * t_tail(np.abs(values[one] - values[other])[quick] / errors[quick], df[quick])
     for number in np.flatnonzero(~quick):
         p = difference_p(cells[one[number]], cells[other[number]])
         if p is not None:
@@ -118,7 +145,7 @@ def pair_p(cells: Sequence[Cell], one: np.ndarray, other: np.ndarray) -> np.ndar
     return p_values
 
 
-def _spreads(draws: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
+def _errors(draws: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.ndarray) -> np.ndarray | None:
     """Standard deviation of the difference of the draws of rows `one` and `other`, float64 [P], or None.
 
     None where not every row has draws, or they are not all finite and as many; 0 where two rows' draws lie so
@@ -130,18 +157,20 @@ def _spreads(draws: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.
     if not np.isfinite(table).all():
         return None
     table -= table.mean(axis=1, keepdims=True)
-    variances = np.einsum("ij,ij->i", table, table) / (table.shape[1] - 1)
+    variances = np.einsum("ij,ij->i", table, table) / (table.shape[1])
     both = variances[one] + variances[other]
     if len(one) > len(table):  # one matrix product for many pairs
-        variance = both - 2.0 * (table @ table.T / (table.shape[1] - 1))[one, other]
+        variance = both - 2.0 * (table @ table.T / (table.shape[1]))[one, other]
     else:
         gap = table[one] - table[other]
-        variance = np.einsum("ij,ij->i", gap, gap) / (table.shape[1] - 1)
+        variance = np.einsum("ij,ij->i", gap, gap) / (table.shape[1])
     return np.sqrt(np.where(variance > 1e-9 * both, variance, 0.0))
 
 
-def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain]:
-    """What each measured row gains over the baseline, with paired intervals."""
+def gains(
+    cells: Mapping[Row, Cell], baseline: Row, sign: int, text: Callable[[float], str] | None = None
+) -> dict[Row, Gain]:
+    """What each measured row gains over the baseline, with paired intervals. text: how a value is written."""
     base = cells.get(baseline)
     if base is None or base.value is None:
         return {}
@@ -149,10 +178,17 @@ def gains(cells: Mapping[Row, Cell], baseline: Row, sign: int) -> dict[Row, Gain
     members = [*(cells[row] for row in rows), base]
     p = pair_p(members, np.arange(len(rows)), np.full(len(rows), len(rows)))
     tested = [row for row, p_value in zip(rows, p, strict=True) if not math.isnan(p_value)]
-    differs = dict(zip(tested, differ([p_value for p_value in p if not math.isnan(p_value)]), strict=True))
+    bounds = {row: difference_bounds(cells[row], base, sign) for row in rows}
+    verdicts = differ(
+        [p_value for p_value in p if not math.isnan(p_value)], lambda number: bounds[tested[number]]
+    )
+    differs = dict(zip(tested, verdicts, strict=True))
     gain_of = {}
     for row in rows:
         cell = cells[row]
-        low, high = (difference_bounds(cell, base, sign) if row in differs else None) or (None, None)
-        gain_of[row] = Gain(sign * ((cell.value or 0.0) - base.value), low, high, differs.get(row, False))
+        low, high = bounds.get(row) or (None, None)
+        gain = sign * ((cell.value or 0.0) - base.value)
+        is_written_alike = text is not None and text(gain) == text(0.0)
+        is_significant = differs.get(row, False) and not is_written_alike
+        gain_of[row] = Gain(gain, low, high, is_significant, row in differs)
     return gain_of

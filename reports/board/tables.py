@@ -1,11 +1,12 @@
 """Leaderboards: from records to cells, ranks and gains."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from bench.record.record import Record
 from reports.board.cells import Cell, Grid, Replicates, draws_of_column, row_cell
-from reports.board.glossary import decimals
+from reports.board.glossary import decimals, number
 from reports.board.identity import Column, Method, Row, baseline_name, method_labels, row_labels
 from reports.board.ranks import Gain, gains, ranks
 
@@ -72,21 +73,23 @@ def leaderboard(
         draws_of = None if bare else draws_of_column(column, replicates or (lambda task: {}))
         for category in (MEAN, *grid.categories):
             over = grid.categories if category is MEAN else (category,)
-            line = {row: row_cell(grid, row, over, draws_of) for row in rows}
-            comparable = {row: cell for row, cell in line.items() if cell.is_comparable}
-            rank_of = ranks(comparable, column.sign)
-            for row, cell in line.items():
-                cells[row, column, category] = replace(cell, rank=rank_of[row]) if row in rank_of else cell
             for row in rows:
-                if row.mix == baseline and row.kind == "measured":
-                    for other, gain in gains(comparable, row, column.sign).items():
-                        gained[other, column, category] = gain
+                cells[row, column, category] = row_cell(grid, row, over, draws_of)
+    digits = _digits(columns, cells)
+    by_line: dict[tuple[Column, str | None], dict[Row, Cell]] = {}
+    for (row, column, category), cell in cells.items():
+        if cell.is_comparable:
+            by_line.setdefault((column, category), {})[row] = cell
+    for (column, category), line in by_line.items():
+        text = functools.partial(number, column, digits=digits[column])
+        for row, rank in ranks(line, column.sign, text).items():
+            cells[row, column, category] = replace(line[row], rank=rank)
+        for row in line:
+            if row.mix == baseline and row.kind == "measured":
+                for other, gain in gains(line, row, column.sign, text).items():
+                    gained[other, column, category] = gain
     present = {row for row, _, _ in cells}
     rows = sorted(present, key=lambda row: (row.kind != "measured", row.mix != baseline, *row.order()))
-    values: dict[Column, list[float]] = {column: [] for column in columns}
-    for (_, column, _), cell in cells.items():
-        if cell.value is not None:
-            values[column].append(cell.value)
     return Leaderboard(
         rows=tuple(rows),
         columns=tuple(columns),
@@ -96,9 +99,18 @@ def leaderboard(
         gains=gained,
         labels=row_labels(rows, baseline_name(scored)),
         detectors=method_labels(column.detector for column in columns),
-        digits={column: decimals(column, of_column) for column, of_column in values.items()},
+        digits=digits,
         baseline=baseline,
     )
+
+
+def _digits(columns: Iterable[Column], cells: Mapping[BoardKey, Cell]) -> dict[Column, int]:
+    """Digits after the point of each column."""
+    values: dict[Column, list[float]] = {column: [] for column in columns}
+    for (_, column, _), cell in cells.items():
+        if cell.value is not None:
+            values[column].append(cell.value)
+    return {column: decimals(column, of_column) for column, of_column in values.items()}
 
 
 def _in_unit(members: list[Record], records: list[Record]) -> Column:

@@ -1,5 +1,6 @@
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -8,10 +9,12 @@ from PIL import Image
 
 from bench.data.check import Report, check_dataset
 from bench.data.fingerprint import Digests, dataset_fingerprint
+from bench.data.images import resize_mask
 from bench.data.layout import find_dataset
 from bench.data.problems import ERRORS, WARNINGS
 from bench.data.shift import brightness_shifts
 from bench.data.split import make_split
+from bench.data.vanishing import resolution_that_keeps
 from bench.errors import BenchError
 
 
@@ -100,14 +103,36 @@ def test_doubtful_values_of_masks_are_warnings(bolt, found, levels, kind):
     assert found() == [(kind, "bolt/ground_truth/dent/001_mask.png")]
 
 
-def test_a_mask_of_which_nothing_is_left_at_the_resolution_of_the_run_is_a_warning(tmp_path, bolt):
-    save(np.random.default_rng(5).integers(0, 256, (800, 800, 3)), bolt / "test" / "dent" / "000.png")
-    values = np.zeros((800, 800))
-    values[400, 400] = 255
-    save(values, bolt / "ground_truth" / "dent" / "000_mask.png")
+def test_defects_that_the_resolution_of_the_run_loses_are_counted_by_type_with_the_one_that_keeps_them(
+    tmp_path, bolt
+):
+    for number, width in ((0, 1), (1, 3)):
+        save(
+            np.random.default_rng(number).integers(0, 256, (800, 800, 3)),
+            bolt / "test" / "dent" / f"00{number}.png",
+        )
+        values = np.zeros((800, 800))
+        values[400, 400 : 400 + width] = 255
+        save(values, bolt / "ground_truth" / "dent" / f"00{number}_mask.png")
     dataset = find_dataset(tmp_path)
-    assert [p.kind for p in check_dataset(dataset).problems] == ["vanishing-mask"]
+    (problem,) = check_dataset(dataset).problems
+    assert (problem.kind, problem.path) == ("vanishing-mask", "bolt/ground_truth/dent")
+    total = len(dataset.category("bolt").defects["dent"])
+    assert problem.message.startswith(f"bolt/ground_truth/dent has 2 of {total} dent masks of which nothing")
+    size = int(re.search(r"(\d+)x\1 keeps them all$", problem.message)[1])
+    assert check_dataset(dataset, resolution=size).problems == ()
     assert check_dataset(dataset, resolution=800).problems == ()
+
+
+def test_the_resolution_that_keeps_a_mask_is_the_least_step_that_leaves_a_pixel():
+    hairline = np.zeros((512, 512), bool)
+    hairline[100:300, 61:63] = True
+    size = resolution_that_keeps(hairline, 128)
+    assert size % 32 == 0
+    assert resize_mask(hairline, size).any()
+    assert not any(resize_mask(hairline, below).any() for below in range(128, size, 32))
+    assert resolution_that_keeps(hairline, size) is None
+    assert resolution_that_keeps(np.zeros((9, 9), bool), 4) is None
 
 
 def test_types_of_two_images_are_warned_of_and_of_one_refused(bolt, found):

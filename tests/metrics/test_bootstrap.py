@@ -7,16 +7,13 @@ import pytest
 
 from bench.metrics import MetricInputError, image_metrics, pixel_metrics, recall_at_tnr
 from bench.metrics.bootstrap import (
-    bootstrap_clusters,
     bootstrap_image_metrics,
     bootstrap_mean,
     bootstrap_recall_at_tnr,
     holm,
-    percentile_interval,
     resample_counts,
 )
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
-from bench.metrics.ic_lpips import IcLpips
 
 
 def scored(n=40, seed=0):
@@ -92,21 +89,6 @@ def test_the_mean_of_flags_is_the_accuracy_of_the_drawn_images():
     ]
 
 
-def test_intervals_cover_the_truth_about_as_often_as_they_say():
-    draws, covered = rng(5), 0
-    for _ in range(200):
-        sample = draws.exponential(size=40)
-        low, high = percentile_interval(bootstrap_mean(sample, resample_counts(40, 400, draws)), 0.9)
-        covered += low <= 1.0 <= high
-    assert 160 <= covered <= 192, covered
-
-
-@pytest.mark.parametrize("count", [2, 3, 40, 1000])
-def test_an_interval_is_numpys_quantiles_to_the_bit(count):
-    values = rng(count).normal(size=count)
-    assert percentile_interval(values) == tuple(np.quantile(values, [(1 - 0.95) / 2, (1 + 0.95) / 2]))
-
-
 def test_replicates_of_recall_at_a_true_negative_rate_are_those_of_the_drawn_images():
     scores, labels = scored(60, seed=4)
     counts = resample_counts(60, 40, rng(), strata=labels)
@@ -121,33 +103,12 @@ def test_holm_multiplies_by_the_hypotheses_left_and_never_falls():
     assert holm([0.9, 0.8]).tolist() == [1.0, 1.0]
 
 
-def test_clusters_are_resampled_as_the_dialect_counts_them():
-    shared = {
-        "value": 0.2,
-        "clusters": 3,
-        "empty": 1,
-        "single": 0,
-        "members": (3, 3, 0),
-        "assigned": (3, 3, 0),
-        "cluster_values": (0.1, 0.3, None),
-        "network": "lpips-vgg",
-    }
-    assert set(bootstrap_clusters(IcLpips(dialect="default", **shared), 200, rng()).round(6)) == {
-        0.1,
-        0.2,
-        0.3,
-    }
-    assert 0.0 in bootstrap_clusters(IcLpips(dialect="seas", **shared), 200, rng())
-
-
 def test_bad_counts_and_one_class_resamples_are_refused(case):
     scores, labels = scored()
     with pytest.raises(MetricInputError, match=r"\[R, 40\]"):
         bootstrap_image_metrics(scores, labels, np.ones((5, 39), int))
     with pytest.raises(MetricInputError, match="one class only"):
         bootstrap_image_metrics(scores, labels, np.where(labels, 1, 0)[None])
-    with pytest.raises(MetricInputError, match="level"):
-        percentile_interval(scores, level=95)
     maps, masks = case(0)
     with pytest.raises(MetricInputError, match="more than once"):
         bootstrap_pixel_metrics(iter(maps), iter(masks), np.ones((1, 6), int))

@@ -35,6 +35,16 @@ def test_classes_that_do_not_occur_are_left_out_of_the_means():
     assert result["macro_recall"] == 1.0
 
 
+@pytest.mark.parametrize(("negatives", "tnr"), [(19, 0.95), (2, 0.95), (4, 0.8)])
+def test_a_rate_that_so_few_negatives_cannot_show_is_undefined(negatives, tnr):
+    scores = np.arange(negatives + 3.0)
+    labels = np.arange(negatives + 3) >= negatives
+    with pytest.raises(UndefinedMetricError, match=f"{negatives} normal images are too few"):
+        recall_at_tnr(scores, labels, tnr)
+    more = np.append(scores, -1.0), np.append(labels, False)
+    assert recall_at_tnr(*more, tnr=negatives / (negatives + 1))["recall"] == 1.0
+
+
 def test_recall_at_tnr_keeps_at_least_that_share_of_normals_out():
     scores = np.concatenate([np.arange(20), [18.5, 19.5, 3]])
     labels = np.arange(23) >= 20
@@ -43,7 +53,7 @@ def test_recall_at_tnr_keeps_at_least_that_share_of_normals_out():
 
 
 @given(
-    st.lists(st.integers(0, 5), min_size=1, max_size=20), st.lists(st.integers(0, 5), min_size=1, max_size=9)
+    st.lists(st.integers(0, 5), min_size=5, max_size=20), st.lists(st.integers(0, 5), min_size=1, max_size=9)
 )
 def test_no_lower_threshold_would_do(normal, anomalous):
     scores = np.array(normal + anomalous, float)

@@ -14,6 +14,7 @@ from torch_fidelity.metric_isc import isc_features_to_metric
 from torch_fidelity.metric_kid import kid_features_to_metric
 
 from bench.metrics import MetricInputError, UndefinedMetricError, fid, inception_score, kid
+from bench.metrics.inception_score import splits_for
 
 
 def two_sets(n=23, m=17, width=8, seed=0):
@@ -34,6 +35,9 @@ def test_is_is_torch_fidelitys_with_the_same_shuffle_and_splits(count, splits):
     theirs = isc_features_to_metric(torch.from_numpy(logits), splits=splits)
     ours = inception_score(softmax(logits), splits=splits)
     assert ours.value == pytest.approx(theirs["inception_score_mean"], rel=1e-12)
+    if splits == 1:
+        assert np.isnan(ours.error)  # torch-fidelity prints 0, as if one split could show a spread
+        return
     assert ours.error == pytest.approx(theirs["inception_score_std"], rel=1e-9, abs=1e-12)
 
 
@@ -48,11 +52,26 @@ def test_is_without_shuffle_follows_the_order():
     assert inception_score(p, splits=2, seed=None).value == pytest.approx(np.mean(half), rel=1e-12)
 
 
+def test_few_images_have_few_splits_so_that_each_holds_ten():
+    assert [splits_for(images) for images in (1, 9, 19, 20, 57, 99, 100, 1000)] == [1, 1, 1, 2, 5, 9, 10, 10]
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (2, 40), (40, 2)])
+def test_kid_of_two_images_on_a_side_has_no_error(n, m):
+    draw = np.random.default_rng(0)
+    assert np.isnan(kid(draw.normal(size=(n, 4)), draw.normal(size=(m, 4))).error)
+
+
+def test_kid_over_subsets_that_are_all_the_whole_set_has_no_error():
+    x = np.random.default_rng(0).normal(size=(12, 4))
+    assert np.isnan(kid(x, x + 1, "subset").error)
+
+
 def test_logits_too_few_images_and_nan_are_refused():
     with pytest.raises(MetricInputError, match="softmax"):
         inception_score(np.random.default_rng(0).normal(size=(20, 4)))
-    with pytest.raises(MetricInputError, match="10 splits"):
-        inception_score(np.full((9, 2), 0.5))
+    with pytest.raises(UndefinedMetricError, match="19 images leave a split of 10 with one"):
+        inception_score(np.full((19, 2), 0.5))
     with pytest.raises(MetricInputError, match="NaN"):
         inception_score(np.array([[0.5, np.nan]]))
 
@@ -202,7 +221,7 @@ def test_is_lies_between_one_and_the_classes_and_sees_neither_their_names_nor_th
     seed, classes, splits, sureness
 ):
     draw = np.random.default_rng(seed)
-    p = softmax(draw.normal(0, sureness, (draw.integers(splits, 40), classes)))
+    p = softmax(draw.normal(0, sureness, (draw.integers(2 * splits, 40), classes)))
     value = inception_score(p, splits=splits).value
     assert 1 - 1e-12 <= value <= classes + 1e-9
     renamed = p[:, draw.permutation(classes)]

@@ -105,7 +105,22 @@ def test_a_base_that_differs_inside_the_mask_only_has_full_contrast_and_spills_n
     assert result.overlap == 1.0
     untouched = mask_agreement(images, masks, bases=images)
     assert (untouched.score, untouched.contrast, untouched.boundary) == (0.0, 0.0, 0.5)
-    assert (untouched.spill, untouched.errors) == (None, {"score": 0.0, "boundary": 0.0})
+    assert (untouched.spill, untouched.errors) == (None, {"score": None, "boundary": None})
+    assert mask_agreement(
+        np.tile(images, (2, 1, 1, 1)), np.tile(masks, (2, 1, 1)), bases=np.tile(images, (2, 1, 1, 1))
+    ).errors == {
+        "score": 0.0,
+        "boundary": 0.0,
+    }
+
+
+def test_a_mask_without_pixels_beside_its_outline_has_no_boundary():
+    image = np.arange(16, dtype=np.uint8).reshape(1, 4, 4, 1).repeat(3, axis=3)
+    mask = np.zeros((1, 4, 4), bool)
+    mask[0, ::2, ::2] = True
+    result = mask_agreement(image, mask, bases=np.zeros_like(image))
+    assert result.boundary is None
+    assert result.overlap == pytest.approx(0.2)
 
 
 def test_spill_is_the_change_outside_over_that_inside_and_its_error_shrinks_with_more_images():

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.data.pool import PoolWriter
+from bench.metrics.uncertainty import spread_of_mean
 from bench.record.record import UNKNOWN, Record
 from bench.results.run import Curves, DataNotes, Gallery, Maps, NearPair, Results, Trace
 
@@ -58,7 +59,8 @@ class Board:
             draws = np.random.default_rng([len(correct), *str(facts["category"]).encode()])
             picks = draws.integers(len(correct), size=(REPLICATES, len(correct)))
             self.stored[task] = {f"{facts['level']}.{facts['metric']}": correct[picks].mean(axis=1)}
-            facts["value"] = float(correct.mean())
+            spread = spread_of_mean(correct)
+            facts |= {"value": float(correct.mean()), "stderr": spread.error, "df": spread.df}
         record = Record(**facts, task=task)  # type: ignore[arg-type]
         self.records.append(record)
         return record

@@ -7,14 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.metrics.uncertainty import StandardError
 from reports.board.cells import Cell
 from reports.board.identity import Method, Row
 from reports.board.ranks import difference_bounds, difference_p, gains, pair_p, ranks
 from reports.board.tables import MEAN, leaderboard
 
 
-def cell(value, draws):
-    return Cell("ok", value, draws=np.asarray(draws, dtype=np.float64))
+def cell(value, draws, df=1000.0):
+    draws = np.asarray(draws, dtype=np.float64)
+    return Cell("ok", value, draws=draws, spread=StandardError(float(np.std(draws)), df))
 
 
 def rows(count):
@@ -69,9 +71,11 @@ def test_rows_without_draws_have_no_rank():
     assert ranks(line, 1) == {}
 
 
+def stated(value, error, df=math.inf):
+    return Cell("ok", value, spread=StandardError(error, df))
+
+
 def test_rows_that_state_errors_are_ranked_as_independent():
-    def stated(value, error):
-        return Cell("ok", value, error=error)
 
     cells = dict(zip(rows(3), (stated(2.0, 0.1), stated(1.0, 0.1), stated(1.1, 0.1)), strict=True))
     assert list(ranks(cells, 1).values()) == [1, 2, 2]
@@ -80,8 +84,38 @@ def test_rows_that_state_errors_are_ranked_as_independent():
 
 
 def test_errors_of_zero_are_no_proof_of_a_difference():
-    assert difference_p(Cell("ok", 0.0, error=0.0), Cell("ok", 1.0, error=0.0)) is None
-    assert difference_p(Cell("ok", 0.5, error=0.0), Cell("ok", 0.5, error=0.0)) == 1.0
+    assert difference_p(stated(0.0, 0.0), stated(1.0, 0.0)) is None
+    assert difference_p(stated(0.5, 0.0), stated(0.5, 0.0)) == 1.0
+
+
+def test_five_images_prove_nothing_and_six_may():
+    draws = np.random.default_rng(6).normal(size=400) * 0.001
+    few = dict(zip(rows(2), (cell(0.9, 0.9 + draws, df=4), cell(0.1, 0.1 + draws[::-1], df=4)), strict=True))
+    assert set(ranks(few, 1).values()) <= {1}
+    assert difference_p(*few.values()) is None
+    six = dict(zip(rows(2), (cell(0.9, 0.9 + draws, df=5), cell(0.1, 0.1 + draws[::-1], df=5)), strict=True))
+    assert list(ranks(six, 1).values()) == [1, 2]
+
+
+def test_the_few_degrees_of_freedom_of_a_difference_make_its_interval_wide():
+    draws = np.random.default_rng(7).normal(size=400) * 0.01
+    wide = difference_bounds(cell(0.9, 0.9 + draws, df=1), cell(0.1, 0.1 + draws[::-1], df=1))
+    narrow = difference_bounds(cell(0.9, 0.9 + draws, df=60), cell(0.1, 0.1 + draws[::-1], df=60))
+    assert wide[0] < narrow[0] < 0.8 < narrow[1] < wide[1]
+    assert wide[1] - wide[0] > 4 * (narrow[1] - narrow[0])
+
+
+def test_values_that_are_written_alike_share_a_rank_however_sure_their_further_digits():
+    line = dict(zip(rows(2), (stated(1.23449, 1e-6), stated(1.23351, 1e-6)), strict=True))
+    assert list(ranks(line, 1).values()) == [1, 2]
+    assert list(ranks(line, 1, "{:.2f}".format).values()) == [1, 1]
+
+
+def test_a_gain_that_is_written_as_zero_is_not_marked():
+    base, row = rows(2)
+    line = {base: stated(0.5, 1e-6), row: stated(0.50002, 1e-6)}
+    assert gains(line, base, 1)[row].significant
+    assert not gains(line, base, 1, "{:.3f}".format)[row].significant
 
 
 def test_metrics_of_images_that_state_errors_are_ranked(board):
@@ -108,18 +142,18 @@ def test_a_gain_is_the_paired_difference_to_the_real_third(board, fill):
     assert set(found) == {"strong", "same", "weak"}
     assert found["strong"].value == pytest.approx(values["strong"].value - values["none"].value)
     paired = values["strong"].draws - values["none"].draws
-    assert (found["strong"].low, found["strong"].high) == pytest.approx(
-        tuple(np.percentile(paired, [2.5, 97.5]))
-    )
+    least, most = np.percentile(paired, [2.5, 97.5])
+    assert found["strong"].low < least < most < found["strong"].high
+    assert found["strong"].high - found["strong"].low < 1.2 * (most - least)
     assert found["strong"].significant
     assert found["weak"].significant
     assert found["weak"].value < 0
 
 
-def test_a_row_equal_to_the_baseline_gains_nothing_with_no_uncertainty(board, fill):
+def test_a_row_equal_to_the_baseline_gains_nothing_and_has_no_interval_of_width_zero(board, fill):
     fill(board)
     same = by_name(board, "gains")["same"]
-    assert (same.value, same.low, same.high, same.significant) == (0.0, 0.0, 0.0, False)
+    assert (same.value, same.low, same.high, same.significant) == (0.0, None, None, False)
 
 
 def test_gains_point_up_where_lower_is_better():
@@ -152,8 +186,8 @@ def test_no_row_ranks_before_one_that_is_significantly_better(values, seed):
 
 def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
     fill(board)
-    made = leaderboard(board.records, board.replicates)
-    line = [made.cells[row, made.columns[0], None] for row in made.rows]
+    whole_board = leaderboard(board.records, board.replicates)
+    line = [whole_board.cells[row, whole_board.columns[0], None] for row in whole_board.rows]
     one, other = np.triu_indices(len(line), 1)
     expected = [difference_p(line[i], line[j]) for i, j in zip(one, other, strict=True)]
     assert pair_p(line, one, other) == pytest.approx(expected, rel=1e-9)
@@ -161,6 +195,6 @@ def test_all_pairs_at_once_give_the_p_of_each_pair(board, fill):
 
 def test_rows_that_are_the_same_do_not_differ(board, fill):
     fill(board)
-    made = leaderboard(board.records, board.replicates)
-    cell = made.cells[made.rows[0], made.columns[0], None]
+    whole_board = leaderboard(board.records, board.replicates)
+    cell = whole_board.cells[whole_board.rows[0], whole_board.columns[0], None]
     assert pair_p([cell, cell], np.array([0]), np.array([1])).tolist() == [1.0]
