@@ -91,8 +91,8 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     if changed := changed_source(store, closure(goals).values()):
         view.say(changed)
     with store.planning():
-        save_plan(plan, store.root / "runs")
-    journal: dict[str, str | None] = {"plan": None, "command": "bench score"}
+        path = save_plan(plan, store.root / "runs")
+    journal = {"plan": None, "scores": path.name, "command": "bench score"}
     return plan, goals, run_tasks(store, goals, Machine(), view, journal, weights=request.weights)
 
 
