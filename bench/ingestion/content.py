@@ -132,7 +132,8 @@ def ingest_predictions(
             "gives": [kind for kind, value in outputs.items() if value is not None],
         }
     tasks = tuple(DetectorIngest.task(one) for one in params.values())
-    return IngestedContent(tasks, params, tuple(_left_out(scan.left_out, defects)))
+    notes = (*_left_out(scan.left_out, defects), *scan.notes)
+    return IngestedContent(tasks, params, notes)
 
 
 def _split(dataset: Dataset, rule: str, seed: int) -> Split:
