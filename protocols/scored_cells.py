@@ -99,9 +99,7 @@ def _detection(
         labels = _labels(data, category, row.generator, detector, row.mix, modality)
         names_defects = _names_defects(detector, category)
         covered = _covered(data, detector, category, modality)
-        reason = reason_not_trainable(
-            config, detector, row, category, names_defects, modality, covered
-        )
+        reason = reason_not_trainable(config, detector, row, category, names_defects, modality, covered)
         if reason:
             score = ScoreClassification if names_defects else ScoreDetection
             yield Skipped(labels, score.metrics(labels), reason)

@@ -99,7 +99,7 @@ def journals(folder: Path) -> list[dict[str, Any]]:
 
 
 def planned(folder: Path) -> list[str]:
-    """The names of the plans of all runs, and of what `bench score` scored, in the order in which they began."""
+    """The names of the plans of all runs, those of `bench score` too, in the order in which they began."""
     names = (journal.get("plan") or journal.get("scores") for journal in _every_journal(folder))
     return [name for name in names if name]
 

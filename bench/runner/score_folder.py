@@ -98,7 +98,7 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
 
 def _content(request: ScoreRequest, data: PreparedData, store: Store, name: str) -> IngestedContent:
     if request.kind == "images":
-        return ingest_images(store, data.dataset, request.folder, name, "score again")
+        return ingest_images(store, data.dataset, request.folder, name, "score again", request.resolution)
     return ingest_predictions(store, data, request.rule, _SEED, request.folder, name, "score again")
 
 

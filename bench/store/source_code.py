@@ -69,7 +69,7 @@ def changed_source(store: Store, tasks: Iterable[Task]) -> str:
 
 
 def _environment_of(store: Store, task: Task) -> str:
-    """"" of a task whose manifest is damaged: it will be set aside, and made by the source that is here."""
+    """ "" of a task whose manifest is damaged: it will be set aside, and made by the source that is here."""
     try:
         return store.manifest(task.key).env
     except BenchError:

@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.results.of_store import collect_store
+from bench.store import open_store
+
 Bench = Callable[..., Any]
 
 
@@ -46,16 +49,25 @@ def test_scores_made_elsewhere_are_shown_with_what_is_unknown_of_them(
     assert {(row["mix"], row["scope"], row["selection"]) for row in after} == {("real", "category", "last")}
     assert [row["value"] for row in before] == [row["value"] for row in after]
     # the last statement about the same maps counts, on pages and in exports of the store
-    assert bench("export", tmp_path / "store.csv", "--store", store).code == 0
-    rows = list(csv.DictReader((tmp_path / "store.csv").open()))
-    assert {row["mix"] for row in rows if row["detector"] == "maps"} == {"real"}
+    (results,) = collect_store(open_store(store))
+    assert {record.mix for record in results.records} == {"real"}
 
 
 @pytest.mark.full
 def test_a_second_ingest_under_one_name_replaces_the_rows_of_the_first(
     bench: Bench, sound: Path, maps: Path, store: Path, tmp_path: Path
 ) -> None:
-    run = ("run", "--protocol", "mvtec_supervised", "--data", sound, "--detectors", "mine", "--scale", "smoke")
+    run = (
+        "run",
+        "--protocol",
+        "mvtec_supervised",
+        "--data",
+        sound,
+        "--detectors",
+        "mine",
+        "--scale",
+        "smoke",
+    )
     for options in ((), ("--mix", "real", "--selection", "last")):
         words = ("ingest", "--detector", "mine", "--from", maps, "--data", sound, "--store", store)
         assert bench(*words, *options).code == 0

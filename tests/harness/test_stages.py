@@ -75,7 +75,11 @@ def test_what_a_plug_in_predicts_in_another_precision_is_float32() -> None:
     prediction = _as_float32(Prediction(np.array([1.5]), half))
     assert prediction.score is not None
     assert prediction.amap is not None
-    assert (prediction.score.dtype, prediction.amap.dtype, prediction.logits) == (np.float32, np.float32, None)
+    assert (prediction.score.dtype, prediction.amap.dtype, prediction.logits) == (
+        np.float32,
+        np.float32,
+        None,
+    )
     assert prediction.amap.tolist() == [[[0.5, 2.0], [1.0, 0.25]]]
 
 

@@ -75,6 +75,8 @@ def test_a_checkpoint_is_not_chosen_by_the_pixels_of_images_without_masks(data: 
         dry_run=True,
     )
     reasons = {cell.reason for cell in run.plan.skipped}
-    assert any(reason.startswith("selection=test-oracle scores the pixels of test images") for reason in reasons)
+    assert any(
+        reason.startswith("selection=test-oracle scores the pixels of test images") for reason in reasons
+    )
     assert not {"score.detection"} & {goal.stage for goal in run.goals}
     assert "score.classification" in {goal.stage for goal in run.goals}

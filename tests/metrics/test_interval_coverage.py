@@ -13,7 +13,7 @@ import pytest
 
 SCRIPT = Path(__file__).parents[2] / "docs" / "measured" / "intervals.py"
 IMAGES, KINDS = (1, 2, 4, 8, 16), ("even", "easy", "split", "tied")
-TRIALS = {1: 3, 2: 6, 4: 24, 8: 24}
+TRIALS = {1: 2, 2: 4, 4: 16, 8: 12}
 """As many as see the rule of before fail: of one image it covers nothing, of two half."""
 
 
