@@ -174,10 +174,10 @@ def _methods(
 ) -> tuple[ResolvedMethod, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
     overrides.check_shared(kind, methods)
-    names = [method.name for method in methods]
-    twice = {name for name in names if names.count(name) > 1}
+    titles = [method.title for method in methods]
+    twice = {title for title in titles if titles.count(title) > 1}
     if twice:
-        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
+        raise BenchError(f"{kind} '{min(twice)}' is named twice; name it once")
     return methods
 
 
