@@ -1,21 +1,25 @@
 """A store as reports read it: a task whose files do not match its manifest has failed.
 
-What was hashed is remembered in the store until a file of the task changes in any way. Pictures, maps and
-weights are held against their size alone; `bench verify` hashes them too.
+What was hashed and read is remembered in the store until a file of the task changes in any way. Pictures,
+maps and weights are held against their size alone; `bench verify` hashes them too.
 """
 
 import json
 import os
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from bench.errors import BenchError
-from bench.store.integrity import StoredFile, environment_fault, files_fault, stored_files
+from bench.record.contents import contents_fault
+from bench.store.integrity import StoredFile, environment_fault, files_fault, holds_numbers, stored_files
 from bench.store.manifest import Manifest
 from bench.store.store import DROPPED, Store, read_regular, write_atomically
 from bench.tasks import digest
 
+_LOOKS = 2
+"""Rises with what is looked at: what an earlier version found sound is looked at again."""
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its file system's clock: not remembered."""
 
@@ -95,10 +99,11 @@ class CheckedStore(Store):
         if manifest.key != key:
             return "its manifest is that of another task"
         try:
-            self.definition(key)
+            definition = self.definition(key)
         except BenchError:
             return "its definition cannot be read, or is not that of its key"
         fault = manifest.fault or self._files_fault(manifest, files)
+        fault = fault or self._contents_fault(definition, manifest, files)
         if not fault and settled:
             self._new[key] = state
         return fault
@@ -109,6 +114,17 @@ class CheckedStore(Store):
             return files_fault(self, manifest, files, numbers_only=True, is_dropped=is_dropped)
         except OSError as error:
             return f"a file cannot be read ({error.strerror})"
+
+    def _contents_fault(
+        self, definition: Mapping[str, Any], manifest: Manifest, files: Mapping[str, StoredFile]
+    ) -> str:
+        """What of the numbers is not of the types that its stage writes, or an empty text."""
+        params = definition.get("params")
+        labels = params.get("labels") if isinstance(params, dict) else None
+        names = (name for name in sorted(files) if holds_numbers(name))
+        return next(
+            (fault for name in names if (fault := contents_fault(self.out(manifest.key), name, labels))), ""
+        )
 
     def _state(self, key: str, files: dict[str, StoredFile]) -> tuple[str, bool]:
         """Digest of all by which a change shows, and whether the files are old enough to be remembered."""
@@ -126,7 +142,7 @@ class CheckedStore(Store):
         beside = [
             facts and [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino] for facts in stats
         ]
-        return digest([name, beside, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
+        return digest([_LOOKS, name, beside, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
 
     def _read_memory(self) -> dict[str, str]:
         try:
