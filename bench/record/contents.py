@@ -29,7 +29,7 @@ _MAY_LACK = frozenset({"pairs", "copy_distance"})
 _POOL = [{"defect": str}]
 
 
-def contents_fault(out: Path, name: str, labels: Any) -> str:
+def file_fault(out: Path, name: str, labels: Any) -> str:
     """Why the file `name` below a task's out/ is not what its stage writes, or an empty text.
 
     labels: what the task's definition says of its cell; None where it is not a score.

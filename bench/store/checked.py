@@ -7,13 +7,17 @@ maps and weights are held against their size alone; `bench verify` hashes them t
 import json
 import os
 import time
-from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
 from bench.errors import BenchError
-from bench.record.contents import contents_fault
-from bench.store.integrity import StoredFile, environment_fault, files_fault, holds_numbers, stored_files
+from bench.store.integrity import (
+    StoredFile,
+    contents_fault,
+    environment_fault,
+    files_fault,
+    stored_files,
+)
 from bench.store.manifest import Manifest
 from bench.store.store import DROPPED, Store, read_regular, write_atomically
 from bench.tasks import digest
@@ -103,7 +107,7 @@ class CheckedStore(Store):
         except BenchError:
             return "its definition cannot be read, or is not that of its key"
         fault = manifest.fault or self._files_fault(manifest, files)
-        fault = fault or self._contents_fault(definition, manifest, files)
+        fault = fault or contents_fault(self.out(key), files, definition)
         if not fault and settled:
             self._new[key] = state
         return fault
@@ -114,17 +118,6 @@ class CheckedStore(Store):
             return files_fault(self, manifest, files, numbers_only=True, is_dropped=is_dropped)
         except OSError as error:
             return f"a file cannot be read ({error.strerror})"
-
-    def _contents_fault(
-        self, definition: Mapping[str, Any], manifest: Manifest, files: Mapping[str, StoredFile]
-    ) -> str:
-        """What of the numbers is not of the types that its stage writes, or an empty text."""
-        params = definition.get("params")
-        labels = params.get("labels") if isinstance(params, dict) else None
-        names = (name for name in sorted(files) if holds_numbers(name))
-        return next(
-            (fault for name in names if (fault := contents_fault(self.out(manifest.key), name, labels))), ""
-        )
 
     def _state(self, key: str, files: dict[str, StoredFile]) -> tuple[str, bool]:
         """Digest of all by which a change shows, and whether the files are old enough to be remembered."""

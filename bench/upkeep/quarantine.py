@@ -13,11 +13,11 @@ from pathlib import Path
 from bench.errors import BenchError
 from bench.planning.plan import Plan, load_plan
 from bench.record import catalogue
-from bench.record.contents import RECORD_FILES, contents_fault, types_fault
+from bench.record.contents import RECORD_FILES, types_fault
 from bench.record.labels import CellLabels
 from bench.record.record import read_records
 from bench.store import Store
-from bench.store.integrity import damage
+from bench.store.integrity import contents_fault, damage, stored_files
 from bench.store.store import read_regular
 
 _DEFINITION = {"stage": str, "version": int, "adapter": str, "params": dict, "seed": int, "inputs": list}
@@ -90,14 +90,11 @@ def _definition_fault(other: Store, key: str) -> str:
 
 def _records_fault(other: Store, key: str) -> str:
     """Files of numbers that are not of the types, or not of the cell, that the task's stage writes."""
-    labels = json.loads(read_regular(other.folder(key) / "task.json"))["params"].get("labels")
-    out = other.out(key)
-    for name in other.manifest(key).files:
-        if not (out / name).exists():
-            continue  # its payload was dropped
-        if fault := contents_fault(out, name, labels):
-            return fault
-        if name in RECORD_FILES and (fault := _catalogue_fault(out / name)):
+    out, names = other.out(key), stored_files(other, key).keys()
+    if fault := contents_fault(out, names, other.definition(key)):
+        return fault
+    for name in RECORD_FILES:
+        if name in names and (fault := _catalogue_fault(out / name)):
             return f"{name}: {fault}"
     return ""
 
