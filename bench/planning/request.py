@@ -10,6 +10,7 @@ from typing import Any
 from bench.errors import BenchError, did_you_mean
 from bench.features.digest import features_digest
 from bench.methods import registry
+from bench.planning.banner import SAMPLE_NOTE, banner
 from bench.planning.config import Mix, PlanConfig, ResolvedMethod, Skipped
 from bench.planning.ingested import IngestedMethod, ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, with_weights
@@ -19,8 +20,6 @@ from bench.planning.spec import ProtocolSpec, Scale, apply_settings, parse_setti
 from bench.sample import CATEGORIES, SampleSpec, write
 from bench.store import Store
 from bench.tasks import Task, digest
-
-SAMPLE_NOTE = "built-in sample data set, rendered by code: its numbers say nothing about any real product"
 
 
 @dataclass(frozen=True)
@@ -219,21 +218,6 @@ def _config(checked: _Checked, data: PreparedData) -> PlanConfig:
     )
 
 
-def _banner(checked: _Checked) -> str:
-    """What every page says above its numbers."""
-    request, spec, scale = checked.request, checked.spec, checked.scale
-    sentences = [
-        f"This is the {SAMPLE_NOTE}." if request.data is None else "",
-        "Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; they compare "
-        "with nothing published."
-        if request.features == "embedded"
-        else "",
-        spec.note,
-        scale.note,
-    ]
-    return " ".join(" ".join(sentences).split())
-
-
 def _about(checked: _Checked, config: PlanConfig, data: PreparedData) -> dict[str, Any]:
     request, spec = checked.request, checked.spec
     split = config.splits[config.seeds[0]]
@@ -243,7 +227,12 @@ def _about(checked: _Checked, config: PlanConfig, data: PreparedData) -> dict[st
         "title": spec.title,
         "scale": request.scale,
         "dataset": config.dataset,
-        "banner": _banner(checked),
+        "banner": banner(
+            is_sample=request.data is None,
+            is_embedded=request.features == "embedded",
+            spec=spec,
+            scale=request.scale,
+        ),
         "baseline": spec.baseline,
         "warnings": list(data.warnings),
         "provenance": {

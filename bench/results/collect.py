@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.errors import BenchError
+from bench.planning.banner import banner_of
 from bench.planning.plan import Plan
 from bench.published import published_records
 from bench.record.labels import NONE, CellLabels
@@ -42,7 +43,7 @@ def collect(plan: Plan, store: Store) -> Results:
             **plan.about["provenance"],
             "environments": _environments(plan, store, (*measured, *dialects)),
         },
-        banner=plan.about["banner"],
+        banner=banner_of(plan.about["banner"], measured),
         galleries=tuple(galleries(plan, store)),
         near_pairs=tuple(near_pairs(plan, store)),
         maps=tuple(maps(plan, store)),
@@ -106,6 +107,7 @@ def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Recor
         seconds=manifest.seconds,
         gpu_seconds=manifest.gpu_seconds,
         peak_memory=manifest.peak_memory,
+        origin="",
     )
 
 

@@ -57,7 +57,7 @@ def traces(plan: Plan, store: Store) -> Iterator[Trace]:
 
 def _columns(trace: Path) -> Mapping[str, np.ndarray]:
     """The columns of a trace.csv."""
-    with trace.open() as lines:
+    with trace.open(errors="replace") as lines:
         names = lines.readline().rstrip("\n").split(",")
         try:
             table = np.loadtxt(lines, delimiter=",", ndmin=2)
@@ -65,8 +65,10 @@ def _columns(trace: Path) -> Mapping[str, np.ndarray]:
             table = np.empty((0, 0))
     if table.shape[1] == len(set(names)) and all(name.isidentifier() for name in names):
         return dict(zip(names, table.T, strict=True))
-    # knows every kind of file, and takes four times as long
-    whole = np.genfromtxt(trace, delimiter=",", names=True, ndmin=1)
+    try:  # knows every kind of file, and takes four times as long
+        whole = np.genfromtxt(trace, delimiter=",", names=True, ndmin=1)
+    except ValueError:  # lines of several lengths, or not a text
+        return {}
     return {name: whole[name] for name in whole.dtype.names or ()}
 
 

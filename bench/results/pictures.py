@@ -70,7 +70,7 @@ def near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
                     labels.generator_title,
                     labels.seed,
                     pair["distance"],
-                    neighbours["copy_distance"],
+                    neighbours.get("copy_distance", 0.0),
                     pair["side"] == "test",
                     (pools["generated"], pair["generated"]),
                     (pools[pair["side"]], pair["real"]),
