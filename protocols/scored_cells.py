@@ -98,7 +98,8 @@ def _detection(
     for category in data.split.categories:
         labels = _labels(data, category, row.generator, detector, row.mix, modality)
         names_defects = _names_defects(detector, category)
-        reason = reason_not_trainable(config, detector, row, category, names_defects, modality)
+        covered = _covered(data, detector, category, modality)
+        reason = reason_not_trainable(config, detector, row, category, names_defects, modality, covered)
         if reason:
             score = ScoreClassification if names_defects else ScoreDetection
             yield Skipped(labels, score.metrics(labels), reason)
@@ -116,7 +117,7 @@ def _detection(
             prediction = _prediction(data, detector, row, category, modality, models)
         test = data.colour.pools[category.name].test
         if names_defects:
-            classes = _classes(_covered(data, detector, category, modality))
+            classes = _classes(covered)
             yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
             yield ScoreDetection.task(config, labels, prediction, test)

@@ -91,14 +91,14 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     if changed := changed_source(store, closure(goals).values()):
         view.say(changed)
     with store.planning():
-        save_plan(plan, store.root / "runs")
-    journal: dict[str, str | None] = {"plan": None, "command": "bench score"}
+        path = save_plan(plan, store.root / "runs")
+    journal = {"plan": None, "scores": path.name, "command": "bench score"}
     return plan, goals, run_tasks(store, goals, Machine(), view, journal, weights=request.weights)
 
 
 def _content(request: ScoreRequest, data: PreparedData, store: Store, name: str) -> IngestedContent:
     if request.kind == "images":
-        return ingest_images(store, data.dataset, request.folder, name, "score again")
+        return ingest_images(store, data.dataset, request.folder, name, "score again", request.resolution)
     return ingest_predictions(store, data, request.rule, _SEED, request.folder, name, "score again")
 
 

@@ -69,7 +69,7 @@ def listed_files(run: StageRun) -> list[tuple[Item, str]]:
     if not listed.exists():
         raise BenchError(
             f"where the {run.params['part']} images of {run.params['category']} lie is not known here; "
-            "run `bench run --data DIR` on this machine"
+            "name the data set on this machine: `bench run --data DIR` or `bench score --against DIR`"
         )
     return [
         (
@@ -94,7 +94,7 @@ def require_content(run: StageRun, pairs: Sequence[tuple[Item, str]]) -> None:
         raise BenchError(
             f"the {run.params['part']} images of {run.params['category']} are not those that were planned "
             f"(one of {len(pairs)} images and masks, such as {pairs[0][0].path}, has other bytes); run "
-            "`bench run --data DIR` again"
+            "the same `bench run` or `bench score` again"
         )
 
 
