@@ -20,14 +20,30 @@ DIALECTS = (
     Dialect(
         "truncate",
         "with only those pixels defect that are 1 after a bilinear resize",
-        "Masks resized bilinearly, then only pixels equal to 1 are defect.",
+        "Masks resized bilinearly without antialiasing, then only pixels equal to 1 are defect (DRAEM, "
+        "AnomalyDiffusion).",
         Scoring(mask_filter="bilinear", mask_rule="truncate"),
+    ),
+    Dialect(
+        "truncate-antialias",
+        "with only those pixels defect that are 1 after an antialiased bilinear resize",
+        "Masks resized bilinearly with antialiasing, then only pixels equal to 1 are defect (GLASS, "
+        "PatchCore).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
+    ),
+    Dialect(
+        "nonzero-antialias",
+        "with every pixel defect that is above 0 after an antialiased bilinear resize",
+        "Masks resized bilinearly with antialiasing, then every pixel above 0 is defect (LFD).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="nonzero"),
     ),
     Dialect(
         "nonzero",
         "with every pixel defect that is above 0 after a bilinear resize",
-        "Masks resized bilinearly, then every pixel above 0 is defect.",
+        "Masks resized bilinearly without antialiasing, then every pixel above 0 is defect. No repository's "
+        "rule; earlier versions took it for LFD's.",
         Scoring(mask_filter="bilinear", mask_rule="nonzero"),
+        unrecorded=_BY_NAME + "bench.metrics.prepare_masks; earlier versions recorded it",
     ),
     Dialect(
         "ader",
@@ -38,8 +54,14 @@ DIALECTS = (
     Dialect(
         "grid21",
         "on a grid of 21 thresholds",
-        "Thresholds 0, 0.05 to 1 on the raw map instead of all (AnomalyDiffusion).",
+        "Thresholds 0, 0.05 to 1 on the raw map instead of all.",
         Scoring(thresholds="grid21"),
+    ),
+    Dialect(
+        "grid21-truncate",
+        "on a grid of 21 thresholds, with only those pixels defect that are 1 after a bilinear resize",
+        "The same 21 thresholds on the masks of truncate (AnomalyDiffusion).",
+        Scoring(mask_filter="bilinear", mask_rule="truncate", thresholds="grid21"),
     ),
     Dialect(
         "grid21-minmax",
@@ -70,6 +92,12 @@ DIALECTS = (
         "at the best threshold of each image",
         "Best threshold chosen for every image on its own truth, then a mean over images.",
         Scoring(iou="image"),
+    ),
+    Dialect(
+        "per-image-oracle-truncate",
+        "at the best threshold of each image that has a pixel left of the antialiased, truncated masks",
+        "The same on the masks of truncate-antialias; images whose mask they leave empty are left out (LFD).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="truncate", iou="image"),
     ),
     Dialect(
         "pool21",
@@ -137,10 +165,12 @@ REPOSITORIES: Mapping[str, Scoring] = {
     "anomalydiffusion": Scoring(
         mask_filter="bilinear", mask_rule="truncate", image_score="pool21", thresholds="grid21"
     ),
-    "lfd": Scoring(mask_filter="bilinear-antialias", mask_rule="nonzero", iou="image"),
+    "lfd": Scoring(
+        mask_filter="bilinear-antialias", mask_rule="nonzero", iou="image-truncate", image_label="mask"
+    ),
     "glass": Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
     "patchcore": Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
-    "ader": Scoring(mask_filter="bilinear-antialias", thresholds="grid21-minmax"),
+    "ader": Scoring(mask_filter="bilinear-antialias", thresholds="grid21-minmax", image_label="mask"),
     "anomalib": Scoring(mask_filter="nearest", ap="trapezoid"),
 }
-"""What each repository chooses; library only, as `scoring=` of `bench.metrics.pixel_metrics`."""
+"""What each repository chooses; `bench.metrics.repository_metrics` scores by it."""

@@ -52,7 +52,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How predictions become detection metrics: the five choices in which repositories differ.
+    """How predictions become detection metrics: the choices in which repositories differ.
 
     A dialect changes one choice of the exact rules; the bundle of a repository names all of its own.
     """
@@ -62,8 +62,11 @@ class Scoring:
     image_score: Literal["max", "pool21"] = "max"
     thresholds: Literal["all", "grid21", "grid21-minmax", "grid101", "argmax"] = "all"
     ap: Literal["steps", "trapezoid"] = "steps"
-    iou: Literal["category", "image"] = "category"
-    """Whether one threshold is best for a category, or each anomalous image has its own."""
+    iou: Literal["category", "image", "image-truncate"] = "category"
+    """Whether one threshold is best for a category, or each anomalous image has its own; and whether masks
+    are then truncated whatever `mask_rule` says, which leaves out the images that have nothing left."""
+    image_label: Literal["folder", "mask"] = "folder"
+    """Whether an image is defective by its folder, or by what the resize leaves of its mask."""
 
 
 @dataclass(frozen=True)
