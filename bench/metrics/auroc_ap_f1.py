@@ -10,8 +10,8 @@ returned or named:
 A dialect changes one choice of the exact rules, for the numbers of repositories (`bench.record.catalogue`
 says what each is). Those of `MASK_DIALECTS` differ in the masks only: prepare them by it.
 
-    grid21         F1 and IoU: best of the thresholds 0, .05 .. 1 on the raw map, `score >`; AnomalyDiffusion's
-                   on the masks of `truncate`, which is the dialect grid21-truncate
+    grid21         F1 and IoU: best of the thresholds 0, .05 .. 1 on the raw map, `score >`; that of
+                   AnomalyDiffusion is grid21-truncate, on the masks of `truncate`
     grid21-minmax  the same after min-max scaling of all maps together                       (ADer)
     grid101        F1 and IoU: best of the thresholds 0, .01 .. 1 on the raw map, `score >`  (O2MAG)
     argmax         F1 and IoU at the detector's own decision, probability > 0.5

@@ -1,4 +1,4 @@
-"""What a repository's evaluation prints for maps and masks: its loader, its truth, its scores, its thresholds.
+"""What a repository's evaluation prints for maps and masks: its truth, its image scores, its thresholds.
 
     repository_metrics("lfd", maps, masks, labels)["pixel"]["f1_max"]
 
@@ -31,7 +31,7 @@ def repository_metrics(
     *,
     scores: Any = None,
 ) -> dict[str, dict[str, float]]:
-    """{"image": ..., "pixel": ...} as `image_metrics` and `pixel_metrics` return them, by a repository's rules.
+    """{"image": ..., "pixel": ...} as `image_metrics` and `pixel_metrics` return them, by its rules.
 
     repository: draem | anomalydiffusion | lfd | glass | patchcore | ader | anomalib. maps: real [N, H, W].
     masks: the N masks as their files hold them, of any sizes. labels: bool [N], true where an image lies in

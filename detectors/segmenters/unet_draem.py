@@ -1,8 +1,8 @@
 """The segmenter of AnomalyDiffusion's protocol: DRAEM's discriminative sub-network, trained alone.
 
 Hu et al., "AnomalyDiffusion", AAAI 2024, train-localization.py: it is called UNet there and in the tables of
-the papers that follow. Random initial weights, images in [0, 1], no augmentation. An image scores the highest mean
-of its map over 21 x 21 pixels (test-localization.py, as DRAEM's).
+the papers that follow. Random initial weights, images in [0, 1], no augmentation. An image's score is the
+highest mean of its map over 21 x 21 pixels (test-localization.py), as DRAEM's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Each repository's numbers, against its loader and scorer written here from its steps with Pillow and OpenCV."""
+"""Each repository's numbers, against its loader and scorer written here with Pillow and OpenCV."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def pooled_maxima(maps: np.ndarray) -> np.ndarray:
 
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
-    """Eight defects as files of 210 x 157 pixels, two of them too thin for an antialiased 1, and four normals."""
+    """Masks of 210 x 157 pixels: eight defects, two of them too thin for an antialiased 1, four normals."""
     rng = np.random.default_rng(5)
     paths = []
     for number in range(12):

@@ -126,14 +126,13 @@ DIALECTS = (
     Dialect(
         "subset",
         "over random subsets",
-        "Mean over random subsets of named size and number.",
-        unrecorded=_BY_NAME + "bench.metrics.kid",
+        "Mean over 100 random subsets of min(both sets, 1,000) images, as torch-fidelity and DFMGAN take it.",
     ),
     Dialect(
         "resize-256",
         "of images resized to 256 pixels first",
         "Images resized to 256 pixels before the network resizes them to its own size (SeaS).",
-        unrecorded="published only: SeaS",
+        unrecorded="what `default` is at resolution 256; records of earlier versions name SeaS's values so",
     ),
     Dialect(
         "anomalyhybrid",
@@ -144,19 +143,17 @@ DIALECTS = (
         "ojha",
         "of 50 random images a cluster",
         "50 images a cluster, drawn by a seed; clusters without a pair left out (Ojha et al.).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
     ),
     Dialect(
         "seas",
         "of the first 140 images a cluster, empty clusters as zero",
-        "The first 140 images a cluster, clusters without a pair counted as zero (SeaS).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
+        "The first 140 images a cluster, clusters without a pair counted as zero; centres resized by the "
+        "nearest pixel and taken as 0 to 255 (SeaS).",
     ),
     Dialect(
         "dfmgan",
         "of the first 200 images a cluster, by AlexNet",
         "As seas with the first 200 images a cluster and AlexNet's distance (DFMGAN).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
     ),
 )
 
