@@ -168,8 +168,8 @@ def score(
         weights=_path(weights),
         resolution=resolution,
         split=split,
-        ic_lpips=tuple(ic_lpips),
-        kid=tuple(kid),
+        ic_lpips=_choice("ic_lpips", ic_lpips) or (),
+        kid=_choice("kid", kid) or (),
         trained=TrainedElsewhere(mix, scope, selection, generated_per_type),
         all_warnings=all_warnings,
     )

@@ -29,7 +29,7 @@ class UNetDraemParams(AnomalyDiffusionParams):
     score_window: int = Field(
         default=21,
         ge=1,
-        description="the image score is the highest mean of the map over this many pixels, an odd number",
+        description="side of the window whose highest mean in the map is the score of an image; odd",
     )
 
     @field_validator("score_window")

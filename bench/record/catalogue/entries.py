@@ -13,7 +13,7 @@ class Metric:
 
     name: str
     title: str
-    """Short name for the head of a column."""
+    """Short name, for filters and sentences."""
     sentence: str
     """What it is, for the glossary of a page."""
     levels: tuple[str, ...]
@@ -36,6 +36,8 @@ class Metric:
     """The same as a part of its value; added to `tolerance`."""
     unrecorded: str = ""
     """Why no stage records it; empty where one does."""
+    head: str = ""
+    """Head of a column by the default rule; empty for the title, which must not be taken for another rule."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headline", dict(self.headline))

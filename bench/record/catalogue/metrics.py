@@ -182,9 +182,11 @@ _DETECTORS = (
         "iou",
         "IoU",
         "Intersection over union of defect pixels at the threshold that is best for the category; equals "
-        "F1 / (2 - F1) at that threshold.",
+        "F1 / (2 - F1) there. LFD's IoU, and presumably SeaS's, is another: a mean over images at the best "
+        "threshold of each.",
         ("pixel",),
         dialects=(*_MASKS, *_GRIDS, "per-image-oracle", "per-image-oracle-truncate"),
+        head="IoU (at the best F1)",
     ),
     Metric(
         "aupro",
