@@ -167,11 +167,11 @@ def _resized_by_opencv(mask: np.ndarray, height: int, width: int) -> np.ndarray:
     Its arithmetic is of whole numbers: weights in 1/2048, and four bits less between the two directions.
     """
     upper, (above, below) = _two_neighbours(mask.shape[0], height)
-    left, (before, after) = _two_neighbours(mask.shape[1], width)
+    first_column, (before, after) = _two_neighbours(mask.shape[1], width)
     rows = np.stack([upper, np.minimum(upper + 1, mask.shape[0] - 1)])[:, :, None]
     of_left, of_right = (
         mask[rows, columns].astype(np.int64) * 255
-        for columns in (left, np.minimum(left + 1, mask.shape[1] - 1))
+        for columns in (first_column, np.minimum(first_column + 1, mask.shape[1] - 1))
     )
     first, second = (of_left * before + of_right * after) >> 4
     return (((above[:, None] * first) >> 16) + ((below[:, None] * second) >> 16) + 2) >> 2

@@ -56,6 +56,6 @@ def repository_metrics(
         defective = truth.any(axis=(1, 2))
     else:
         defective = truth_array(labels, "labels", ndim=1)
-    own = image_scores(maps, scoring.image_score) if scores is None else scores
+    of_images = image_scores(maps, scoring.image_score) if scores is None else scores
     dialect = "trapezoid" if scoring.ap == "trapezoid" else "default"
-    return {"image": image_metrics(own, defective, dialect=dialect), "pixel": pixel}
+    return {"image": image_metrics(of_images, defective, dialect=dialect), "pixel": pixel}

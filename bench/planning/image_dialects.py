@@ -14,14 +14,14 @@ def image_dialects(metric: str, dialects: Iterable[str], features: str = "canoni
 
     BenchError for one that the metric lacks, or that the features cannot give.
     """
-    known = catalogue.metrics()[metric].dialects
-    asked = tuple(dict.fromkeys(("default", *dialects)))
-    for dialect in asked:
-        if dialect not in known:
-            raise BenchError(did_you_mean("dialect", dialect, known, of=metric))
+    rules = catalogue.metrics()[metric].dialects
+    names = tuple(dict.fromkeys(("default", *dialects)))
+    for dialect in names:
+        if dialect not in rules:
+            raise BenchError(did_you_mean("dialect", dialect, rules, of=metric))
         if metric == "ic_lpips" and dialect in _OF_LPIPS and features != "canonical":
             raise BenchError(
                 f"ic_lpips: the dialect '{dialect}' is of LPIPS, which the features '{features}' have not; "
                 "add --features canonical, or leave the dialect out"
             )
-    return asked
+    return names

@@ -205,9 +205,9 @@ def _passes(networks: Profile, dialects: Sequence[str]) -> dict[_Pass, list[str]
     passes: dict[_Pass, list[str]] = {}
     for dialect in dialects:
         rule = IC_LPIPS_DIALECTS[dialect]
-        own = rule.network in networks.perceptual_names
-        stream = _Pass(rule.network if own else _network(networks), rule.random_members)
-        passes.setdefault(stream, []).append(dialect)
+        has_network = rule.network in networks.perceptual_names
+        network = rule.network if has_network else _network(networks)
+        passes.setdefault(_Pass(network, rule.random_members), []).append(dialect)
     return passes
 
 

@@ -62,13 +62,13 @@ def published_lines(
     rows: dict[tuple[str, str, str, str], dict[Column, Record]] = {}
     for record in published:
         of_rule = (record.level, record.metric, record.detector)
-        column = column_of.get((*of_rule, record.dialect)) or column_of.get((*of_rule, ""))
-        if column is None or record.category != (category or PUBLISHED_MEAN) or record.value is None:
+        target = column_of.get((*of_rule, record.dialect)) or column_of.get((*of_rule, ""))
+        if target is None or record.category != (category or PUBLISHED_MEAN) or record.value is None:
             continue
         if record.generator_variant or record.detector_variant:
             continue
         row = (record.source.partition(",")[0], record.dataset, record.generator, record.mix)
-        rows.setdefault(row, {}).setdefault(column, record)
+        rows.setdefault(row, {}).setdefault(target, record)
     lines = []
     for (paper, dataset, generator, mix), records in sorted(rows.items()):
         label = "without generated images" if generator == "none" else generator

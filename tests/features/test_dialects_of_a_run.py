@@ -103,9 +103,9 @@ def test_a_run_gives_the_librarys_numbers_in_every_dialect_and_changes_none_of_t
     assert of_type["ic_lpips@dfmgan"]["network"] == "lpips-alex"
     assert len({round(result["value"], 5) for result in of_type.values()}) > 4
     inputs = {name: folders[name] for name in ("base", "generated")}
-    (alone,) = results(inputs, random_weights, tmp_path / "alone", None).values()
-    assert set(alone) == {"ic_lpips", "ic_lpips_a"}
-    for key, result in alone.items():
+    (by_default,) = results(inputs, random_weights, tmp_path / "alone", None).values()
+    assert set(by_default) == {"ic_lpips", "ic_lpips_a"}
+    for key, result in by_default.items():
         assert {name: value for name, value in of_type[key].items() if name != "weights"} == result
 
 

@@ -23,9 +23,9 @@ def stages(prepared: Prepared, stage: str) -> dict[str, dict]:
 
 
 def test_a_setting_adds_dialects_to_the_tasks_that_have_them_and_to_no_other(store: Store, prepare: Prepare):
-    asked = {"generators": ("crop_paste",), "detectors": ("unet",)}
-    plain = prepare(store, **asked)
-    more = prepare(store, settings=("ic_lpips=ojha", "kid=default,subset"), **asked)
+    methods = {"generators": ("crop_paste",), "detectors": ("unet",)}
+    plain = prepare(store, **methods)
+    more = prepare(store, settings=("ic_lpips=ojha", "kid=default,subset"), **methods)
     assert more.config.protocol == plain.config.protocol
     (perceptual,) = stages(more, "features.perceptual").values()
     (score,) = stages(more, "score.generation").values()

@@ -48,9 +48,9 @@ def test_a_published_row_is_never_best_nor_ranked_and_names_its_paper_and_data_s
 
 def test_the_iou_of_a_run_and_that_of_lfd_are_told_apart_where_they_share_a_column(board):
     board.add(generator="none", level="pixel", metric="iou", value=0.5)
-    (own,) = leaderboard(board.records).columns
-    assert column_title(own) == "IoU (at the best F1)"
-    assert column_title(replace(own, dialect="truncate")) == "IoU (truncate)"
+    (column,) = leaderboard(board.records).columns
+    assert column_title(column) == "IoU (at the best F1)"
+    assert column_title(replace(column, dialect="truncate")) == "IoU (truncate)"
     printed = replace(
         board.records[0],
         kind="published",
@@ -62,12 +62,12 @@ def test_the_iou_of_a_run_and_that_of_lfd_are_told_apart_where_they_share_a_colu
     notes = {
         line.source: line.cells[0].note
         for line in published_lines(
-            [printed, unstated], [own], mean_table(leaderboard(board.records), [own], "").heads, None
+            [printed, unstated], [column], mean_table(leaderboard(board.records), [column], "").heads, None
         )
     }
     assert "IoU at the best threshold of each image" in notes["SeaS"]
     assert "not stated" in notes["Other"]
-    both_rules = [own, replace(own, dialect="per-image-oracle-truncate")]
+    both_rules = [column, replace(column, dialect="per-image-oracle-truncate")]
     (line,) = published_lines([printed], both_rules, (), None)
     assert [cell.text for cell in line.cells] == ["", "50.0"]
     assert "IoU" not in line.cells[1].note
