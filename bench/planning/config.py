@@ -141,7 +141,9 @@ class PlanConfig:
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
     ic_lpips: tuple[str, ...] = ("default",)
-    """Dialects of IC-LPIPS."""
+    """Dialects of IC-LPIPS, the default first."""
+    kid: tuple[str, ...] = ("default",)
+    """Dialects of KID, the default first."""
 
 
 @dataclass(frozen=True)
