@@ -134,7 +134,8 @@ def _paired(material: Material, params: SeaSParams, rng: Generator, abnormal: in
         turns, mirrors = turns * 0, mirrors * 0
     anomalies, normals = [], []
     for number, turn, mirror in zip(numbers.tolist(), turns.tolist(), mirrors.tolist(), strict=True):
-        anomalies.append(Pose(*pairs[number], turn, mirror))
+        kind, row = pairs[number]
+        anomalies.append(Pose(kind, row, turn, mirror))
         normals.append(Pose(-1, material.normal[number % len(material.normal)], turn, mirror))
     return anomalies[:abnormal] + normals[:normal]
 

@@ -5,6 +5,7 @@ heads (8 here, as in Stable Diffusion 1), and the ReLU behind each normalisation
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -69,7 +70,7 @@ class _Fuse(nn.Module):
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        transformer = Transformer2DModel(
+        transformer: Any = Transformer2DModel(
             num_attention_heads=HEADS,
             attention_head_dim=width // HEADS,
             in_channels=width,

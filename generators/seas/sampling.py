@@ -39,9 +39,11 @@ class Made(NamedTuple):
     probabilities: Tensor | None
 
 
-def solver(schedule: Mapping[str, Any], params: SeaSParams) -> DPMSolverMultistepScheduler:
+def solver(schedule: Mapping[str, Any], params: SeaSParams) -> Any:
     """DPM-Solver of second order with its times set, on the schedule of the base model."""
-    scheduler = DPMSolverMultistepScheduler.from_config(dict(schedule), final_sigmas_type=params.solver_end)
+    scheduler: Any = DPMSolverMultistepScheduler.from_config(
+        dict(schedule), final_sigmas_type=params.solver_end
+    )
     scheduler.set_timesteps(params.sampling_steps, device="cpu")
     return scheduler
 

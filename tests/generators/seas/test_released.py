@@ -130,8 +130,8 @@ def test_the_released_branch_computes_its_layers_one_by_one(mode: str) -> None:
     fine = [normal(2, 512, 8, 8), normal(2, 512, 12, 12), normal(2, 256, 16, 16)]
     with torch.no_grad():
         small, large = getattr(branch, mode)().training_logits(features, fine, 16)
-    for made, expected in zip((small, large), logits_by_hand(features, fine, state), strict=True):
-        torch.testing.assert_close(made, expected, atol=2e-4, rtol=2e-4)
+    for computed, expected in zip((small, large), logits_by_hand(features, fine, state), strict=True):
+        torch.testing.assert_close(computed, expected, atol=2e-4, rtol=2e-4)
     assert (small.shape, large.shape) == ((4, 2, 4, 4), (4, 2, 16, 16))
 
 
@@ -154,8 +154,8 @@ def test_a_step_of_ddpm_is_that_of_diffusers() -> None:
         )[0]
         fresh = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(row))
         one = slice(row, row + 1)
-        made = one_step_on(latents[one], noise[one], times[one], signal_shares(schedule), fresh)
-        torch.testing.assert_close(made, expected, atol=2e-4, rtol=2e-4)
+        computed = one_step_on(latents[one], noise[one], times[one], signal_shares(schedule), fresh)
+        torch.testing.assert_close(computed, expected, atol=2e-4, rtol=2e-4)
 
 
 def test_smoothing_of_the_focal_loss_clamps_the_targets_and_adds_to_the_probability() -> None:
@@ -179,11 +179,11 @@ def test_the_mean_over_a_batch_is_the_loss_of_its_images_as_one() -> None:
     masks = [torch.zeros(3, side, side) for side in (4, 8)]
     for mask in masks:
         mask[:2, 1:3, 1:3] = 1
-    made = mask_loss(
+    computed = mask_loss(
         small[:2], large[:2], masks[0][:2], masks[1][:2], small[2:], normal_large=large[2:], total="mean"
     )
     expected = focal_loss(small, masks[0]) + focal_loss(large, masks[1])
-    torch.testing.assert_close(made, expected)
+    torch.testing.assert_close(computed, expected)
 
 
 def test_truncated_targets_keep_the_cells_that_are_exactly_one() -> None:
@@ -260,15 +260,15 @@ TIMES = [round(999 - step * 999 / 25) for step in range(25)]
 def test_each_anomaly_has_its_own_normal_image_in_the_same_pose(tuning) -> None:
     from generators.seas.material import draw
 
-    held = tuning(normal_pairing="paired", normals=3)
-    poses = draw(held.material, held.params, np.random.default_rng(0), 300, 300)
+    plate = tuning(normal_pairing="paired", normals=3)
+    poses = draw(plate.material, plate.params, np.random.default_rng(0), 300, 300)
     partner: dict[tuple[int, int], set[int]] = {}
     for anomaly, normal in zip(poses[:300], poses[300:], strict=True):
         assert normal.kind == -1
         assert (anomaly.turn, anomaly.mirror) == (normal.turn, normal.mirror)
         partner.setdefault((anomaly.kind, anomaly.row), set()).add(normal.row)
-    pairs = held.material.pairs
-    assert partner == {pair: {held.material.normal[n % 3]} for n, pair in enumerate(pairs)}
+    pairs = plate.material.pairs
+    assert partner == {pair: {plate.material.normal[n % 3]} for n, pair in enumerate(pairs)}
     few = tuning(normal_pairing="paired", anomalies=1)  # one of each of two types
     poses = draw(few.material, few.params, np.random.default_rng(0), 0, 300)
     assert {pose.row for pose in poses} == set(few.material.normal[:2])
@@ -319,28 +319,28 @@ def test_sampling_looks_at_the_noisy_latents_and_decodes_what_the_solver_ends_at
 
     params = SeaSParams(**{**SMALL, "sampling_steps": 4})
     ends = (learned / "plate", [["hole", "stain"]], "plate", "stain", base_folder, context())
-    held = load_sampler(params, *ends)
+    plate = load_sampler(params, *ends)
     images = np.stack([split.categories["plate"].normal[row] for row in (0, 1)])
     noise = torch.randn(2, 4, 16, 16, generator=torch.Generator().manual_seed(0))
-    made = held.make(images, noise)
-    steps = solver(held.schedule, params)
+    computed = plate.make(images, noise)
+    steps = solver(plate.schedule, params)
     assert steps.config.final_sigmas_type == "sigma_min"
     masks = []
     with torch.no_grad():
-        latents = held.start(images, noise)
+        latents = plate.start(images, noise)
         for number, time in enumerate(steps.timesteps):
-            twice, prompts = torch.cat([latents] * 2), held.prompts.repeat_interleave(2, dim=0)
-            both, coarse = noise_and_features(held.unet, (2, 3), twice, time, prompts)
+            twice, prompts = torch.cat([latents] * 2), plate.prompts.repeat_interleave(2, dim=0)
+            both, coarse = noise_and_features(plate.unet, (2, 3), twice, time, prompts)
             empty, full = both.chunk(2)
             if number > 0:
-                _, fine = decode(held.vae, latents)
-                state = dict(held.branch.state_dict())
+                _, fine = decode(plate.vae, latents)
+                state = dict(plate.branch.state_dict())
                 _, logits = logits_by_hand([feature[2:] for feature in coarse], fine, state)
                 masks.append(logits.softmax(1)[:, 1])
             latents = steps.step(empty + params.guidance * (full - empty), time, latents).prev_sample
-        final, _ = decode(held.vae, latents)
-    torch.testing.assert_close(made.images, final, atol=1e-3, rtol=1e-3)
-    torch.testing.assert_close(made.probabilities, sum(masks) / 3, atol=1e-3, rtol=1e-3)
+        final, _ = decode(plate.vae, latents)
+    torch.testing.assert_close(computed.images, final, atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(computed.probabilities, sum(masks) / 3, atol=1e-3, rtol=1e-3)
 
 
 def test_the_mask_stage_accumulates_batches_of_all_times_and_noisy_latents(tuning) -> None:
@@ -349,28 +349,28 @@ def test_the_mask_stage_accumulates_batches_of_all_times_and_noisy_latents(tunin
     from generators.seas.mask_training import MaskTraining, build_branch, mask_fit
     from generators.seas.noising import noised, one_step_on
 
-    held = tuning(**{**RELEASED, "optimizer": "adamw"})
+    plate = tuning(**{**RELEASED, "optimizer": "adamw"})
     with torch.no_grad():
-        embedded = held.text(held.stage.ids)
-    branch = build_branch(held.base, held.params)
+        embedded = plate.text(plate.stage.ids)
+    branch = build_branch(plate.base, plate.params)
     training = MaskTraining(
-        held.base, branch, embedded, held.material, held.latents, held.params, torch.device("cpu")
+        plate.base, branch, embedded, plate.material, plate.latents, plate.params, torch.device("cpu")
     )
     times: list[int] = []
     batch = training.batch
     training.batch = lambda ctx, index: times.append(index) or batch(ctx, index)
-    fit = mask_fit(training, held.ctx, "seas", FitPart("mask", 0, 2), 2)
+    fit = mask_fit(training, plate.ctx, "seas", FitPart("mask", 0, 2), 2)
     assert math.isfinite(fit.step(0)["loss"]) and math.isfinite(fit.step(1)["loss"])
     assert times == [0, 1, 2, 3]
-    poses, noise, steps_back, jitter, fresh = batch(held.ctx, 0)
+    poses, noise, steps_back, jitter, fresh = batch(plate.ctx, 0)
     with torch.no_grad():
         _, fine = training.features(poses, noise, steps_back, jitter, 2, fresh)
-        noisy = noised(held.latents.draw(poses, jitter), noise, training.shares[steps_back].float())
+        noisy = noised(plate.latents.draw(poses, jitter), noise, training.shares[steps_back].float())
         kinds = torch.tensor([pose.kind for pose in poses]) % len(embedded)
-        guess = held.base.unet(noisy, steps_back, encoder_hidden_states=embedded[kinds]).sample
+        guess = plate.base.unet(noisy, steps_back, encoder_hidden_states=embedded[kinds]).sample
         before = one_step_on(noisy, guess, steps_back, training.shares, fresh)[:2]
-        torch.testing.assert_close(fine[2], decode(held.base.vae, before)[1][2], atol=1e-3, rtol=1e-3)
-    drawn = torch.cat([batch(held.ctx, index)[2] for index in range(20)])
+        torch.testing.assert_close(fine[2], decode(plate.base.vae, before)[1][2], atol=1e-3, rtol=1e-3)
+    drawn = torch.cat([batch(plate.ctx, index)[2] for index in range(20)])
     assert drawn.max() > 500  # of all times, not the last 120
 
 
@@ -379,9 +379,9 @@ def test_with_a_frozen_unet_only_tokens_are_learned(context, split, tmp_path, ba
 
     options = {**TINY, **LESS, "unet": "frozen"}
     SeaS.configure(None, options).fit(split, tmp_path / "model", context())
-    made = load_file(tmp_path / "model" / "plate" / "0" / "unet.safetensors")
+    computed = load_file(tmp_path / "model" / "plate" / "0" / "unet.safetensors")
     base = load_file(base_folder / "unet" / "diffusion_pytorch_model.safetensors")
-    assert all(torch.equal(made[name], base[name]) for name in base)
+    assert all(torch.equal(computed[name], base[name]) for name in base)
 
 
 def test_empty_masks_stay_empty_and_can_be_stored(learned, split, context, tmp_path) -> None:
