@@ -1,10 +1,14 @@
-"""The sentence about stored results that are not as they were written."""
+"""The sentences about stored results and plans that are not as they were written."""
 
 import shlex
 import sys
 from pathlib import Path
 
+from bench.results.of_store import unreadable_plans
 from bench.results.run import Results
+from bench.store import Store
+
+_NAMED = 3
 
 
 def print_damage(store_root: Path | None, *results: Results) -> int:
@@ -22,3 +26,17 @@ def print_damage(store_root: Path | None, *results: Results) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def print_unreadable_plans(store: Store) -> None:
+    """Name, in one line on standard error, the plans whose results no page can show."""
+    paths = unreadable_plans(store)
+    if not paths:
+        return
+    names = ", ".join(f"runs/{path.name}" for path in paths[:_NAMED])
+    others = f" and {len(paths) - _NAMED} more" if len(paths) > _NAMED else ""
+    print(
+        f"bench: what {names}{others} asked for may be missing on the pages: damaged, or written by another "
+        f"version (`bench verify --store {store.root}` says why); give the commands of those runs again",
+        file=sys.stderr,
+    )

@@ -64,6 +64,11 @@ def every_plan(store: Store) -> list[Plan]:
     return readable
 
 
+def unreadable_plans(store: Store) -> list[Path]:
+    """The plans that `plans` leaves out: no page has what their runs alone asked for."""
+    return [path for path in plan_files(store) if _readable(path) is None]
+
+
 def plan_files(store: Store) -> list[Path]:
     """The file of every plan in a store, the one that was run last first."""
     folder = store.root / "runs"

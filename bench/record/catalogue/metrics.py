@@ -15,8 +15,8 @@ LEVELS = (
 _DEFECTS = ("generation", "generation-depth")
 _CLASSES = ("classification",)
 _IC_LPIPS = ("default", "anomalyhybrid", "ojha", "seas", "dfmgan")
-_MASKS = ("default", "truncate", "nonzero", "ader")
-_GRIDS = ("grid21", "grid21-minmax", "grid101", "argmax")
+_MASKS = ("default", "truncate", "truncate-antialias", "nonzero", "nonzero-antialias", "ader")
+_GRIDS = ("grid21", "grid21-truncate", "grid21-minmax", "grid101", "argmax")
 _PUBLISHED = "published only: AnomalyHybrid prints it, and no data set here has its classes"
 
 _IMAGES = (
@@ -185,9 +185,11 @@ _DETECTORS = (
         "iou",
         "IoU",
         "Intersection over union of defect pixels at the threshold that is best for the category; equals "
-        "F1 / (2 - F1) at that threshold.",
+        "F1 / (2 - F1) there. LFD's IoU, and presumably SeaS's, is another: a mean over images at the best "
+        "threshold of each.",
         ("pixel",),
-        dialects=(*_MASKS, *_GRIDS, "per-image-oracle"),
+        dialects=(*_MASKS, *_GRIDS, "per-image-oracle", "per-image-oracle-truncate"),
+        head="IoU (at the best F1)",
     ),
     Metric(
         "aupro",
