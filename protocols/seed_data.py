@@ -50,7 +50,7 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
         counts_of: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
     ) -> dict[str, dict[str, Task]]:
         return {
-            generator.name: {
+            generator.title: {
                 category.name: GeneratorCache.task(config, generator, category, pools, counts, seed)
                 for category in split.categories
                 if (counts := counts_of(config, generator, category))
@@ -65,7 +65,7 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
 def _by_depth(config: PlanConfig, split: SplitPlan, colour: SeedImages) -> SeedImages:
     """The same images, each by the grey image of its depth."""
     with_depth = [category.name for category in split.categories if category.has_depth]
-    makers = {generator.name for generator in config.generators if "depth" in yields_of(generator)}
+    makers = {generator.title for generator in config.generators if "depth" in yields_of(generator)}
 
     def depth_of(category: str, pool: Task) -> Task:
         return DepthImages.task(category, pool, colour.pools[category].normal)

@@ -1,5 +1,6 @@
 """The sentences about stored results and plans that are not as they were written."""
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -17,10 +18,11 @@ def print_damage(store_root: Path | None, *results: Results) -> int:
         return 0
     name, fault = next(iter(sorted(damaged.items())))
     others = f", and {len(damaged) - 1} more like it" if len(damaged) > 1 else ""
-    where = "" if store_root is None else f" --store {store_root}"
+    where = "" if store_root is None else f" --store {shlex.quote(str(store_root))}"
     print(
         f"bench: damaged in the store: {name} ({fault}){others}; no number is taken from it; "
-        f"`bench verify --remove{where}` takes it out, and the same `bench run` makes it again",
+        f"`bench verify --remove{where}` takes it out, and the same `bench run` or `bench score` makes it "
+        "again",
         file=sys.stderr,
     )
     return 1

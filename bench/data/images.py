@@ -12,7 +12,7 @@ The one reader of all commands. What is in a file and is not read is in `remarks
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -33,10 +33,26 @@ def read_image(path: Path) -> np.ndarray:
     return decode_image(file_bytes(path), path)
 
 
-def read_resized(path: Path, size: int) -> tuple[np.ndarray, tuple[int, int]]:
-    """`resize_image(read_image(path), size)` without the large array; and height and width of the file."""
+def read_resized(
+    path: Path, size: int, *, filter: Literal["bilinear", "nearest"] = "bilinear"
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """`resize_image(read_image(path), size)` without the large array; and height and width of the file.
+
+    filter: `nearest` takes single pixels of the file, as `nearest_image` says.
+    """
     image = picture_image(load_picture(file_bytes(path), path))
-    return _resized(image, size), (image.height, image.width)
+    shape = (image.height, image.width)
+    return (_resized(image, size) if filter == "bilinear" else nearest_image(pixels(image), size)), shape
+
+
+def nearest_image(values: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [H, W] or [H, W, 3] to [size, size, 3]: of each cell the pixel at its upper left corner.
+
+    torchvision's nearest resize of a tensor, which is how SeaS reads the centres of IC-LPIPS.
+    """
+    rows, columns = (np.arange(size) * side // size for side in values.shape[:2])
+    chosen = values[rows][:, columns]
+    return chosen if chosen.ndim == 3 else np.repeat(chosen[:, :, None], 3, axis=2)
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from bench.methods import Adapter, Detector, Generator
-from bench.record.labels import CellLabels
+from bench.record.labels import CellLabels, titled
 from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 
 
@@ -37,6 +37,11 @@ class ResolvedMethod:
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
     missing_requirement: str = ""
     """The sentence about what this machine has not; the method's cells are skipped for it."""
+
+    @property
+    def title(self) -> str:
+        """As the user names it, "seas[released]": what tells the variants of one method apart in a run."""
+        return titled(self.name, self.variant)
 
     @property
     def as_generator(self) -> type[Generator]:
@@ -136,7 +141,9 @@ class PlanConfig:
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
     ic_lpips: tuple[str, ...] = ("default",)
-    """Dialects of IC-LPIPS."""
+    """Dialects of IC-LPIPS, the default first."""
+    kid: tuple[str, ...] = ("default",)
+    """Dialects of KID, the default first."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bench.features.digest import features_digest
 from bench.methods import registry
 from bench.planning.banner import SAMPLE_NOTE, banner
 from bench.planning.config import Mix, PlanConfig, ResolvedMethod, Skipped
+from bench.planning.image_dialects import image_dialects
 from bench.planning.ingested import IngestedMethod, ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, with_weights
 from bench.planning.prepare import PreparedData, check_rule, prepare
@@ -130,6 +131,8 @@ class _Checked:
     detectors: tuple[ResolvedMethod, ...]
     rule: str
     seeds: tuple[int, ...]
+    ic_lpips: tuple[str, ...]
+    kid: tuple[str, ...]
     features_weights: str
 
 
@@ -146,6 +149,9 @@ def _checked(request: RunRequest, store: Store) -> _Checked:
     ingested = ingested_methods(store)
     generators = _methods("generator", generator_names, spec, scale, overrides, ingested["generator"])
     detectors = _methods("detector", detector_names, spec, scale, overrides, ingested["detector"])
+    of_clusters = spec.ic_lpips if scale.ic_lpips is None else scale.ic_lpips
+    ic_lpips = image_dialects("ic_lpips", of_clusters, request.features)
+    kid = image_dialects("kid", spec.kid if scale.kid is None else scale.kid)
     rule = request.split or spec.split
     check_rule(rule, request.shots)
     for name in request.categories or () if request.data is None else ():
@@ -159,6 +165,8 @@ def _checked(request: RunRequest, store: Store) -> _Checked:
         tuple(with_weights(detector, request.weights) for detector in detectors),
         rule,
         request.seeds or tuple(scale.seeds),
+        ic_lpips,
+        kid,
         features_digest(request.features, request.weights),
     )
 
@@ -173,10 +181,10 @@ def _methods(
 ) -> tuple[ResolvedMethod, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
     overrides.check_shared(kind, methods)
-    names = [method.name for method in methods]
-    twice = {name for name in names if names.count(name) > 1}
+    titles = [method.title for method in methods]
+    twice = {title for title in titles if titles.count(title) > 1}
     if twice:
-        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
+        raise BenchError(f"{kind} '{min(twice)}' is named twice; name it once")
     return methods
 
 
@@ -214,7 +222,8 @@ def _config(checked: _Checked, data: PreparedData) -> PlanConfig:
         rows_alone=spec.rows.alone,
         rows_generated=spec.rows.generated,
         modalities=scale.modalities,
-        ic_lpips=spec.ic_lpips,
+        ic_lpips=checked.ic_lpips,
+        kid=checked.kid,
     )
 
 

@@ -130,7 +130,11 @@ def _merged_notes(measured: Iterable[Record]) -> Iterator[str]:
     for record in measured:
         if record.origin:
             names = methods.setdefault(record.origin, {})
-            names.update(dict.fromkeys(name for name in (record.generator, record.detector) if name != NONE))
+            names.update(
+                dict.fromkeys(
+                    name for name in (record.generator_title, record.detector_title) if name != NONE
+                )
+            )
     for stores, names in methods.items():
         yield f"results of {', '.join(names)} were merged from store {stores}, not made here"
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 
 from bench.planning.plan import Plan
-from bench.record.record import detector_on
 from bench.results.method_tasks import DETECTOR_SCORES, detector_tasks
 from bench.results.run import Curves, Trace
 from bench.stages.detector import DetectorFit
@@ -47,8 +46,8 @@ def traces(plan: Plan, store: Store) -> Iterator[Trace]:
                 continue
             traced.add(model)
             yield Trace(
-                detector_on(labels.detector, labels.modality),
-                labels.generator,
+                labels.detector_title,
+                labels.generator_title,
                 labels.mix,
                 store.definition(model)["params"]["category"],
                 labels.seed,
@@ -80,8 +79,8 @@ def curves(plan: Plan, store: Store) -> Iterator[Curves]:
         if labels is not None and store.done(key) and points.exists():
             yield Curves(
                 labels.category,
-                detector_on(labels.detector, labels.modality),
-                labels.generator,
+                labels.detector_title,
+                labels.generator_title,
                 labels.mix,
                 labels.seed,
                 _Lazy(functools.cache(functools.partial(_points, points))),

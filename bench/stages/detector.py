@@ -10,6 +10,7 @@ import numpy as np
 from bench.data.pool import Pool, joined, open_pool
 from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
+from bench.metrics.inputs import to_numpy
 from bench.planning.config import PlanConfig, ResolvedMethod
 from bench.stages.data import RealPools
 from bench.stages.stage import BY_NAME, Output, Stage, StageRun, T
@@ -114,7 +115,8 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
     scores: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     done = 0
-    for prediction in detector.predict(model, batches(test, _BATCH), run.context):
+    for answer in detector.predict(model, batches(test, _BATCH), run.context):
+        prediction = _as_float32(answer)
         size = _checked_size(prediction, side, run.adapter)
         if prediction.amap is not None:
             if maps is None:
@@ -122,9 +124,9 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
                 maps = np.lib.format.open_memmap(out / "amaps.npy", mode="w+", dtype=np.float32, shape=shape)
             maps[done : done + size] = prediction.amap
         if prediction.score is not None:
-            scores.append(prediction.score.astype(np.float32))
+            scores.append(prediction.score)
         if prediction.logits is not None:
-            logits.append(prediction.logits.astype(np.float32))
+            logits.append(prediction.logits)
         done += size
         run.context.progress(done, len(test))
     if done != len(test):
@@ -135,6 +137,20 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
         np.save(out / "scores.npy", np.concatenate(scores))
     if logits:
         np.save(out / "logits.npy", np.concatenate(logits))
+
+
+def _as_float32(prediction: Prediction) -> Prediction:
+    """The prediction in float32, whatever a plug-in gives: half precision, float64, tensors.
+
+    What float32 cannot hold becomes an infinity, which `_checked_size` refuses.
+    """
+    with np.errstate(over="ignore"):
+        return Prediction(
+            *(
+                None if values is None else to_numpy(values, name).astype(np.float32, copy=False)
+                for name, values in prediction._asdict().items()
+            )
+        )
 
 
 def _checked_size(prediction: Prediction, side: int, name: str) -> int:

@@ -17,7 +17,7 @@ class SeaS(Generator):
     """Fine-tunes Stable Diffusion on one product: its anomalies with masks, and normal images."""
 
     name = "seas"
-    version = 1
+    version = 2
     scope = "category"
     frugal = frozenset({"fit"})
     needs = frozenset({"normal", "anomalies", "masks", "types"})
@@ -27,6 +27,11 @@ class SeaS(Generator):
     imports = ("generators.seas.fitting", "generators.seas.sampling")
     sampling_params = SAMPLING
     params: SeaSParams
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an anomaly may come with an empty mask, as in the released code."""
+        return self.params.empty_masks == "keep"
 
     def missing(self, weights: Path | None = None) -> list[str]:
         packages = ("bitsandbytes",) if self.params.optimizer == "8bit" else ()
