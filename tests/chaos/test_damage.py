@@ -9,7 +9,7 @@ import re
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,10 @@ from typing import Any
 
 import pytest
 
+from bench import api
 from bench.cli import main
+from bench.errors import BenchError
+from bench.store import open_store
 
 SECONDS = 180
 """A command that takes longer hangs, on a busy machine too."""
@@ -149,9 +152,13 @@ def files_by_kind(store: Path) -> dict[str, list[Path]]:
     return kinds
 
 
-def commands(store: Path, sound: Path, folder: Path, with_slow: bool = False) -> Iterator[tuple[str, ...]]:
-    """Every command that reads a store; those that write come last. Two are slow: a merge makes pools anew in
-    workers, and `doctor` imports every method."""
+def commands(
+    store: Path, sound: Path, folder: Path, dry_run: Sequence[str], doctor: bool = False
+) -> Iterator[tuple[str, ...]]:
+    """Every command that reads a store, which none of them changes but for notes of its own.
+
+    dry_run: the words of the command that made the store, with --dry-run. `doctor` imports every method.
+    """
     at = ("--store", str(store))
     key = next(path.name for path in sorted((sound / "tasks").glob("*/*")))
     yield ("status", *at)
@@ -161,12 +168,15 @@ def commands(store: Path, sound: Path, folder: Path, with_slow: bool = False) ->
     yield ("export", str(folder / "board.md"), *at)
     yield ("report", "--out", str(folder / "site"), *at)
     yield ("compare", str(store), str(sound))
+    yield ("compare", "--json", str(sound), str(store))
     yield ("gate", "--baseline", str(folder / "gate.toml"), *at)
+    yield ("gate", "--baseline", str(folder / "new.toml"), "--update", "--reason", "the last run", *at)
     yield ("samples", "extract", str(folder / "samples"), "--generator", "crop_paste", *at)
+    yield tuple(dry_run)
     yield ("verify", *at)
     yield ("gc", "--drop", "models,predictions,samples,features", "--dry-run", *at)
-    if with_slow:
-        yield ("merge", str(store), "--store", str(folder / "other"))
+    yield ("merge", str(store), "--store", str(folder / "other"))
+    if doctor:
         yield ("doctor", *at)
 
 
@@ -189,23 +199,42 @@ class Damaged:
     store: Path
     sound: Path
     folder: Path
-    with_slow: bool
+    dry_run: Sequence[str]
+    doctor: bool
 
     def faults(self) -> Iterator[str]:
         (self.folder / "gate.toml").write_bytes((self.sound.parent / "gate.toml").read_bytes())
-        shutil.copytree(self.sound.parent / "empty", self.folder / "other")
+        open_store(self.folder / "other", create=True)
         true = values(self.sound.parent / "records.csv")
-        for words in commands(self.store, self.sound, self.folder, self.with_slow):
+        for words in commands(self.store, self.sound, self.folder, self.dry_run, self.doctor):
             (self.folder / "records.csv").unlink(missing_ok=True)
             given = answer(*words)
             if given.code not in (0, 1, 2) or "Traceback" in given.err or given.err.count("\nbench: ") > 1:
                 yield f"{self.title}: {words[0]} ended with {given.code}: {given.err[-300:]}"
             if (self.folder / "records.csv").exists():
                 shown = values(self.folder / "records.csv")
-                wrong = {row: value for row, value in shown.items() if true.get(row) != value}
-                if wrong:
-                    example = next(iter(wrong.items()))
-                    yield f"{self.title}: {len(wrong)} wrong values are exported, such as {example}"
+                yield from self._wrong(shown, true)
+        yield from self._faults_of_load(true)
+
+    def _faults_of_load(self, true: Mapping[tuple[str, ...], str]) -> Iterator[str]:
+        """Of `bench.load`, which answers or raises BenchError."""
+        rows = self.folder / "loaded.csv"
+        try:
+            api.load(self.store).to_csv(rows)
+        except BenchError:
+            return
+        except Exception as error:
+            yield f"{self.title}: bench.load raised {type(error).__name__}: {error}"
+            return
+        yield from self._wrong(values(rows), true)
+
+    def _wrong(
+        self, shown: Mapping[tuple[str, ...], str], true: Mapping[tuple[str, ...], str]
+    ) -> Iterator[str]:
+        wrong = {row: value for row, value in shown.items() if float(true.get(row, "nan")) != float(value)}
+        if wrong:
+            example = next(iter(wrong.items()))
+            yield f"{self.title}: {len(wrong)} wrong values are shown, such as {example}"
 
 
 @pytest.fixture(scope="module")
@@ -219,11 +248,10 @@ def sound(tmp_path_factory: pytest.TempPathFactory, quiet: Any) -> Path:
     assert answer("export", str(folder / "records.csv"), *at).code == 0
     made = answer("gate", "--baseline", str(folder / "gate.toml"), "--update", "--reason", "the first", *at)
     assert made.code == 0, made
-    shutil.copytree(store, folder / "empty", ignore=lambda path, names: names if "tasks" in path else [])
     return store
 
 
-def walk(sound: Path, tmp_path: Path, count: int, seed: int, with_slow: bool = False) -> list[str]:
+def walk(sound: Path, tmp_path: Path, runs: Any, count: int, seed: int, doctor: bool = False) -> list[str]:
     """The faults that so many random damages bring about, each to a fresh copy."""
     rng = random.Random(seed)
     kinds = sorted(files_by_kind(sound).items())
@@ -234,22 +262,33 @@ def walk(sound: Path, tmp_path: Path, count: int, seed: int, with_slow: bool = F
         folder = tmp_path / str(number)
         shutil.copytree(sound, folder / "store", symlinks=True)
         damage(folder / "store" / file, rng)
+        words = runs.command(folder / "store", "--dry-run")[3:]
         title = f"{kind}, {damage.__name__}"
-        faults += Damaged(title, folder / "store", sound, folder, with_slow).faults()
+        faults += Damaged(title, folder / "store", sound, folder, words, doctor).faults()
         shutil.rmtree(folder)
     return faults
 
 
+def test_every_command_succeeds_on_the_sound_store(sound: Path, tmp_path: Path, runs: Any) -> None:
+    """What the walk tries is what users give: none of its commands is refused for its words."""
+    shutil.copytree(sound, tmp_path / "store", symlinks=True)
+    open_store(tmp_path / "other", create=True)
+    shutil.copyfile(sound.parent / "gate.toml", tmp_path / "gate.toml")
+    words = runs.command(tmp_path / "store", "--dry-run")[3:]
+    answers = {given: answer(*given).code for given in commands(tmp_path / "store", sound, tmp_path, words)}
+    assert set(answers.values()) == {0}, answers
+
+
 def test_a_damaged_file_ends_no_command_unforeseen_and_shows_no_wrong_value(
-    sound: Path, tmp_path: Path
+    sound: Path, tmp_path: Path, runs: Any
 ) -> None:
-    assert walk(sound, tmp_path, 3, seed=0) == []
+    assert walk(sound, tmp_path, runs, 3, seed=0) == []
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("part", range(6))
-def test_three_hundred_damages(sound: Path, tmp_path: Path, part: int) -> None:
-    assert walk(sound, tmp_path, 50, seed=1 + part, with_slow=True) == []
+def test_three_hundred_damages(sound: Path, tmp_path: Path, runs: Any, part: int) -> None:
+    assert walk(sound, tmp_path, runs, 50, seed=1 + part, doctor=True) == []
 
 
 def test_the_same_command_makes_damaged_tasks_anew_and_deletes_nothing(

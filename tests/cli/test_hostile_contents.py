@@ -18,7 +18,10 @@ from bench.planning.protocol_file import load_protocol
 from bench.results.collect import collect, records
 from bench.runner.find_run import last_run
 from bench.store import open_store
+from bench.store.checked import CheckedStore
+from bench.store.integrity import damage
 from bench.store.origin import uuid_of
+from bench.tasks import Task
 from reports.files.terminal import print_leaderboard
 
 Bench = Callable[..., Any]
@@ -133,6 +136,17 @@ def test_fields_that_no_record_has_are_not_read(scored: Path, match_manifest: Ca
     match_manifest(task)
     row = api.load(scored).set_index("category").loc["bolt"]
     assert (row["value"], row["origin"]) == (0.25, "")
+
+
+def test_a_model_may_hold_files_of_any_name(store: Path) -> None:
+    opened = open_store(store, create=True)
+    task = Task("generator.fit", 1, {"of": "a plug-in"})
+    with opened.writing(task.key) as aside:
+        for name in ("pairs.json", "records.jsonl", "curves.json"):
+            (aside / "out" / name).write_text("[7]")
+        opened.publish(aside, task.definition)
+    assert damage(opened, task.key) == ""
+    assert CheckedStore(opened).done(task.key)
 
 
 def test_the_records_of_a_run_remember_what_was_hashed(scored: Path, monkeypatch: pytest.MonkeyPatch) -> None:
