@@ -50,7 +50,7 @@ class GeneratorTrial(Trial[Request]):
 
     @cached_property
     def split(self) -> TrainSplit:
-        images = trial_split(self.folder / "split", self.resolution)
+        images = trial_split(self.folder / "split", self.side)
         return self._with_derived(images) if self.adapter.derives else images
 
     def _with_derived(self, images: TrainSplit) -> TrainSplit:
@@ -133,7 +133,7 @@ def gives_valid_samples(trial: GeneratorTrial) -> None:
     """Shapes, dtypes and masks are right for every kind of request, and survive the sample set."""
     for part in trial.parts():
         samples, path = trial.samples(part), trial.folder / "set.zip"
-        write_samples(path, part, iter(samples), generator=trial.adapter.name, resolution=trial.resolution)
+        write_samples(path, part, iter(samples), generator=trial.adapter.name, resolution=trial.side)
         for before, after in zip(samples, read_samples(path), strict=True):
             need(_equal(before, after), f"a sample{trial.named(part)} changes when it is stored")
 

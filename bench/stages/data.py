@@ -10,6 +10,7 @@ from bench.data.fingerprint import Digests, part_content
 from bench.data.layout import Item
 from bench.data.near_duplicates import near_duplicates
 from bench.data.pool import open_pool
+from bench.data.view import View
 from bench.errors import BenchError
 from bench.planning.config import CategoryPlan, DataPart, PlanConfig
 from bench.stages.stage import Output, Stage, StageRun, T
@@ -24,36 +25,40 @@ class DataCache(Stage[T]):
     payload = "caches"
 
     @staticmethod
-    def task(config: PlanConfig, category: str, part: str, content: DataPart) -> Task:
+    def task(
+        config: PlanConfig, category: str, part: str, content: DataPart, view: View | None = None
+    ) -> Task:
+        """The images under a view; None: as they are scored."""
         params = {
             "category": category,
             "part": part,
             "content": content.digest,
             "counts": dict(content.counts),
-            "resolution": config.resolution,
+            **(view or config.frame).params,
         }
         return DataCache[Task]().to_task(params)
 
     def run(self: "DataCache[Output]", run: StageRun) -> None:
         pairs = listed_files(run)
-        build_pool(pairs, run.out, run.params["resolution"], progress=run.context.progress, workers=1)
+        build_pool(pairs, run.out, View.of(run.params), progress=run.context.progress, workers=1)
         require_content(run, pairs)
 
 
 @dataclass(frozen=True)
 class RealPools:
-    """The three parts of a category, decoded and resized."""
+    """The three parts of a category, decoded and brought to one view."""
 
     normal: Task
     base: Task
     test: Task
 
 
-def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
+def real_pools(config: PlanConfig, category: CategoryPlan, view: View | None = None) -> RealPools:
+    """The images of a category under a view; None: as they are scored."""
     return RealPools(
-        normal=DataCache.task(config, category.name, "normal", category.normal),
-        base=DataCache.task(config, category.name, "base", category.base),
-        test=DataCache.task(config, category.name, "test", category.test),
+        normal=DataCache.task(config, category.name, "normal", category.normal, view),
+        base=DataCache.task(config, category.name, "base", category.base, view),
+        test=DataCache.task(config, category.name, "test", category.test, view),
     )
 
 
