@@ -32,8 +32,8 @@ def declares_facts(trial: Trial[Any], scopes: Iterable[str], steps: Iterable[str
 
 
 def validates_parameters(trial: Trial[Any]) -> None:
-    """Parameters are typed, frozen and described, survive JSON; every preset is valid and names a view that can
-    be, unknown names are refused."""
+    """Parameters are typed, frozen and described, survive JSON; every preset is valid and gives a view or
+    None, unknown names are refused."""
     cls = trial.adapter
     need(issubclass(cls.Params, Params), "Params is not a subclass of bench.methods.Params")
     for preset in (None, *cls.presets):
