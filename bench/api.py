@@ -128,6 +128,8 @@ def score(
     weights: StrPath | None = None,
     resolution: int = 256,
     split: str | None = None,
+    ic_lpips: Sequence[str] = ("default",),
+    kid: Sequence[str] = ("default",),
     mix: str = "unknown",
     scope: str = "unknown",
     selection: str = "unknown",
@@ -141,6 +143,7 @@ def score(
     images: `<category>/<defect>/{image,mask}/*.png`, or MVTec AD layout. predictions: a folder of anomaly
     maps, scores.csv or classes.csv instead. against: the real data set, in MVTec AD layout.
     resolution: side in pixels at which everything is compared. split: the images that count as test images.
+    ic_lpips, kid: dialects of these metrics of images to record beside the default one.
     mix, scope, selection, generated_per_type: how the detector of the predictions was trained, as far as that
     is known; a value of which something is unknown is shown and compares with nothing.
 
@@ -165,6 +168,8 @@ def score(
         weights=_path(weights),
         resolution=resolution,
         split=split,
+        ic_lpips=_choice("ic_lpips", ic_lpips) or (),
+        kid=_choice("kid", kid) or (),
         trained=TrainedElsewhere(mix, scope, selection, generated_per_type),
         all_warnings=all_warnings,
     )

@@ -52,8 +52,12 @@ class RunResult:
         """The records of this run, one row per metric value, in the columns that `load` describes."""
         from bench.results.collect import records
         from bench.results.frame import frame_of
+        from bench.store.checked import checked
 
-        return frame_of(dict.fromkeys(records(self.plan, self.store)))
+        store = checked(self.store)
+        rows = dict.fromkeys(records(self.plan, store))
+        store.remember()
+        return frame_of(rows)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,8 @@ def plain_line(text: str) -> str:
 
 def without_steering(text: str, *, colours: bool = False) -> str:
     """Lines of text with a mark for each character that steers a terminal; `colours` may stay."""
+    if text.isprintable():  # most texts
+        return text
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if not colours:
         return _STEERING.sub(INSTEAD, text)

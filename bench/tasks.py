@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
+from bench.record.labels import titled
+
 SCHEMA = 1
 """Raised when the meaning of a task's definition changes; part of every key."""
 
@@ -76,7 +78,11 @@ class Task:
         """A short name for people."""
         facts = [self.params.get(name) for name in ("category", "part", "defect")]
         labels = self.params.get("labels") or {}
-        row = (labels.get("detector"), labels.get("generator"), self.params.get("mix") or labels.get("mix"))
+        methods = (
+            titled(labels.get(kind, ""), labels.get(f"{kind}_variant", ""))
+            for kind in ("detector", "generator")
+        )
+        row = (*methods, self.params.get("mix") or labels.get("mix"))
         names = (self.adapter.partition("#")[0], *facts, *row)
         texts = [str(name) for name in names if name and name != "none"]
         return " ".join([self.stage, *dict.fromkeys(texts), f"seed {labels.get('seed', self.seed)}"])

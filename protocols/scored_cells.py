@@ -50,7 +50,7 @@ def _generated_anomalies(
         if reason:
             yield Skipped(labels, metrics, reason)
             continue
-        anomalies = images.anomalies[generator.name][category.name]
+        anomalies = images.anomalies[generator.title][category.name]
         yield ScoreGeneration.task(config, category, images.pools[category.name], anomalies, labels)
         if ANY in anomalies_of(config, generator, category):
             yield Skipped(
@@ -65,7 +65,7 @@ def generated_normals(data: SeedData, generator: ResolvedMethod) -> Iterator[Tas
     config = data.config
     for category in data.split.categories:
         labels = _labels(data, category, generator)
-        normals = data.colour.normals[generator.name].get(category.name)
+        normals = data.colour.normals[generator.title].get(category.name)
         if normals is None:
             yield Skipped(labels, ScoreNormals.metrics(labels), no_normals(generator, category))
             continue
@@ -98,7 +98,8 @@ def _detection(
     for category in data.split.categories:
         labels = _labels(data, category, row.generator, detector, row.mix, modality)
         names_defects = _names_defects(detector, category)
-        reason = reason_not_trainable(config, detector, row, category, names_defects, modality)
+        covered = _covered(data, detector, category, modality)
+        reason = reason_not_trainable(config, detector, row, category, names_defects, modality, covered)
         if reason:
             score = ScoreClassification if names_defects else ScoreDetection
             yield Skipped(labels, score.metrics(labels), reason)
@@ -116,7 +117,7 @@ def _detection(
             prediction = _prediction(data, detector, row, category, modality, models)
         test = data.colour.pools[category.name].test
         if names_defects:
-            classes = _classes(_covered(data, detector, category, modality))
+            classes = _classes(covered)
             yield ScoreClassification.task(config, labels, prediction, test, classes)
         else:
             yield ScoreDetection.task(config, labels, prediction, test)
@@ -134,7 +135,7 @@ def _prediction(
     config, seed = data.config, data.seed
     colour, depth = data.seen_by(detector)
     images = depth if modality == "depth" and not _reads_depth(detector) else colour
-    generator = row.generator.name if row.generator else ""
+    generator = row.generator.title if row.generator else ""
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
         covered = _covered(data, detector, category, modality)

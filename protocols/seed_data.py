@@ -71,7 +71,7 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
 
     pools = {name: real(name, config.frame) for name in categories}
     seen = {
-        generator.name: {name: real(name, config.view(generator, name)) for name in categories}
+        generator.title: {name: real(name, config.view(generator, name)) for name in categories}
         for generator in config.generators
     }
 
@@ -79,9 +79,9 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
         counts_of: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
     ) -> dict[str, dict[str, Task]]:
         return {
-            generator.name: {
+            generator.title: {
                 category.name: GeneratorCache.task(
-                    config, generator, category, seen[generator.name], counts, seed
+                    config, generator, category, seen[generator.title], counts, seed
                 )
                 for category in split.categories
                 if (counts := counts_of(config, generator, category))
@@ -99,9 +99,9 @@ def _under(views: Mapping[str, View], data: SeedData) -> SeedImages:
 
     def generated(by_generator: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
         return {
-            generator.name: {
+            generator.title: {
                 name: GeneratorCache.under(views[name], cached, stretched(generator, name))
-                for name, cached in by_generator[generator.name].items()
+                for name, cached in by_generator[generator.title].items()
             }
             for generator in config.generators
         }
@@ -123,7 +123,7 @@ def _by_depth(
 ) -> SeedImages:
     """The same images, each by the grey image of its depth; near and far are those of `scored`."""
     with_depth = [category.name for category in split.categories if category.has_depth]
-    makers = {generator.name for generator in config.generators if "depth" in yields_of(generator)}
+    makers = {generator.title for generator in config.generators if "depth" in yields_of(generator)}
 
     def depth_of(category: str, pool: Task) -> Task:
         return DepthImages.task(category, pool, scored[category].normal)

@@ -1,5 +1,7 @@
 """Why a cell of a leaderboard is skipped: the reasons that a page gives for its holes."""
 
+from collections.abc import Sequence
+
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
 from bench.planning.methods import task_of
 from protocols.seed_data import RowPlan, anomalies_of, missing_requirement, normals_of, yields_of
@@ -12,8 +14,12 @@ def reason_not_trainable(
     category: CategoryPlan,
     names_defects: bool,
     modality: str,
+    covered: Sequence[CategoryPlan],
 ) -> str:
-    """Why a detector cannot be trained on a row and tested on a category; empty where it can."""
+    """Why a detector cannot be trained on a row and tested on a category; empty where it can.
+
+    covered: all categories of the one model that the category is tested with.
+    """
     if detector.ingested is not None:
         outputs = detector.ingested.get(category.name)
         if outputs is None:
@@ -23,6 +29,7 @@ def reason_not_trainable(
     return (
         detector.missing_requirement
         or _cannot_learn(config, detector, row, category)
+        or _cannot_use_masks(config, detector, row, covered)
         or _cannot_see(detector, row, category, names_defects, modality)
         or (_cannot_name(row, category) if names_defects else "")
     )
@@ -51,14 +58,29 @@ def _cannot_learn(config: PlanConfig, detector: ResolvedMethod, row: RowPlan, ca
         return f"{detector.name} learns from normal images alone"
     if "pseudo" in mix.shares and not detector.balanced:
         return f"with balanced=false {detector.name} has no share for anomalies of its own"
-    if "real" in mix.shares and not category.has_masks and task_of(detector) != "classification":
-        return f"{detector.name} learns from the masks of real defects, and {category.name} has none"
     if row.generator is None:
         return ""
     if "generated" in mix.shares and not anomalies_of(config, row.generator, category):
         return no_anomalies(row.generator, category)
     if mix.generated_normals and not normals_of(config, row.generator, category):
         return no_normals(row.generator, category)
+    return ""
+
+
+def _cannot_use_masks(
+    config: PlanConfig, detector: ResolvedMethod, row: RowPlan, covered: Sequence[CategoryPlan]
+) -> str:
+    """Why a detector of anomalies cannot do without the masks that a category lacks; empty where it can."""
+    lacking = [category.name for category in covered if not category.has_masks]
+    if detector.ingested is not None or not lacking or task_of(detector) == "classification":
+        return ""
+    if "real" in config.mixes[row.mix].shares:
+        return f"{detector.name} learns from the masks of real defects, and {lacking[0]} has none"
+    if config.selection == "test-oracle":
+        return (
+            f"selection=test-oracle scores the pixels of test images, and {lacking[0]} has no masks; "
+            "--set selection=last keeps the last checkpoint"
+        )
     return ""
 
 

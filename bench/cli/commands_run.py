@@ -136,6 +136,10 @@ def score(
     weights: WeightsOption = None,
     resolution: Annotated[int, typer.Option(min=16, help="Side in pixels at which all is compared.")] = 256,
     split: Annotated[str | None, typer.Option(help="first-third, or a TOML or JSON file.")] = None,
+    ic_lpips: Annotated[
+        str, typer.Option(help="Dialects of IC-LPIPS beside the default: seas, dfmgan, ojha, anomalyhybrid.")
+    ] = "default",
+    kid: Annotated[str, typer.Option(help="Dialects of KID beside the default: subset.")] = "default",
     mix: MixOption = UNSTATED,
     scope: ScopeOption = UNSTATED,
     selection: SelectionOption = UNSTATED,
@@ -156,6 +160,8 @@ def score(
         weights=weights,
         resolution=resolution,
         split=split,
+        ic_lpips=parse_names(ic_lpips) or (),
+        kid=parse_names(kid) or (),
         mix=mix,
         scope=scope,
         selection=selection,

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import socket
 import time
 from collections.abc import Sequence
@@ -64,7 +65,8 @@ def status_command(store_root: Path) -> None:
     for key, node in plan.nodes.items():
         failure = None if store.done(key) else store.failure(key)
         if failure is not None:
-            print(f"FAILED {node.title}: {failure['error']}\n  bench log {key[:12]} --store {store.root}")
+            print(f"FAILED {node.title}: {failure['error']}")
+            print(f"  bench log {key[:12]} --store {shlex.quote(str(store.root))}")
 
 
 def log_command(key: str, store_root: Path) -> None:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bench.cli.damage import print_damage
+from bench.cli.damage import print_damage, print_unreadable_plans
 from bench.errors import BenchError
 from bench.methods import registry
 from bench.methods.samples import extract
@@ -27,6 +27,7 @@ def report_command(store_root: Path, out: Path | None) -> int:
         else:
             page = registry.load_page("site")(results, out)
     print(page)
+    print_unreadable_plans(store)
     return print_damage(store_root, *results)
 
 

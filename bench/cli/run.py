@@ -1,5 +1,6 @@
 """`bench run`."""
 
+import shlex
 import shutil
 from typing import Any
 
@@ -62,7 +63,8 @@ def _print_results(result: RunResult) -> None:
     store, plan = result.store, result.plan
     print(leaderboard_text(store, plan, Console(), unchanged=result.ran == 0), end="")
     for key, reason in result.failed.items():
-        print(f"FAILED {plan.nodes[key].title}: {reason}\n  bench log {key[:12]} --store {store.root}")
+        print(f"FAILED {plan.nodes[key].title}: {reason}")
+        print(f"  bench log {key[:12]} --store {shlex.quote(str(store.root))}")
     if result.page is not None:
         print(f"\nleaderboard: {result.page}")
 

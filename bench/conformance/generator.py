@@ -133,7 +133,14 @@ def gives_valid_samples(trial: GeneratorTrial) -> None:
     """Shapes, dtypes and masks are right for every kind of request, and survive the sample set."""
     for part in trial.parts():
         samples, path = trial.samples(part), trial.folder / "set.zip"
-        write_samples(path, part, iter(samples), generator=trial.adapter.name, resolution=trial.side)
+        write_samples(
+            path,
+            part,
+            iter(samples),
+            generator=trial.adapter.name,
+            resolution=trial.side,
+            may_be_empty=trial.configured().may_be_empty,
+        )
         for before, after in zip(samples, read_samples(path), strict=True):
             need(_equal(before, after), f"a sample{trial.named(part)} changes when it is stored")
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -20,13 +21,14 @@ def build_pool(
     *,
     progress: Callable[..., None] | None = None,
     workers: int | None = None,
+    filter: Literal["bilinear", "nearest"] = "bilinear",
 ) -> None:
     """Write the pool of `(item, defect)` pairs into the folder `out`, in their order.
 
     Images, masks and depth maps are made from their files as `view` says. Defect is "good" for normal images.
     The pool has masks where any item has one (normal items get an all-false one), and depth where every item
     has a depth map. Each entry of its index holds `defect`, `stem`, and `size`, the [width, height] of the
-    file. Raises BenchError for what cannot be read, for a
+    file. `filter` is that of `read_viewed`, for images alone. Raises BenchError for what cannot be read, a
     defective item without a mask among some that have one, and for a mask or depth map of another size than
     its image.
     """
@@ -38,7 +40,7 @@ def build_pool(
 
     def decode(pair: tuple[Item, str]) -> tuple[list[int], np.ndarray, dict[str, np.ndarray]]:
         item, defect = pair
-        image, shape = read_viewed(item.path, view)
+        image, shape = read_viewed(item.path, view, filter=filter)
         values = {}
         if masks:
             values["masks"] = _mask(item, defect, shape, view)

@@ -12,7 +12,7 @@ The one reader of all commands. What is in a file and is not read is in `remarks
 """
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -34,10 +34,26 @@ def read_image(path: Path) -> np.ndarray:
     return decode_image(file_bytes(path), path)
 
 
-def read_viewed(path: Path, view: View) -> tuple[np.ndarray, tuple[int, int]]:
-    """The image in `path` under a view, without an array of the whole; and height and width of the file."""
+def read_viewed(
+    path: Path, view: View, *, filter: Literal["bilinear", "nearest"] = "bilinear"
+) -> tuple[np.ndarray, tuple[int, int]]:
+    """The image in `path` under a view, without an array of the whole; and height and width of the file.
+
+    filter: `nearest` takes single pixels of the whole file, as `nearest_image` says, whatever the fit.
+    """
     image = picture_image(load_picture(file_bytes(path), path))
-    return view.picture(image), (image.height, image.width)
+    shape = (image.height, image.width)
+    return (view.picture(image) if filter == "bilinear" else nearest_image(pixels(image), view.side)), shape
+
+
+def nearest_image(values: np.ndarray, size: int) -> np.ndarray:
+    """uint8 [H, W] or [H, W, 3] to [size, size, 3]: of each cell the pixel at its upper left corner.
+
+    torchvision's nearest resize of a tensor, which is how SeaS reads the centres of IC-LPIPS.
+    """
+    rows, columns = (np.arange(size) * side // size for side in values.shape[:2])
+    chosen = values[rows][:, columns]
+    return chosen if chosen.ndim == 3 else np.repeat(chosen[:, :, None], 3, axis=2)
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Defects so thin that their mask is empty at the resolution of a run, and the resolution that keeps them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,22 @@ def vanished(category: Category, resolution: int, kept_at: Mapping[Path, int]) -
             size = max(kept_at[path] for path in lost)
             yield (
                 lost[0].parent,
-                f"has {len(lost)} of {len(items)} {defect} masks of which nothing is left at "
-                f"{resolution}x{resolution} (the first: {lost[0].name}), so the pixels of these defects are "
+                f"has {_counted(lost, len(items), defect, resolution)}, so the pixels of these defects are "
                 f"not scored; {size}x{size} keeps them all",
             )
+
+
+def vanished_generated(lost: Mapping[Path, int], count: int, defect: str, resolution: int) -> str:
+    """The sentence about generated masks of a type, of `count`, that are lost; each to what keeps it."""
+    size = max(lost.values())
+    return (
+        f"has {_counted(list(lost), count, defect, resolution)}, so that a detector learns these defects as "
+        f"normal; {size}x{size} keeps them all"
+    )
+
+
+def _counted(lost: Sequence[Path], count: int, defect: str, resolution: int) -> str:
+    return (
+        f"{len(lost)} of {count} {defect} masks of which nothing is left at {resolution}x{resolution} "
+        f"(the first: {lost[0].name})"
+    )

@@ -107,8 +107,11 @@ class Canonical(Profile):
             trunk.load_state_dict({k.removeprefix(start): v for k, v in state.items() if k.startswith(start)})
             trunk = trunk[: taps[-1] + 1].eval().requires_grad_(False).to(self.device)
             heads = [w.flatten().to(self.device) for w in load_state(heads_path).values()]
-            self.weights_sha256[path.name] = file_sha256(path)
-            self.weights_sha256[f"lpips-0.1-{heads_path.name}"] = file_sha256(heads_path)
+            self._weights_of[name] = {
+                path.name: file_sha256(path),
+                f"lpips-0.1-{heads_path.name}": file_sha256(heads_path),
+            }
+            self.weights_sha256 |= self._weights_of[name]
             self._networks[name] = (trunk.to(memory_format=torch.channels_last), taps, heads)
         return self._networks[name]
 

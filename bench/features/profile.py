@@ -29,6 +29,7 @@ class Profile(ABC):
         self.device = device
         self.weights_sha256: dict[str, str] = {}
         self._networks: dict[str, Any] = {}
+        self._weights_of: dict[str, dict[str, str]] = {}
 
     @abstractmethod
     def pool(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -47,6 +48,10 @@ class Profile(ABC):
         images: uint8 RGB [B, H, W, 3], used at the size they have. network: one of `perceptual_names`.
         scaled: false feeds 0..255 where the network expects -1..1, as two repositories do with real images.
         """
+
+    def weights_of(self, network: str) -> dict[str, str]:
+        """File name -> sha256 of the weights of one perceptual network that was used."""
+        return dict(self._weights_of.get(network, self.weights_sha256))
 
     def network_name(self, network: str | None) -> str:
         """`network`, or the profile's default. Raises ValueError where the profile has no such network."""

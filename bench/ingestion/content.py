@@ -41,14 +41,20 @@ class IngestedContent:
 
 
 def ingest_images(
-    store: Store, dataset: Dataset, source: Path, name: str, then: str = "ingest again"
+    store: Store,
+    dataset: Dataset,
+    source: Path,
+    name: str,
+    then: str = "ingest again",
+    resolution: int = 256,
 ) -> IngestedContent:
     """Check the generated images in `source`, and note in the store where they lie.
 
-    then: what to do when files that were refused are mended.
+    then: what to do when files that were refused are mended. resolution: that of the run, or of most; masks
+    of which nothing is left there are warned of.
     """
     defects = {category.name: tuple(category.defects) for category in dataset.categories}
-    scan = scan_generated(source, defects, then)
+    scan = scan_generated(source, defects, then, resolution)
     digests = Digests(store.root / "sources" / "digests.json")
     groups: dict[tuple[str, str], list[GeneratedItem]] = {}
     for item in scan.items:
@@ -132,7 +138,8 @@ def ingest_predictions(
             "gives": [kind for kind, value in outputs.items() if value is not None],
         }
     tasks = tuple(DetectorIngest.task(one) for one in params.values())
-    return IngestedContent(tasks, params, tuple(_left_out(scan.left_out, defects)))
+    notes = (*_left_out(scan.left_out, defects), *scan.notes)
+    return IngestedContent(tasks, params, notes)
 
 
 def _split(dataset: Dataset, rule: str, seed: int) -> Split:

@@ -7,8 +7,9 @@ category. The defect `good` holds generated normal images, `any` anomalies of no
 """
 
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bench.data.decoding import decode_in_order
@@ -19,10 +20,12 @@ from bench.data.mask_file import mask_remarks, mask_values
 from bench.data.picture import load_picture
 from bench.data.problems import Problem
 from bench.data.remarks import Remark, image_remarks
+from bench.data.vanishing import resolution_that_keeps, vanished_generated
 from bench.errors import BenchError
 from bench.files import file_bytes
 from bench.ingestion.categories import categories_of
 from bench.methods import Sample
+from bench.metrics.masks import binarise_mask
 
 ANY = "any"
 MVTEC_PARTS = frozenset({"train", "test", "ground_truth"})
@@ -54,11 +57,15 @@ class GeneratedScan:
 
 
 def scan_generated(
-    root: Path, categories: Mapping[str, tuple[str, ...]], then: str = "ingest again"
+    root: Path,
+    categories: Mapping[str, tuple[str, ...]],
+    then: str = "ingest again",
+    resolution: int | None = None,
 ) -> GeneratedScan:
     """Find and decode every image and mask in `root`; `categories` are the data set's, with their defects.
 
-    `then` ends the advice of the error: what to do when the files are mended.
+    `then` ends the advice of the error: what to do when the files are mended. `resolution`: masks of which
+    nothing is left there are warned of.
 
     Raises one BenchError that lists unknown categories and defects, missing masks, masks of another size,
     files that cannot be read, equal stems and links out of the folder.
@@ -71,12 +78,16 @@ def scan_generated(
         items += _category_items(folder, category, path, categories[category])
     empty: list[GeneratedItem] = []
     warnings: list[Problem] = []
-    for item, examined in zip(items, decode_in_order(_examine, items, _files), strict=True):
+    kept_at: dict[GeneratedItem, int] = {}
+    examine = partial(_examine, resolution=resolution)
+    for item, examined in zip(items, decode_in_order(examine, items, _files), strict=True):
         warnings += (_warning(folder, item, path, remark) for path, remark in examined.remarks)
         if examined.problem:
             folder.problems.append(examined.problem)
         elif not examined.marks:
             empty.append(item)
+        if examined.kept_at is not None:
+            kept_at[item] = examined.kept_at
     advice = "Mend or delete these files"
     if not items and not folder.problems:
         folder.problems.append("no images in it")
@@ -86,6 +97,7 @@ def scan_generated(
         folder.problems.append(f"all {len(items)} masks are empty, {first} first, so that nothing is left")
         advice = "Write masks with 255 on the defect"
     folder.refuse(f"{advice}, then {then}")
+    warnings += _vanished(folder, items, kept_at, resolution or 0)
     used = tuple(item for item in items if item not in set(empty))
     return GeneratedScan(used, tuple(empty), left_out, tuple(warnings))
 
@@ -153,9 +165,11 @@ class _Examined:
     marks: bool = False
     """Whether the item is normal or its mask marks something."""
     remarks: tuple[tuple[Path, Remark], ...] = ()
+    kept_at: int | None = None
+    """The resolution that keeps a mask of which nothing is left at that of the run."""
 
 
-def _examine(item: GeneratedItem) -> _Examined:
+def _examine(item: GeneratedItem, resolution: int | None) -> _Examined:
     try:
         picture = load_picture(file_bytes(item.image), item.image)
         image = picture_image(picture)
@@ -171,7 +185,20 @@ def _examine(item: GeneratedItem) -> _Examined:
         sizes = f"{image.width} x {image.height} and {width} x {height} pixels"
         return _Examined(f"{item.image} and its mask {item.mask} differ in size ({sizes})")
     remarks += ((item.mask, remark) for remark in mask_remarks(mask_picture, values))
-    return _Examined(marks=bool(values.any()), remarks=tuple(remarks))
+    kept_at = None if resolution is None else resolution_that_keeps(binarise_mask(values), resolution)
+    return _Examined(marks=bool(values.any()), remarks=tuple(remarks), kept_at=kept_at)
+
+
+def _vanished(
+    folder: Folder, items: Sequence[GeneratedItem], kept_at: Mapping[GeneratedItem, int], resolution: int
+) -> Iterator[Problem]:
+    """The warnings about masks that are lost at the resolution of a run: one per category and type."""
+    for category, defect in dict.fromkeys((item.category, item.defect) for item in kept_at):
+        of_type = [item for item in items if (item.category, item.defect) == (category, defect)]
+        lost = {item.mask: kept_at[item] for item in of_type if item in kept_at and item.mask is not None}
+        name = folder.name(next(iter(lost)).parent)
+        what = vanished_generated(lost, len(of_type), defect, resolution)
+        yield Problem("warning", "vanishing-mask", category, name, f"{name} {what}")
 
 
 def _warning(folder: Folder, item: GeneratedItem, path: Path, remark: Remark) -> Problem:

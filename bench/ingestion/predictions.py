@@ -1,16 +1,19 @@
 """Detectors' outputs made elsewhere: anomaly maps, image scores, predicted defect types.
 
 `<category>/<defect>/<stem>.npy`, `.tif(f)` or `.png` for each test image (without `<category>/` where the
-data set has one), float32, higher is more anomalous; whole numbers of 8 and 16 bits are scaled to [0, 1].
+data set has one), float32, higher is more anomalous. Pictures of whole numbers of 8 and 16 bits are scaled to
+[0, 1]; the numbers of a `.npy`, of any real type, are taken as they are, as float32.
 `scores.csv` with the columns category, defect, stem, score, and `classes.csv` with category, defect, stem,
 predicted (a defect type of the category) for each anomalous test image. What is there must be complete.
+A value that float32, or the half precision it was made in, turned into an infinity is refused; scores that
+were rounded to one highest value are ranked as equal, and that is reported.
 """
 
 import csv
 import io
 import math
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -51,6 +54,8 @@ class PredictionScan:
     """The predicted defect type; None for normal images."""
     left_out: tuple[str, ...] = ()
     """Folders of categories that the data set does not have."""
+    notes: tuple[str, ...] = ()
+    """Sentences on rows that were left out, and on scores that are one and the same."""
 
 
 def scan_predictions(
@@ -68,10 +73,16 @@ def scan_predictions(
     """
     folder = Folder(root)
     maps, left_out = _maps(folder, items, categories)
-    if maps:
-        folder.problems += [problem for problem in decode_in_order(_examine, maps, _files) if problem]
-    scores = _column(folder, "scores.csv", "score", items)
-    classes = _column(folder, "classes.csv", "predicted", [item for item in items if item.defect != GOOD])
+    notes: list[str] = []
+    highest: list[float] = []
+    for examined in decode_in_order(_examine, maps or (), _files):
+        if isinstance(examined, str):
+            folder.problems.append(examined)
+        else:
+            highest.append(examined)
+    scores = _column(folder, "scores.csv", "score", items, categories, notes)
+    anomalous = [item for item in items if item.defect != GOOD]
+    classes = _column(folder, "classes.csv", "predicted", anomalous, categories, notes)
     numbers = {item: _number(folder, item, text) for item, text in scores.items()} if scores else {}
     for item, predicted in (classes or {}).items():
         if predicted not in categories[item.category]:
@@ -82,11 +93,14 @@ def scan_predictions(
     if maps is None and scores is None and classes is None and not folder.problems:
         folder.problems.append("no maps, no scores.csv and no classes.csv in it")
     folder.refuse(f"Mend these files, then {then}")
+    values = np.array([numbers[item] for item in items], dtype=np.float32) if scores else None
+    notes += _saturated(items, np.array(highest, np.float32) if values is None else values)
     return PredictionScan(
         maps,
-        np.array([numbers[item] for item in items], dtype=np.float32) if scores else None,
+        values,
         tuple(classes.get(item) for item in items) if classes else None,
         left_out,
+        tuple(notes),
     )
 
 
@@ -128,12 +142,33 @@ def _files(path: Path) -> tuple[Path, ...]:
     return (path,)
 
 
-def _examine(path: Path) -> str | None:
+def _examine(path: Path) -> str | float:
+    """The highest value of a map, or what is wrong with it."""
     try:
-        read_map(path)
+        return float(read_map(path).max())
     except BenchError as error:
         return str(error)
-    return None
+
+
+def _saturated(items: Sequence[Target], scores: np.ndarray) -> list[str]:
+    """The sentence about images that share the highest score of their category, which one alone should have.
+
+    scores: float32 [N], of the images or the maxima of their maps.
+    """
+    by_category: dict[str, list[float]] = {}
+    for item, score in zip(items, scores, strict=False):
+        by_category.setdefault(item.category, []).append(float(score))
+    counts = {name: values.count(max(values)) for name, values in by_category.items()}
+    shared = {name: count for name, count in counts.items() if count > 1}
+    if not shared:
+        return []
+    name = max(shared, key=shared.__getitem__)
+    others = f" (so it is in {len(shared) - 1} more categories)" if len(shared) > 1 else ""
+    return [
+        f"warning: {shared[name]} of {len(by_category[name])} test images of {name} have one and the same "
+        f"highest score, {max(by_category[name]):g}{others}, and are ranked as equal; a softmax in half "
+        "precision or a map scaled image by image does that: write float32 from before that step"
+    ]
 
 
 def _npy(path: Path) -> np.ndarray:
@@ -144,11 +179,16 @@ def _npy(path: Path) -> np.ndarray:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise BenchError(f"the map {path} cannot be read ({reason}); save a plain float32 array") from None
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "fiub":
-        raise BenchError(f"the map {path} holds no numbers; save a float32 array [H, W]")
+        dtype = getattr(values, "dtype", type(values).__name__)
+        raise BenchError(
+            f"the map {path} holds no numbers that numpy knows, but {dtype} (bfloat16 is saved so); "
+            "save a float32 array [H, W]"
+        )
     flat = values.reshape([side for side in values.shape if side != 1]) if values.ndim > 2 else values
     if flat.ndim != 2 or not 0 < flat.size <= MAX_PIXELS:
         raise BenchError(f"the map {path} has shape {list(values.shape)}; [H, W] is needed")
-    return np.array(flat, dtype=np.float32)
+    with np.errstate(over="ignore"):  # an infinity is refused by who asked
+        return np.array(flat, dtype=np.float32)
 
 
 def _picture(path: Path) -> np.ndarray:
@@ -165,8 +205,18 @@ def _picture(path: Path) -> np.ndarray:
     raise BenchError(f"the map {path} has mode {mode}; save one channel, float32 TIFF or 8 or 16 bit grey")
 
 
-def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> dict[Target, str] | None:
-    """The column of a table, a value for each item; None where there is no such table."""
+def _column(
+    folder: Folder,
+    name: str,
+    column: str,
+    items: Sequence[Target],
+    categories: Collection[str],
+    notes: list[str],
+) -> dict[Target, str] | None:
+    """The column of a table, a value for each item; None where there is no such table.
+
+    Rows of categories that the data set does not have are left out, with a sentence in `notes`.
+    """
     path = folder.root / name
     if not path.exists() and not path.is_symlink():
         return None
@@ -183,7 +233,7 @@ def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> 
     if missing := [needed for needed in columns if needed not in (reader.fieldnames or ())]:
         folder.problems.append(f"{name} has no column {', '.join(missing)}")
         return {}
-    targets, values = set(items), dict[Target, str]()
+    targets, values, others = set(items), dict[Target, str](), dict[str, int]()
     try:
         for row in reader:
             item = Target(*(unicodedata.normalize("NFC", row[key] or "") for key in columns[:3]))
@@ -191,13 +241,24 @@ def _column(folder: Folder, name: str, column: str, items: Sequence[Target]) -> 
                 folder.problems.append(f"{name} line {reader.line_num} names {_name(item)} a second time")
             elif item in targets:
                 values[item] = (row[column] or "").strip()
+            elif item.category not in categories:
+                others[item.category] = others.get(item.category, 0) + 1
             elif not (column == "predicted" and item.defect == GOOD):
                 folder.problems.append(f"{name} line {reader.line_num} names {_name(item)}, no test image")
     except csv.Error as error:
         folder.problems.append(f"{name} line {reader.line_num} cannot be read ({error})")
         return {}
     _report_missing(folder, f"row in {name}", [item for item in items if item not in values])
+    if others:
+        notes.append(
+            f"left out {sum(others.values())} rows of {name}, of {_few(others)}: the data set has "
+            f"{_few(categories)}"
+        )
     return values
+
+
+def _few(names: Collection[str]) -> str:
+    return ", ".join(list(names)[:SHOWN]) + ", ..." * (len(names) > SHOWN)
 
 
 def _number(folder: Folder, item: Target, text: str) -> float:

@@ -53,6 +53,11 @@ class Generator(Adapter):
     """The parameters that `sample` alone looks at. `fit` sees their defaults, and settings that differ in
     nothing else share one model."""
 
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an anomaly may come with an empty mask, where it is kept as it was made."""
+        return False
+
     def derive(self, category: CategoryTrain, out: Path, ctx: Context) -> None:
         """Write into `out` what fitting and sampling need of a category beside its images: edges, depth.
 

@@ -51,10 +51,12 @@ def write_samples(
     *,
     generator: str,
     resolution: int | None = None,
+    may_be_empty: bool = False,
 ) -> SampleIndex:
     """Write the samples of a request to the zip `path`, one by one, each checked as it comes.
 
     `resolution` is the side that every image must have; None allows any size, as of images made elsewhere.
+    `may_be_empty` allows anomalies with an empty mask.
     Raises BenchError, naming the generator and the index, where a sample is not what the interface says or
     there are fewer or more samples than indices.
     """
@@ -70,7 +72,7 @@ def write_samples(
                     f"'{generator}' gave {done} samples for '{request.category}/{request.defect}', and "
                     f"{len(request.indices)} were asked for; yield one for each index of the request"
                 )
-            if problem := _problem(sample, request.defect == "good", resolution):
+            if problem := _problem(sample, request.defect == "good", resolution, may_be_empty):
                 raise BenchError(f"{what} {problem}")
             present = tuple(name for name in Sample._fields if getattr(sample, name) is not None)
             if fields not in (None, present):
@@ -216,7 +218,7 @@ def samples_to_pool(
     writer.close()
 
 
-def _problem(sample: Sample, good: bool, resolution: int | None) -> str | None:
+def _problem(sample: Sample, good: bool, resolution: int | None, may_be_empty: bool) -> str | None:
     """What is wrong with a sample, as the end of a sentence, or None."""
     if not isinstance(sample, Sample):
         return f"is a {type(sample).__name__}; yield bench.methods.Sample"
@@ -251,7 +253,7 @@ def _problem(sample: Sample, good: bool, resolution: int | None) -> str | None:
         return "is a normal image, but has a mask that is not empty"
     if not good and sample.mask is None:
         return "has no mask, and every anomaly needs one"
-    if not good and sample.mask is not None and not sample.mask.any():
+    if not good and not may_be_empty and sample.mask is not None and not sample.mask.any():
         return "has an empty mask, and every anomaly must show something"
     return None
 

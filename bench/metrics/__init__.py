@@ -26,6 +26,7 @@ from bench.metrics.inputs import MetricInputError, UndefinedMetricError
 from bench.metrics.kid import kid
 from bench.metrics.lpips import lpips_all_pairs
 from bench.metrics.masks import MASK_DIALECTS, binarise_mask, prepare_masks
+from bench.metrics.repositories import repository_metrics
 
 __all__ = [
     "AUPRO_DIALECTS",
@@ -53,5 +54,6 @@ __all__ = [
     "prepare_masks",
     "recall_at_tnr",
     "recall_by_group",
+    "repository_metrics",
     "stream_order",
 ]

@@ -8,15 +8,17 @@ returned or named:
                            (LFD's rule, and presumably SeaS's): an oracle picks one threshold per image
 
 A dialect changes one choice of the exact rules, for the numbers of repositories (`bench.record.catalogue`
-says what each is). `truncate`, `nonzero` and `ader` differ in the masks only: prepare them by MASK_DIALECTS.
+says what each is). Those of `MASK_DIALECTS` differ in the masks only: prepare them by it.
 
-    grid21         F1 and IoU: best of the thresholds 0, .05 .. 1 on the raw map, `score >` (AnomalyDiffusion)
+    grid21         F1 and IoU: best of the thresholds 0, .05 .. 1 on the raw map, `score >`; that of
+                   AnomalyDiffusion is grid21-truncate, on the masks of `truncate`
     grid21-minmax  the same after min-max scaling of all maps together                       (ADer)
     grid101        F1 and IoU: best of the thresholds 0, .01 .. 1 on the raw map, `score >`  (O2MAG)
     argmax         F1 and IoU at the detector's own decision, probability > 0.5
     trapezoid      AP: area under the linearly interpolated precision-recall curve (anomalib, spot-diff)
 
-Instead of a name a `Scoring` of the catalogue may be given, such as the bundle of a repository.
+Instead of a name a `Scoring` of the catalogue may be given. `repository_metrics` makes all choices of a
+repository, from the masks as they are in their files.
 
 Precision: AUROC, AP, F1 and IoU 1e-12 of scikit-learn on the same scores, AUPRO 1e-9 of brute force
 (tests/metrics).
@@ -103,6 +105,8 @@ def pixel_metrics(
     Precision: see the module.
     """
     scoring = _scoring_of(dialect)
+    if scoring.iou == "image-truncate":
+        raise MetricInputError("this IoU needs the masks as they are in their files; use repository_metrics")
     require_limit(fpr_limit)
     source = MapChunks(maps, masks, chunk)
     if not source.rereadable and scoring.thresholds != "all":

@@ -52,14 +52,18 @@ def pixel_values(maps: np.ndarray, masks: np.ndarray, by_rule: Mapping[str, np.n
     values["iou", "per-image-oracle"] = exact["iou_per_image_oracle"]
     values["ap", "trapezoid"] = trapezoid_of_tally(counted.tally)
     undefined: dict[Named, str] = {}
-    _add_grids(maps, masks, values, undefined)
+    _add_grids(maps, masks, values, undefined, by_rule.get("truncate"))
     for rule, prepared in by_rule.items():
+        metrics = [(metric, rule) for metric in OF_MASKS]
+        if rule == "truncate-antialias":
+            metrics.append(("iou", "per-image-oracle-truncate"))
         try:
             of_rule = exact_pixel_metrics(tally_of(MapChunks(maps, prepared)))
         except UndefinedMetricError as error:
-            undefined |= {(metric, rule): str(error) for metric in OF_MASKS}
+            undefined |= dict.fromkeys(metrics, str(error))
             continue
-        values |= {(metric, rule): of_rule[metric] for metric in OF_MASKS}
+        oracle = of_rule["iou_per_image_oracle"]
+        values |= {(metric, name): of_rule[metric] if name == rule else oracle for metric, name in metrics}
     return PixelValues(values, undefined, counted)
 
 
@@ -90,13 +94,21 @@ def image_values(
 
 
 def _add_grids(
-    maps: np.ndarray, masks: np.ndarray, values: dict[Named, float], undefined: dict[Named, str]
+    maps: np.ndarray,
+    masks: np.ndarray,
+    values: dict[Named, float],
+    undefined: dict[Named, str],
+    truncated: np.ndarray | None,
 ) -> None:
-    """F1 and IoU at the best threshold of each grid; sorted once, a grid is a few look-ups."""
+    """F1 and IoU at the best threshold of each grid; sorted once, a grid is a few look-ups.
+
+    truncated: the masks of `truncate`, where they are at hand, for the grid on them.
+    """
     positive, negative = np.sort(maps[masks]), np.sort(maps[~masks])
     low, high = min(positive[0], negative[0]), max(positive[-1], negative[-1])
     for name, grid in GRIDS.items():
-        metrics = (("f1_max", name), ("iou", name))
+        names = (name, "grid21-truncate") if name == "grid21" and truncated is not None else (name,)
+        metrics = [(metric, dialect) for dialect in names for metric in ("f1_max", "iou")]
         if name == "grid21-minmax":
             if low == high:
                 undefined |= dict.fromkeys(metrics, "all maps hold one value, so there is no range to scale")
@@ -115,6 +127,25 @@ def _add_grids(
         else:
             scaled = [positive, negative]
         thresholds = grid.astype(maps.dtype)
-        tp, fp = (scores.size - np.searchsorted(scores, thresholds, side="right") for scores in scaled)
-        values[metrics[0]] = float((2.0 * tp / (positive.size + tp + fp)).max())
-        values[metrics[1]] = float((tp / (positive.size + fp)).max())
+        tp, fp = (_above(scores, thresholds) for scores in scaled)
+        values |= _best_on_grid(name, tp, fp, positive.size)
+        if "grid21-truncate" in names and truncated is not None:
+            defect = np.sort(maps[truncated])
+            if not defect.size:
+                undefined |= dict.fromkeys(metrics[2:], "no defect pixel is left of the truncated masks")
+                continue
+            # all pixels above a threshold are as many under any masks
+            hits = _above(defect, thresholds)
+            values |= _best_on_grid("grid21-truncate", hits, tp + fp - hits, defect.size)
+
+
+def _above(ascending: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    """How many scores lie above each threshold."""
+    return ascending.size - np.searchsorted(ascending, thresholds, side="right")
+
+
+def _best_on_grid(dialect: str, tp: np.ndarray, fp: np.ndarray, positives: int) -> dict[Named, float]:
+    return {
+        ("f1_max", dialect): float((2.0 * tp / (positives + tp + fp)).max()),
+        ("iou", dialect): float((tp / (positives + fp)).max()),
+    }

@@ -16,7 +16,8 @@ Dialects (docs/explanation/disagreements.md, D3 to D8 and D31):
     default        all members; clusters of fewer than two dropped and counted; a tie goes to the first centre
     ojha           50 random members per cluster (seeded here); small clusters dropped; ties to the last
                    centre; also the rule of AnomalyDiffusion's family
-    seas           the first 140 members; small clusters count as 0; centres fed as 0..255; LPIPS vgg
+    seas           the first 140 members; small clusters count as 0; centres fed as 0..255, and read from
+                   their files by the nearest pixel (give them in the files' size); LPIPS vgg
     dfmgan         the first 200 members; otherwise as seas; LPIPS alex
     anomalyhybrid  centres are held-out images of the type, at most 100 (give them as `real`); else default.
                    The text leaves open whether a group is of a type or a product; this reads type.
@@ -63,13 +64,15 @@ class IcLpipsDialect:
     zeros_kept: bool = False
     last_on_tie: bool = False
     centres_scaled: bool = True
+    centres_nearest: bool = False
+    """Whether centres that are larger than the generated images are resized by the nearest pixel."""
     most_centres: int | None = None
 
 
 IC_LPIPS_DIALECTS = {
     "default": IcLpipsDialect(),
     "ojha": IcLpipsDialect(cap=50, random_members=True, last_on_tie=True),
-    "seas": IcLpipsDialect(cap=140, zeros_kept=True, centres_scaled=False),
+    "seas": IcLpipsDialect(cap=140, zeros_kept=True, centres_scaled=False, centres_nearest=True),
     "dfmgan": IcLpipsDialect(network="lpips-alex", cap=200, zeros_kept=True, centres_scaled=False),
     "anomalyhybrid": IcLpipsDialect(most_centres=100),
 }
@@ -223,7 +226,7 @@ def ic_lpips(
     """IC-LPIPS of generated images against the real images of the same defect type.
 
     generated, real: uint8 RGB [N, H, W, 3] and [k, H, W, 3] of one size (papers use 256 x 256).
-    The dialects `ojha`, `seas` and `dfmgan` are library only: no run records them.
+    For the dialect `seas` the real images may have the size of their files, [k, H', W', 3].
     features: lpips-vgg | lpips-alex | embedded-stages; None takes the dialect's own (lpips-vgg; dfmgan
     lpips-alex). masks: (of generated, of real) bool [., H, W], for IC-LPIPS(a). profile: an open feature
     profile to use. seed: of the random members of `ojha`. batch: images per forward.
@@ -235,6 +238,11 @@ def ic_lpips(
     rule = IC_LPIPS_DIALECTS[dialect]
     network = features or rule.network
     generated_images, real_images = image_array(generated, "generated"), image_array(real, "real")
+    if rule.centres_nearest and masks is None:
+        height, width = generated_images.shape[1:3]
+        rows = np.arange(height) * real_images.shape[1] // height
+        columns = np.arange(width) * real_images.shape[2] // width
+        real_images = real_images[:, rows][:, :, columns]
     if generated_images.shape[1:] != real_images.shape[1:]:
         raise MetricInputError(
             f"generated {generated_images.shape} and real {real_images.shape} images differ in size; "

@@ -45,7 +45,8 @@ def inception_score(probabilities: Any, splits: int = 10, seed: int | None = 202
     p = real_array(probabilities, "probabilities", ndim=2).astype(np.float64)
     if (p < 0).any() or not np.allclose(p.sum(axis=1), 1.0, rtol=0, atol=1e-3):
         raise MetricInputError(
-            "probabilities must be non-negative and each row must sum to 1; logits need a softmax"
+            "probabilities must be non-negative and each row must sum to 1; "
+            "logits need a softmax, in float32 or float64"
         )
     if splits < 1:
         raise MetricInputError(f"splits must be at least 1, not {splits}")

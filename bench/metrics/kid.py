@@ -31,6 +31,8 @@ from bench.metrics.inputs import (
 )
 from bench.metrics.one_thread import on_one_blas_thread
 
+SUBSET_SIZE = 1000
+"""Images of a subset, where the sets have so many."""
 ROWS_A_BLOCK = 2048
 VALUES_IN_CACHE = 1 << 15
 
@@ -47,7 +49,7 @@ def kid(
 ) -> Estimate:
     """Kernel Inception Distance of features x [N, D] and y [M, D]; can be below 0.
 
-    estimator: `unbiased`, or `subset`, which is library only. subset_size: for `subset`, default
+    estimator: `unbiased`, or `subset`. subset_size: for `subset`, default
     min(N, M, 1000), which is DFMGAN's rule (torch-fidelity refuses fewer than 1,000 images); name it beside
     the number.
     Raises MetricInputError; UndefinedMetricError where a set holds one image only.
@@ -59,7 +61,7 @@ def kid(
     if estimator == "unbiased":
         with np.errstate(over="ignore", invalid="ignore"):  # an overflow is refused by name
             return _unbiased(a, b)
-    size = min(len(a), len(b), 1000) if subset_size is None else subset_size
+    size = min(len(a), len(b), SUBSET_SIZE) if subset_size is None else subset_size
     if not 2 <= size <= min(len(a), len(b)):
         raise MetricInputError(
             f"subset_size {size} must be from 2 to the smaller set's {min(len(a), len(b))} images"

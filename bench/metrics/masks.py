@@ -4,16 +4,19 @@ Every mask goes from its file to the score through `prepare_masks`: test masks, 
 masks of generated images. The rules of published repositories differ by several points of AP
 (docs/explanation/disagreements.md, D13), so the filter and the rule are named and part of every dialect:
 
-    default   area filter, share of the cell `> 0.5`          exact coverage: most of the pixel is defect
-    truncate  bilinear without antialiasing, `== 1`           erodes: DRAEM, AnomalyDiffusion, GLASS
-    nonzero   bilinear without antialiasing, `!= 0`           dilates: LFD's AUROC, AP and F1
-    ader      bilinear with antialiasing, `> 0.5`             ADer
+    default             area filter, share of the cell `> 0.5`   exact coverage: most of the pixel is defect
+    truncate            bilinear without antialiasing, `== 1`    erodes: DRAEM, AnomalyDiffusion (OpenCV)
+    truncate-antialias  bilinear with antialiasing, `== 1`       erodes more: GLASS, PatchCore, LFD's IoU
+    nonzero-antialias   bilinear with antialiasing, `!= 0`       dilates: LFD's AUROC, AP and F1
+    ader                bilinear with antialiasing, `> 0.5`      ADer
+    nonzero             bilinear without antialiasing, `!= 0`    of no repository
     (anomalib binarises `> 0` and takes the nearest pixel: filter "nearest", any rule)
 
 All start from the binarised mask (`binarise_mask`), which for 0/255 masks is what they do.
 
 Precision: for `area` the coverage is an integer count, so `> 0.5` is exact at any ratio, ties included.
-The other filters are float64.
+`bilinear` is OpenCV's resize of a mask of 8 bits and `bilinear-antialias` Pillow's, bit by bit: what they
+round to 0 or to 255 is what repositories take for 0 or 1 (tests/metrics/test_repositories.py).
 """
 
 from __future__ import annotations
@@ -37,6 +40,10 @@ MASK_DIALECTS = {
     and replace(dialect.scoring, mask_filter="area", mask_rule="half") == catalogue.Scoring()
 }
 """Each dialect that changes nothing but masks, with its filter and rule."""
+RECORDED_MASK_RULES = tuple(
+    name for name in MASK_DIALECTS if name != "default" and not catalogue.dialects()[name].unrecorded
+)
+"""The mask dialects that a run records beside the default."""
 _BAND = 1 << 23
 """Pixels of a mask that are floats at once."""
 
@@ -120,6 +127,10 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
         return out
+    if filter == "bilinear":
+        return _hit(_resized_by_opencv(mask, height, width), 255, rule)
+    if filter == "bilinear-antialias":
+        return _hit(_resized_by_pillow(mask, height, width), 255, rule)
     # defects are small: only the bounding box of the mask, and the output cells that it reaches, are computed
     top, bottom, first_column, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
     vertical, full_v = _weights(mask.shape[0], height, filter)
@@ -131,19 +142,56 @@ def _prepare(raw: np.ndarray, height: int, width: int, filter: str, rule: str) -
         return out
     inside = mask[top:bottom, first_column:right]
     share = _weighted(vertical[into_rows], inside) @ horizontal[into_columns].T
-    full = full_v * full_h
-    # area weights are integers, so 2 * share > full decides the tie of a half-covered cell exactly
-    slack = 0.0 if filter in ("area", "nearest") else 1e-9 * full
-    if rule == "half":
-        hit = 2 * share > full + slack
-    elif rule == "truncate":
-        hit = share >= full - slack
-    elif rule == "nonzero":
-        hit = share > slack
-    else:
-        hit = 2 * share > full if (2 * share > full).any() else share == share.max()
-    out[np.ix_(into_rows, into_columns)] = hit
+    out[np.ix_(into_rows, into_columns)] = _hit(share, full_v * full_h, rule)
     return out
+
+
+def _hit(share: np.ndarray, full: float, rule: str) -> np.ndarray:
+    """Which cells are defect, where one that is wholly covered has the share `full`.
+
+    Shares are whole numbers, so 2 * share > full decides the tie of a half-covered cell exactly.
+    """
+    if rule == "truncate":
+        return share >= full
+    if rule == "nonzero":
+        return share > 0
+    hit = 2 * share > full
+    if rule == "half" or hit.any():
+        return hit
+    return (share == share.max()) & (share > 0)
+
+
+def _resized_by_opencv(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What `cv2.resize` makes of the mask as 0 and 255, int64 [height, width].
+
+    Its arithmetic is of whole numbers: weights in 1/2048, and four bits less between the two directions.
+    """
+    upper, (above, below) = _two_neighbours(mask.shape[0], height)
+    first_column, (before, after) = _two_neighbours(mask.shape[1], width)
+    rows = np.stack([upper, np.minimum(upper + 1, mask.shape[0] - 1)])[:, :, None]
+    of_left, of_right = (
+        mask[rows, columns].astype(np.int64) * 255
+        for columns in (first_column, np.minimum(first_column + 1, mask.shape[1] - 1))
+    )
+    first, second = (of_left * before + of_right * after) >> 4
+    return (((above[:, None] * first) >> 16) + ((below[:, None] * second) >> 16) + 2) >> 2
+
+
+def _two_neighbours(source: int, target: int) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Of each cell of one axis the first of two pixels, int [target], and the weights of both in 1/2048."""
+    centres = ((np.arange(target) + 0.5) * (source / target) - 0.5).astype(np.float32)
+    first_pixel = np.floor(centres).astype(int)
+    part = np.where((first_pixel < 0) | (first_pixel >= source - 1), np.float32(0), centres - first_pixel)
+    weights = tuple(np.rint(share * np.float32(2048)).astype(np.int64) for share in (1 - part, part))
+    return np.clip(first_pixel, 0, source - 1), (weights[0], weights[1])
+
+
+def _resized_by_pillow(mask: np.ndarray, height: int, width: int) -> np.ndarray:
+    """What Pillow's antialiased bilinear resize makes of the mask as 0 and 255, int64 [height, width]."""
+    from PIL import Image
+
+    image = Image.fromarray(mask.astype(np.uint8) * np.uint8(255))
+    return np.asarray(image.resize((width, height), Image.Resampling.BILINEAR)).astype(np.int64)
 
 
 def _weighted(weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -159,26 +207,12 @@ def _weighted(weights: np.ndarray, inside: np.ndarray) -> np.ndarray:
 
 def _weights(source: int, target: int, filter: str) -> tuple[np.ndarray, float]:
     """Weights float [target, source] of one axis, and the sum that a row has."""
-    centres = (np.arange(target) + 0.5) * source / target
     if filter == "nearest":
         weights = np.zeros((target, source), np.float64)
         weights[np.arange(target), (np.arange(target) * source) // target] = 1.0
         return weights, 1.0
-    if filter == "area":
-        # in units of 1/target of a source pixel, cell i covers i source .. (i+1) source
-        # and pixel j covers j target .. (j+1) target
-        cell, pixel = np.arange(target)[:, None] * source, np.arange(source)[None, :] * target
-        overlap = np.minimum(cell + source, pixel + target) - np.maximum(cell, pixel)
-        return np.maximum(overlap, 0).astype(np.float64), float(source)
-    if filter == "bilinear":
-        first_pixel = np.floor(centres - 0.5)
-        part = centres - 0.5 - first_pixel
-        weights = np.zeros((target, source), np.float64)
-        rows = np.arange(target)
-        np.add.at(weights, (rows, np.clip(first_pixel, 0, source - 1).astype(int)), 1.0 - part)
-        np.add.at(weights, (rows, np.clip(first_pixel + 1, 0, source - 1).astype(int)), part)
-        return weights, 1.0
-    reach = max(source / target, 1.0)
-    distance = np.abs(np.arange(source)[None, :] + 0.5 - centres[:, None]) / reach
-    weights = np.maximum(1.0 - distance, 0.0)
-    return weights / weights.sum(axis=1, keepdims=True), 1.0
+    # in units of 1/target of a source pixel, cell i covers i source .. (i+1) source
+    # and pixel j covers j target .. (j+1) target
+    cell, pixel = np.arange(target)[:, None] * source, np.arange(source)[None, :] * target
+    overlap = np.minimum(cell + source, pixel + target) - np.maximum(cell, pixel)
+    return np.maximum(overlap, 0).astype(np.float64), float(source)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from bench.data.view import View
 from bench.errors import BenchError
 from bench.methods import Adapter, Detector, Generator
-from bench.record.labels import CellLabels
+from bench.record.labels import CellLabels, titled
 from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
 
 
@@ -41,6 +41,11 @@ class ResolvedMethod:
     """The sentence about what this machine has not; the method's cells are skipped for it."""
     own_view: Callable[[str], View | None] = field(default=lambda category: None, compare=False)
     """`Adapter.view` under these parameters."""
+
+    @property
+    def title(self) -> str:
+        """As the user names it, "seas[released]": what tells the variants of one method apart in a run."""
+        return titled(self.name, self.variant)
 
     @property
     def as_generator(self) -> type[Generator]:
@@ -140,7 +145,9 @@ class PlanConfig:
     modalities: tuple[str, ...] = ("rgb",)
     """Of rgb, depth, rgb+depth: what detectors of colour images are given."""
     ic_lpips: tuple[str, ...] = ("default",)
-    """Dialects of IC-LPIPS."""
+    """Dialects of IC-LPIPS, the default first."""
+    kid: tuple[str, ...] = ("default",)
+    """Dialects of KID, the default first."""
 
     @property
     def frame(self) -> View:

@@ -3,6 +3,7 @@
 It is what `bench status`, `report` and `export` read: they need neither the data set nor the adapters.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from bench.stages import STAGES, stage_class
 from bench.stages.stage import Metrics, Stage
 from bench.store.notes import write_over
 from bench.store.store import read_regular
-from bench.tasks import Task, closure, digest
+from bench.tasks import Task, canonical_json, closure, digest
 
 S = TypeVar("S", bound=Stage[str])
 
@@ -52,8 +53,14 @@ class Plan:
     """Protocol, scale, data set, command, seeds, features, warnings: plain JSON, equal for equal commands."""
 
     @cached_property
+    def text(self) -> str:
+        """The plan as it is stored: canonical JSON."""
+        return canonical_json(_as_json(self))
+
+    @cached_property
     def digest(self) -> str:
-        return digest(_as_json(self))[:32]
+        """Of `text`: the name of the plan."""
+        return hashlib.sha256(self.text.encode()).hexdigest()[:32]
 
     def read(self, key: str, *stages: type[S]) -> S | None:
         """A task as that one of these stages which it is of, its inputs by field; None if it is of another.
@@ -91,13 +98,12 @@ def make_plan(planned: Iterable[Task | Skipped], about: Mapping[str, Any]) -> tu
 def save_plan(plan: Plan, folder: Path) -> Path:
     """Write the plan under its digest; returns the file."""
     path = folder / f"{plan.digest}.plan"
-    text = json.dumps(_as_json(plan), sort_keys=True)
     try:
-        is_written = read_regular(path) == text.encode()
+        is_written = read_regular(path) == plan.text.encode()
     except OSError:
         is_written = False
     if not is_written:
-        write_over(path, text)
+        write_over(path, plan.text)
     return path
 
 

@@ -1,5 +1,6 @@
 """From a data folder to the parts that tasks name by their content, with the problems found on the way."""
 
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -74,9 +75,8 @@ def prepare(
     report = _checked(dataset, fingerprint, store, resolution, progress)
     errors = [problem.message for problem in report.errors]
     if errors:
-        more = (
-            f" (and {len(errors) - 1} more; `bench data check {root}` lists all)" if len(errors) > 1 else ""
-        )
+        command = f"`bench data check {shlex.quote(str(root))}`"
+        more = f" (and {len(errors) - 1} more; {command} lists all)" if len(errors) > 1 else ""
         raise BenchError(f"{errors[0]}{more}")
     shifts: list[str] = []
     splits = {}

@@ -10,7 +10,9 @@ from typing import Any
 from bench.errors import BenchError, did_you_mean
 from bench.features.digest import features_digest
 from bench.methods import registry
+from bench.planning.banner import SAMPLE_NOTE, banner
 from bench.planning.config import Mix, PlanConfig, ResolvedMethod, Skipped
+from bench.planning.image_dialects import image_dialects
 from bench.planning.ingested import IngestedMethod, ingested_methods
 from bench.planning.methods import Overrides, bare_name, resolve, with_weights
 from bench.planning.prepare import PreparedData, check_rule, prepare
@@ -19,8 +21,6 @@ from bench.planning.spec import ProtocolSpec, Scale, apply_settings, parse_setti
 from bench.sample import CATEGORIES, SampleSpec, write
 from bench.store import Store
 from bench.tasks import Task, digest
-
-SAMPLE_NOTE = "built-in sample data set, rendered by code: its numbers say nothing about any real product"
 
 
 @dataclass(frozen=True)
@@ -131,6 +131,8 @@ class _Checked:
     detectors: tuple[ResolvedMethod, ...]
     rule: str
     seeds: tuple[int, ...]
+    ic_lpips: tuple[str, ...]
+    kid: tuple[str, ...]
     features_weights: str
 
 
@@ -147,6 +149,9 @@ def _checked(request: RunRequest, store: Store) -> _Checked:
     ingested = ingested_methods(store)
     generators = _methods("generator", generator_names, spec, scale, overrides, ingested["generator"])
     detectors = _methods("detector", detector_names, spec, scale, overrides, ingested["detector"])
+    of_clusters = spec.ic_lpips if scale.ic_lpips is None else scale.ic_lpips
+    ic_lpips = image_dialects("ic_lpips", of_clusters, request.features)
+    kid = image_dialects("kid", spec.kid if scale.kid is None else scale.kid)
     rule = request.split or spec.split
     check_rule(rule, request.shots)
     for name in request.categories or () if request.data is None else ():
@@ -160,6 +165,8 @@ def _checked(request: RunRequest, store: Store) -> _Checked:
         tuple(with_weights(detector, request.weights) for detector in detectors),
         rule,
         request.seeds or tuple(scale.seeds),
+        ic_lpips,
+        kid,
         features_digest(request.features, request.weights),
     )
 
@@ -174,10 +181,10 @@ def _methods(
 ) -> tuple[ResolvedMethod, ...]:
     methods = tuple(resolve(kind, name, spec, scale, overrides, ingested) for name in chosen)
     overrides.check_shared(kind, methods)
-    names = [method.name for method in methods]
-    twice = {name for name in names if names.count(name) > 1}
+    titles = [method.title for method in methods]
+    twice = {title for title in titles if titles.count(title) > 1}
     if twice:
-        raise BenchError(f"{kind} '{min(twice)}' is named twice; variants go into runs of their own")
+        raise BenchError(f"{kind} '{min(twice)}' is named twice; name it once")
     return methods
 
 
@@ -215,23 +222,9 @@ def _config(checked: _Checked, data: PreparedData) -> PlanConfig:
         rows_alone=spec.rows.alone,
         rows_generated=spec.rows.generated,
         modalities=scale.modalities,
-        ic_lpips=spec.ic_lpips,
+        ic_lpips=checked.ic_lpips,
+        kid=checked.kid,
     )
-
-
-def _banner(checked: _Checked) -> str:
-    """What every page says above its numbers."""
-    request, spec, scale = checked.request, checked.spec, checked.scale
-    sentences = [
-        f"This is the {SAMPLE_NOTE}." if request.data is None else "",
-        "Generation metrics use EfficientNet-Lite0 features (embedded), not Inception or LPIPS; they compare "
-        "with nothing published."
-        if request.features == "embedded"
-        else "",
-        spec.note,
-        scale.note,
-    ]
-    return " ".join(" ".join(sentences).split())
 
 
 def _about(checked: _Checked, config: PlanConfig, data: PreparedData) -> dict[str, Any]:
@@ -243,7 +236,12 @@ def _about(checked: _Checked, config: PlanConfig, data: PreparedData) -> dict[st
         "title": spec.title,
         "scale": request.scale,
         "dataset": config.dataset,
-        "banner": _banner(checked),
+        "banner": banner(
+            is_sample=request.data is None,
+            is_embedded=request.features == "embedded",
+            spec=spec,
+            scale=request.scale,
+        ),
         "baseline": spec.baseline,
         "warnings": list(data.warnings),
         "provenance": {

@@ -13,6 +13,8 @@ Pool = Literal["normal", "pseudo", "generated", "real"]
 Scored = Literal["near-duplicates", "anomalies", "normals"]
 Selection = Literal["last", "test-oracle"]
 Modality = Literal["rgb", "depth", "rgb+depth"]
+IcLpipsRule = Literal["default", "anomalyhybrid", "ojha", "seas", "dfmgan"]
+KidRule = Literal["default", "subset"]
 
 
 class _Spec(BaseModel):
@@ -46,6 +48,10 @@ class Scale(_Spec):
     chunk: int = Field(default=250, ge=1)
     replicates: int = Field(ge=10, le=100_000)
     selection: Selection = "last"
+    ic_lpips: tuple[IcLpipsRule, ...] | None = None
+    """Dialects of IC-LPIPS at this scale; None for the protocol's. The default is recorded in any case."""
+    kid: tuple[KidRule, ...] | None = None
+    """Dialects of KID, likewise."""
     seeds: list[int]
     generators: list[str]
     detectors: list[str]
@@ -56,7 +62,7 @@ class Scale(_Spec):
     sample: SampleSizes = SampleSizes()
     methods: dict[str, MethodSpec] = {}
 
-    @field_validator("modalities", mode="before")
+    @field_validator("modalities", "ic_lpips", "kid", mode="before")
     @classmethod
     def _words(cls, value: Any) -> Any:
         """`--set modalities=rgb,depth` is a list too."""
@@ -118,8 +124,10 @@ class ProtocolSpec(_Spec):
     score: tuple[Scored, ...] = get_args(Scored)
     """What is scored beside the detectors: near-duplicates across the split, generated anomalies (of colour,
     and of depth where detectors see it), and generated normal images."""
-    ic_lpips: tuple[Literal["default", "anomalyhybrid"], ...] = ("default",)
-    """Dialects of IC-LPIPS."""
+    ic_lpips: tuple[IcLpipsRule, ...] = ("default",)
+    """Dialects of IC-LPIPS. The default is recorded in any case."""
+    kid: tuple[KidRule, ...] = ("default",)
+    """Dialects of KID, likewise."""
     rows: RowsSpec
     mixes: dict[str, MixSpec]
     detectors: dict[str, MethodSpec] = {}
@@ -172,7 +180,10 @@ def parse_settings(pairs: list[str]) -> dict[str, Any]:
 
 def apply_settings(scale: Scale, settings: Mapping[str, Any]) -> Scale:
     """A scale with the settings that name its counts; BenchError for a wrong name or value."""
-    counts = ("resolution", "generated_per_type", "chunk", "replicates", "selection", "modalities")
+    counts = (
+        *("resolution", "generated_per_type", "chunk", "replicates", "selection", "modalities"),
+        *("ic_lpips", "kid"),
+    )
     for name, value in settings.items():
         if name not in counts:
             raise BenchError(did_you_mean("setting", name, counts, of="--set"))

@@ -44,6 +44,16 @@ class CellLabels:
     selection: str = ""
     seed: int = 0
 
+    @property
+    def generator_title(self) -> str:
+        """The generator with its variant: "seas[released]"."""
+        return titled(self.generator, self.generator_variant)
+
+    @property
+    def detector_title(self) -> str:
+        """The detector, what it is given where not colour images, and its variant: "unet on depth"."""
+        return titled(detector_on(self.detector, self.modality), self.detector_variant)
+
     def to_json(self) -> dict[str, Any]:
         """The labels as they stand in a key: of a generator, a detector or depth only where there is one."""
         names = [
@@ -56,6 +66,16 @@ class CellLabels:
         ]
         unknown = _UNKNOWN_TO_SCORE if self.protocol == SCORE else ()
         return {name: getattr(self, name) for name in names if name not in unknown}
+
+
+def detector_on(detector: str, modality: str) -> str:
+    """What to call a detector that is given other than colour images: "unet on depth"."""
+    return detector if modality == "rgb" or detector == NONE else f"{detector} on {modality}"
+
+
+def titled(name: str, variant: str) -> str:
+    """A method with its variant, as users write it."""
+    return f"{name}[{variant}]" if variant else name
 
 
 _DATA = (

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from bench.record import catalogue, why_not_comparable
-from bench.record.labels import NONE, CellLabels
+from bench.record.labels import CellLabels
 
 Status = Literal["ok", "undefined", "skipped", "failed"]
 
@@ -67,11 +67,6 @@ class Record(CellLabels):
     def of(cls, labels: CellLabels, **fields: Any) -> Self:
         """A record of the cell with these labels."""
         return cls(**{**vars(labels), **fields})
-
-
-def detector_on(detector: str, modality: str) -> str:
-    """What to call a detector that is given other than colour images: "unet on depth"."""
-    return detector if modality == "rgb" or detector == NONE else f"{detector} on {modality}"
 
 
 PROVENANCE = ("task", "run", "seconds", "gpu_seconds", "peak_memory", "env", "commit", "origin")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from bench.errors import BenchError
+from bench.planning.banner import banner_of
 from bench.planning.plan import Plan
 from bench.published import published_records
 from bench.record.labels import NONE, CellLabels
@@ -42,7 +43,7 @@ def collect(plan: Plan, store: Store) -> Results:
             **plan.about["provenance"],
             "environments": _environments(plan, store, (*measured, *dialects)),
         },
-        banner=plan.about["banner"],
+        banner=banner_of(plan.about["banner"], measured),
         galleries=tuple(galleries(plan, store)),
         near_pairs=tuple(near_pairs(plan, store)),
         maps=tuple(maps(plan, store)),
@@ -106,6 +107,7 @@ def _read(store: Store, key: str, file: str = "records.jsonl") -> Iterator[Recor
         seconds=manifest.seconds,
         gpu_seconds=manifest.gpu_seconds,
         peak_memory=manifest.peak_memory,
+        origin="",
     )
 
 
@@ -128,7 +130,11 @@ def _merged_notes(measured: Iterable[Record]) -> Iterator[str]:
     for record in measured:
         if record.origin:
             names = methods.setdefault(record.origin, {})
-            names.update(dict.fromkeys(name for name in (record.generator, record.detector) if name != NONE))
+            names.update(
+                dict.fromkeys(
+                    name for name in (record.generator_title, record.detector_title) if name != NONE
+                )
+            )
     for stores, names in methods.items():
         yield f"results of {', '.join(names)} were merged from store {stores}, not made here"
 

@@ -9,7 +9,6 @@ from typing import TypeVar
 import numpy as np
 
 from bench.planning.plan import Plan
-from bench.record.record import detector_on
 from bench.results.method_tasks import DETECTOR_SCORES, detector_tasks
 from bench.results.run import Curves, Trace
 from bench.stages.detector import DetectorFit
@@ -47,8 +46,8 @@ def traces(plan: Plan, store: Store) -> Iterator[Trace]:
                 continue
             traced.add(model)
             yield Trace(
-                detector_on(labels.detector, labels.modality),
-                labels.generator,
+                labels.detector_title,
+                labels.generator_title,
                 labels.mix,
                 store.definition(model)["params"]["category"],
                 labels.seed,
@@ -58,7 +57,7 @@ def traces(plan: Plan, store: Store) -> Iterator[Trace]:
 
 def _columns(trace: Path) -> Mapping[str, np.ndarray]:
     """The columns of a trace.csv."""
-    with trace.open() as lines:
+    with trace.open(errors="replace") as lines:
         names = lines.readline().rstrip("\n").split(",")
         try:
             table = np.loadtxt(lines, delimiter=",", ndmin=2)
@@ -66,8 +65,10 @@ def _columns(trace: Path) -> Mapping[str, np.ndarray]:
             table = np.empty((0, 0))
     if table.shape[1] == len(set(names)) and all(name.isidentifier() for name in names):
         return dict(zip(names, table.T, strict=True))
-    # knows every kind of file, and takes four times as long
-    whole = np.genfromtxt(trace, delimiter=",", names=True, ndmin=1)
+    try:  # knows every kind of file, and takes four times as long
+        whole = np.genfromtxt(trace, delimiter=",", names=True, ndmin=1)
+    except ValueError:  # lines of several lengths, or not a text
+        return {}
     return {name: whole[name] for name in whole.dtype.names or ()}
 
 
@@ -78,8 +79,8 @@ def curves(plan: Plan, store: Store) -> Iterator[Curves]:
         if labels is not None and store.done(key) and points.exists():
             yield Curves(
                 labels.category,
-                detector_on(labels.detector, labels.modality),
-                labels.generator,
+                labels.detector_title,
+                labels.generator_title,
                 labels.mix,
                 labels.seed,
                 _Lazy(functools.cache(functools.partial(_points, points))),

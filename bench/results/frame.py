@@ -24,7 +24,9 @@ def load_frame(store: str | PathLike[str], run: str | None, *, published: bool) 
     opened = checked(open_store(Path(store)))
     chosen = plans(opened) if run is None else [plan_of_run(opened, run)]
     if not chosen:
-        raise BenchError(f"nothing was run in the store {opened.root} yet; `bench run` does that")
+        raise BenchError(
+            f"nothing was run in the store {opened.root} yet; `bench run` or `bench score` does that"
+        )
     # runs share tasks: each value once, in the order of the newest run that has it
     measured = dict.fromkeys(record for plan in chosen for record in records(plan, opened))
     opened.remember()

@@ -8,9 +8,11 @@ from typing import Any
 from bench.errors import BenchError
 from bench.planning.config import Skipped
 from bench.planning.plan import Node, Plan, load_plan
+from bench.record.labels import SCORE, CellLabels
 from bench.results.collect import collect
 from bench.results.run import Results
-from bench.runner.journal import journals
+from bench.runner.journal import planned
+from bench.stages.ingest import DetectorMaps
 from bench.store import Store
 from bench.tasks import canonical_json
 
@@ -24,6 +26,8 @@ _TOGETHER = (
     "features",
 )
 """What two runs of a protocol must share, beside scale and data set, to be one leaderboard."""
+_TRAINING = ("mix", "scope", "selection", "generated_per_type")
+"""What `bench ingest` and `bench score` are told of the training of a detector."""
 
 
 def collect_store(store: Store) -> tuple[Results, ...]:
@@ -60,10 +64,15 @@ def every_plan(store: Store) -> list[Plan]:
     return readable
 
 
+def unreadable_plans(store: Store) -> list[Path]:
+    """The plans that `plans` leaves out: no page has what their runs alone asked for."""
+    return [path for path in plan_files(store) if _readable(path) is None]
+
+
 def plan_files(store: Store) -> list[Path]:
     """The file of every plan in a store, the one that was run last first."""
     folder = store.root / "runs"
-    last = {journal["plan"]: number for number, journal in enumerate(journals(folder))}
+    last = {name: number for number, name in enumerate(planned(folder))}
     return sorted(folder.glob("*.plan"), key=lambda path: (-last.get(path.name, -1), path.name))
 
 
@@ -89,10 +98,19 @@ def merged(members: Sequence[Plan], store: Store) -> Plan:
     goals: dict[str, str] = {}
     for plan in members:
         for key in plan.goals:
-            cell = _scored_cell(key, plan.nodes[key])
+            cell = _scored_cell(key, nodes)
             if cell not in goals or (not store.done(goals[cell]) and store.done(key)):
                 goals[cell] = key
-    skipped = {_skipped_cell(cell): cell for plan in members for cell in plan.skipped}
+    stated: dict[str, set[Any]] = {}
+    for key in goals.values():
+        if (labels := nodes[key].labels) is not None and _made_elsewhere(key, nodes):
+            stated.setdefault(labels.detector, set()).add(_training(labels))
+    skipped = {
+        _skipped_cell(cell): cell
+        for plan in members
+        for cell in plan.skipped
+        if _training(cell.labels) in stated.get(cell.labels.detector, {_training(cell.labels)})
+    }
     about = {
         **members[0].about,
         "warnings": _once(note for plan in members for note in plan.about["warnings"]),
@@ -100,9 +118,30 @@ def merged(members: Sequence[Plan], store: Store) -> Plan:
     return Plan(tuple(goals.values()), nodes, tuple(skipped.values()), about)
 
 
-def _scored_cell(key: str, node: Node) -> str:
-    """What a goal is the score of; goals without labels stand for themselves."""
-    return canonical_json([node.stage, node.labels.to_json()]) if node.labels else key
+def _scored_cell(key: str, nodes: Mapping[str, Node]) -> str:
+    """What a goal is the score of; goals without labels stand for themselves.
+
+    What is stated of the training of a detector elsewhere tells no cells apart: it is a statement about the
+    same maps, and the last one counts. Under `bench score` names may meet, so that the maps are in it there.
+    """
+    node = nodes[key]
+    if node.labels is None:
+        return key
+    facts, maps = node.labels.to_json(), _made_elsewhere(key, nodes)
+    if maps:
+        facts = {name: value for name, value in facts.items() if name not in _TRAINING}
+        facts |= {"maps": maps} if node.labels.protocol == SCORE else {}
+    return canonical_json([node.stage, facts])
+
+
+def _made_elsewhere(key: str, nodes: Mapping[str, Node]) -> str:
+    """The key of the ingested predictions that a goal scores; "" for all others."""
+    used = dict(nodes[key].inputs).get("prediction", "")
+    return used if used in nodes and nodes[used].stage == DetectorMaps.name else ""
+
+
+def _training(labels: CellLabels) -> tuple[Any, ...]:
+    return tuple(getattr(labels, name) for name in _TRAINING)
 
 
 def _skipped_cell(cell: Skipped) -> str:

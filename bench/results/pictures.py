@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from bench.planning.plan import Plan
 from bench.record.labels import CellLabels
-from bench.record.record import detector_on
 from bench.results.method_tasks import GENERATION_SCORES, pool_of
 from bench.results.run import Gallery, Maps, NearPair
 from bench.stages.copies_and_mask_fit import NearestImages
@@ -32,7 +31,7 @@ def galleries(plan: Plan, store: Store) -> Iterator[Gallery]:
     pools: dict[str, tuple[_Source, CellLabels]] = {}
     lowest: dict[_Source, int] = {}
     for _, score, labels in plan.scores(*GENERATION_SCORES):
-        for features, generator in ((score.real, REAL), (score.generated, labels.generator)):
+        for features, generator in ((score.real, REAL), (score.generated, labels.generator_title)):
             pool = pool_of(plan, features)
             if pool not in pools and store.done(pool):
                 source = _Source(generator, score.name, labels.category)
@@ -68,10 +67,10 @@ def near_pairs(plan: Plan, store: Store) -> Iterator[NearPair]:
                 yield NearPair(
                     labels.category,
                     defect,
-                    labels.generator,
+                    labels.generator_title,
                     labels.seed,
                     pair["distance"],
-                    neighbours["copy_distance"],
+                    neighbours.get("copy_distance", 0.0),
                     pair["side"] == "test",
                     (pools["generated"], pair["generated"]),
                     (pools[pair["side"]], pair["real"]),
@@ -85,8 +84,8 @@ def maps(plan: Plan, store: Store) -> Iterator[Maps]:
         if is_stored and (store.out(score.prediction) / "amaps.npy").exists():
             yield Maps(
                 labels.category,
-                detector_on(labels.detector, labels.modality),
-                labels.generator,
+                labels.detector_title,
+                labels.generator_title,
                 labels.mix,
                 labels.seed,
                 store.out(score.test),

@@ -18,7 +18,7 @@ def sample_files(plan: Plan, store: Store, generator: str, seed: int) -> list[Pa
         if labels.seed == seed:
             tasks = samples_of(plan, pool_of(plan, score.generated))
             done = [store.out(task) / "samples.zip" for task in tasks if store.done(task)]
-            files.setdefault(labels.generator, []).extend(done)
+            files.setdefault(labels.generator_title, []).extend(done)
     if generator in files and not files[generator]:
         raise BenchError(f"{generator} has no images of seed {seed} yet; `bench run` makes them")
     if not files.get(generator):

@@ -18,7 +18,8 @@ _NUMBER = (int, float)
 _FIELDS: Types = {"begun": _NUMBER}
 _MORE_FIELDS: Types = {
     "command": str,
-    "plan": str,
+    "plan": (str, type(None)),
+    "scores": str,
     "host": str,
     "pid": int,
     "number": int,
@@ -41,7 +42,7 @@ class Journal:
 
     def begin(self, about: Mapping[str, Any], goals: Sequence[str], todo: int) -> None:
         write_over(self.path.with_suffix(".goals"), "\n".join(goals))
-        numbers = [journal["number"] for journal in journals(self.path.parent)]
+        numbers = [journal["number"] for journal in _every_journal(self.path.parent)]
         self.state = {
             **about,
             "host": socket.gethostname(),
@@ -93,10 +94,20 @@ class Journal:
 
 
 def journals(folder: Path) -> list[dict[str, Any]]:
-    """The journals of the runs that planned something, in the order in which they began: by their numbers,
-    since the clock may have been set back between them."""
+    """The journals of the runs that planned something, in the order in which they began."""
+    return [journal for journal in _every_journal(folder) if journal.get("plan")]
+
+
+def planned(folder: Path) -> list[str]:
+    """The names of the plans of all runs, those of `bench score` too, in the order in which they began."""
+    names = (journal.get("plan") or journal.get("scores") for journal in _every_journal(folder))
+    return [name for name in names if name]
+
+
+def _every_journal(folder: Path) -> list[dict[str, Any]]:
+    """By their numbers, since the clock may have been set back between them."""
     read = (read_journal(path) for path in folder.glob("*.json"))
-    runs = [journal for journal in read if journal is not None and journal.get("plan")]
+    runs = [journal for journal in read if journal is not None]
     return sorted(runs, key=lambda journal: (journal["number"], journal["begun"]))
 
 

@@ -10,6 +10,7 @@ from bench.features.digest import features_digest
 from bench.ingestion.content import IngestedContent, ingest_images, ingest_predictions
 from bench.methods import registry
 from bench.planning.config import PlanConfig
+from bench.planning.image_dialects import image_dialects
 from bench.planning.plan import Plan, make_plan, save_plan
 from bench.planning.prepare import PreparedData, prepare
 from bench.record.labels import SCORE
@@ -37,6 +38,10 @@ class ScoreRequest:
     weights: Path | None = None
     resolution: int = 256
     split: str | None = None
+    ic_lpips: tuple[str, ...] = ("default",)
+    """Dialects of IC-LPIPS that are recorded beside the default."""
+    kid: tuple[str, ...] = ("default",)
+    """Dialects of KID, likewise."""
     trained: TrainedElsewhere = UNSTATED
     """What is known of the detector that made the predictions."""
     all_warnings: bool = False
@@ -58,6 +63,10 @@ class ScoreRequest:
                 "--mix, --scope, --selection and --generated-per-type are of the detector that made "
                 "--predictions; leave them out"
             )
+        image_dialects("ic_lpips", self.ic_lpips, self.features)
+        image_dialects("kid", self.kid)
+        if self.kind == "predictions" and (self.ic_lpips, self.kid) != (("default",), ("default",)):
+            raise BenchError("--ic-lpips and --kid are of generated images; leave them out of --predictions")
         if self.weights is not None and not self.weights.is_dir():
             raise BenchError(
                 f"the weights folder {self.weights} does not exist; give the folder of --weights"
@@ -91,14 +100,14 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     if changed := changed_source(store, closure(goals).values()):
         view.say(changed)
     with store.planning():
-        save_plan(plan, store.root / "runs")
-    journal: dict[str, str | None] = {"plan": None, "command": "bench score"}
+        path = save_plan(plan, store.root / "runs")
+    journal = {"plan": None, "scores": path.name, "command": "bench score"}
     return plan, goals, run_tasks(store, goals, Machine(), view, journal, weights=request.weights)
 
 
 def _content(request: ScoreRequest, data: PreparedData, store: Store, name: str) -> IngestedContent:
     if request.kind == "images":
-        return ingest_images(store, data.dataset, request.folder, name, "score again")
+        return ingest_images(store, data.dataset, request.folder, name, "score again", request.resolution)
     return ingest_predictions(store, data, request.rule, _SEED, request.folder, name, "score again")
 
 
@@ -121,6 +130,8 @@ def _config(request: ScoreRequest, data: PreparedData, weights_digest: str) -> P
         features=request.features,
         features_weights=weights_digest,
         selection="unknown",
+        ic_lpips=image_dialects("ic_lpips", request.ic_lpips, request.features),
+        kid=image_dialects("kid", request.kid),
     )
 
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 from bench.data.build import build_pool
 from bench.data.fingerprint import Digests, part_content
@@ -26,21 +27,35 @@ class DataCache(Stage[T]):
 
     @staticmethod
     def task(
-        config: PlanConfig, category: str, part: str, content: DataPart, view: View | None = None
+        config: PlanConfig,
+        category: str,
+        part: str,
+        content: DataPart,
+        view: View | None = None,
+        filter: Literal["bilinear", "nearest"] = "bilinear",
     ) -> Task:
         """The images under a view; None: as they are scored."""
-        params = {
+        params: dict[str, Any] = {
             "category": category,
             "part": part,
             "content": content.digest,
             "counts": dict(content.counts),
             **(view or config.frame).params,
         }
+        if filter != "bilinear":
+            params["filter"] = filter
         return DataCache[Task]().to_task(params)
 
     def run(self: "DataCache[Output]", run: StageRun) -> None:
         pairs = listed_files(run)
-        build_pool(pairs, run.out, View.of(run.params), progress=run.context.progress, workers=1)
+        build_pool(
+            pairs,
+            run.out,
+            View.of(run.params),
+            progress=run.context.progress,
+            workers=1,
+            filter=run.params.get("filter", "bilinear"),
+        )
         require_content(run, pairs)
 
 
@@ -74,7 +89,7 @@ def listed_files(run: StageRun) -> list[tuple[Item, str]]:
     if not listed.exists():
         raise BenchError(
             f"where the {run.params['part']} images of {run.params['category']} lie is not known here; "
-            "run `bench run --data DIR` on this machine"
+            "name the data set on this machine: `bench run --data DIR` or `bench score --against DIR`"
         )
     return [
         (
@@ -99,7 +114,7 @@ def require_content(run: StageRun, pairs: Sequence[tuple[Item, str]]) -> None:
         raise BenchError(
             f"the {run.params['part']} images of {run.params['category']} are not those that were planned "
             f"(one of {len(pairs)} images and masks, such as {pairs[0][0].path}, has other bytes); run "
-            "`bench run --data DIR` again"
+            "the same `bench run` or `bench score` again"
         )
 
 

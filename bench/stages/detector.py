@@ -11,6 +11,7 @@ from bench.data.pool import Pool, joined, open_pool
 from bench.data.view import View
 from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
+from bench.metrics.inputs import to_numpy
 from bench.planning.config import PlanConfig, ResolvedMethod
 from bench.stages.data import RealPools
 from bench.stages.stage import BY_NAME, Output, Stage, StageRun, T
@@ -141,7 +142,8 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> flo
     scores: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     done = 0
-    for prediction in detector.predict(model, batches(test, _BATCH), run.context):
+    for answer in detector.predict(model, batches(test, _BATCH), run.context):
+        prediction = _as_float32(answer)
         size = _checked_size(prediction, side, run.adapter)
         if prediction.amap is not None:
             if maps is None:
@@ -150,9 +152,9 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> flo
             maps[done : done + size] = prediction.amap
             lowest = min(lowest, float(prediction.amap.min()))
         if prediction.score is not None:
-            scores.append(prediction.score.astype(np.float32))
+            scores.append(prediction.score)
         if prediction.logits is not None:
-            logits.append(prediction.logits.astype(np.float32))
+            logits.append(prediction.logits)
         done += size
         run.context.progress(done, len(test))
     if done != len(test):
@@ -164,6 +166,20 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> flo
     if logits:
         np.save(out / "logits.npy", np.concatenate(logits))
     return lowest
+
+
+def _as_float32(prediction: Prediction) -> Prediction:
+    """The prediction in float32, whatever a plug-in gives: half precision, float64, tensors.
+
+    What float32 cannot hold becomes an infinity, which `_checked_size` refuses.
+    """
+    with np.errstate(over="ignore"):
+        return Prediction(
+            *(
+                None if values is None else to_numpy(values, name).astype(np.float32, copy=False)
+                for name, values in prediction._asdict().items()
+            )
+        )
 
 
 def _checked_size(prediction: Prediction, side: int, name: str) -> int:

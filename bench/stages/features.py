@@ -1,19 +1,20 @@
 """Stages of features: what IS and KID need of each image, and IC-LPIPS within a defect type."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from bench.data.pool import Pool, open_pool
 from bench.features import Profile, profile
-from bench.metrics import IcLpipsAccumulator, UndefinedMetricError
+from bench.metrics import IcLpipsAccumulator, UndefinedMetricError, stream_order
 from bench.metrics.ic_lpips import IC_LPIPS_DIALECTS, multiplied, perceptual_features
 from bench.metrics.lpips import LpipsAccumulator
 from bench.planning.config import CategoryPlan, PlanConfig
-from bench.stages.data import RealPools
+from bench.stages.data import DataCache, RealPools
 from bench.stages.stage import Output, Stage, StageRun, T
 from bench.tasks import Task
 
@@ -65,7 +66,8 @@ class PerceptualFeatures(Stage[T]):
     """ic_lpips.json: for each defect type, IC-LPIPS and IC-LPIPS(a) in each dialect that is asked for.
 
     Keys are "ic_lpips" and "ic_lpips_a", with "@dialect" but for the default. The features themselves (tens
-    of megabytes per image) are streamed; only clusters and sums are stored.
+    of megabytes per image) are streamed; only clusters and sums are stored. Dialects of one network share its
+    forwards, unless one draws members at random, which is an order of its own.
     """
 
     name, version = "features.perceptual", 1
@@ -75,7 +77,9 @@ class PerceptualFeatures(Stage[T]):
     generated: T
     base: T
     test: T | None = None
-    """For dialects that group about test images; None for the default, which has no use for them."""
+    """For dialects that group about test images; None where none does."""
+    nearest: T | None = None
+    """The base images by the nearest pixel, for dialects that read centres so."""
 
     @staticmethod
     def task(config: PlanConfig, category: CategoryPlan, real: RealPools, generated: Task) -> Task:
@@ -83,33 +87,51 @@ class PerceptualFeatures(Stage[T]):
         if config.ic_lpips == ("default",):
             return PerceptualFeatures(generated, real.base).to_task(params)
         params["dialects"] = list(config.ic_lpips)
-        return PerceptualFeatures(generated, real.base, real.test).to_task(params)
+        test = real.test if "anomalyhybrid" in config.ic_lpips else None
+        nearest = None
+        if any(IC_LPIPS_DIALECTS[dialect].centres_nearest for dialect in config.ic_lpips):
+            nearest = DataCache.task(config, category.name, "base", category.base, filter="nearest")
+        return PerceptualFeatures(generated, real.base, test, nearest).to_task(params)
 
     def run(self: "PerceptualFeatures[Output]", run: StageRun) -> None:
         generated, base = open_pool(self.generated.folder), open_pool(self.base.folder)
         networks = networks_of(run)
         dialects = run.params.get("dialects", ["default"])
-        test = base if self.test is None else open_pool(self.test.folder)
+        centres = _Centres(
+            base,
+            base if self.test is None else open_pool(self.test.folder),
+            base if self.nearest is None else open_pool(self.nearest.folder),
+        )
         types = [defect for defect in dict.fromkeys(base.defects) if generated.rows(defect)]
-        total = 2 * sum(len(generated.rows(defect)) for defect in types)
+        passes = _passes(networks, dialects)
+        total = 2 * len(passes) * sum(len(generated.rows(defect)) for defect in types)
         done = 0
         results: dict[str, dict[str, Any]] = {defect: {} for defect in types}
-        for defect in types:
+        for defect, (network, members), (metric, masked) in product(
+            types, passes.items(), (("ic_lpips", False), ("ic_lpips_a", True))
+        ):
+            if masked and base.masks is None:
+                reason = {"undefined": "the data set has no masks", "network": network.name}
+                results[defect] |= {_key(metric, dialect): reason for dialect in members}
+                continue
+            clusters = {
+                dialect: _cluster(networks, network.name, dialect, centres, defect, masked)
+                for dialect in members
+            }
             rows = generated.rows(defect)
-            for metric, masked in (("ic_lpips", False), ("ic_lpips_a", True)):
-                if masked and base.masks is None:
-                    reason = {"undefined": "the data set has no masks", "network": _network(networks)}
-                    results[defect] |= {_key(metric, dialect): reason for dialect in dialects}
-                    continue
-                clusters = _clusters(networks, metric, dialects, base, test, defect)
-                for start in range(0, len(rows), _BATCH):
-                    batch = rows[start : start + _BATCH]
-                    features = networks.perceptual(_pixels(generated, batch, masked), _network(networks))
-                    for cluster in clusters.values():
-                        cluster.update(features)
-                    done += len(batch)
-                    run.context.progress(done, total)
-                results[defect] |= {key: _result(cluster, networks) for key, cluster in clusters.items()}
+            order = stream_order(len(rows), members[0])
+            for start in range(0, len(rows), _BATCH):
+                batch = [rows[index] for index in order[start : start + _BATCH]]
+                features = networks.perceptual(_pixels(generated, batch, masked), network.name)
+                for cluster in clusters.values():
+                    cluster.update(features)
+                done += len(batch)
+                run.context.progress(done, total)
+            for dialect, cluster in clusters.items():
+                result = _result(cluster, network.name)
+                if len(passes) > 1:  # the weights of all networks say too much of one
+                    result["weights"] = networks.weights_of(network.name)
+                results[defect][_key(metric, dialect)] = result
         (run.out / "ic_lpips.json").write_text(json.dumps(results, sort_keys=True))
         _write_index(run, generated, networks)
 
@@ -170,30 +192,56 @@ def _network(networks: Profile) -> str:
     return networks.perceptual_names[0]
 
 
-def _clusters(
-    networks: Profile, metric: str, dialects: list[str], base: Pool, test: Pool, defect: str
-) -> Mapping[str, IcLpipsAccumulator]:
-    """The clusters of one metric in each dialect, about real images of one type, still without members."""
-    clusters = {}
+class _Pass(NamedTuple):
+    """One stream of the generated images through one network."""
+
+    name: str
+    """Of the network."""
+    random_members: bool
+
+
+def _passes(networks: Profile, dialects: Sequence[str]) -> dict[_Pass, list[str]]:
+    """The dialects that each stream serves."""
+    passes: dict[_Pass, list[str]] = {}
     for dialect in dialects:
-        # AnomalyHybrid groups about held-out images, everybody else about the generator's own
-        real = test if dialect == "anomalyhybrid" else base
-        rows = real.rows(defect)[: IC_LPIPS_DIALECTS[dialect].most_centres]
-        pixels = _pixels(real, rows, masked=metric == "ic_lpips_a")
-        centres = perceptual_features(networks, _network(networks), pixels, _BATCH)
-        clusters[_key(metric, dialect)] = IcLpipsAccumulator(centres, dialect, _network(networks))
-    return clusters
+        rule = IC_LPIPS_DIALECTS[dialect]
+        has_network = rule.network in networks.perceptual_names
+        network = rule.network if has_network else _network(networks)
+        passes.setdefault(_Pass(network, rule.random_members), []).append(dialect)
+    return passes
+
+
+class _Centres(NamedTuple):
+    """The real images that clusters lie about."""
+
+    base: Pool
+    test: Pool
+    nearest: Pool
+
+
+def _cluster(
+    networks: Profile, network: str, dialect: str, centres: _Centres, defect: str, masked: bool
+) -> IcLpipsAccumulator:
+    """The clusters of one dialect about real images of one type, still without members."""
+    rule = IC_LPIPS_DIALECTS[dialect]
+    # AnomalyHybrid groups about held-out images, everybody else about the generator's own
+    real = centres.test if dialect == "anomalyhybrid" else centres.base
+    if rule.centres_nearest:
+        real = centres.nearest
+    pixels = _pixels(real, real.rows(defect)[: rule.most_centres], masked)
+    features = perceptual_features(networks, network, pixels, _BATCH, scaled=rule.centres_scaled)
+    return IcLpipsAccumulator(features, dialect, network)
 
 
 def _key(metric: str, dialect: str) -> str:
     return metric if dialect == "default" else f"{metric}@{dialect}"
 
 
-def _result(clusters: IcLpipsAccumulator, networks: Profile) -> dict[str, Any]:
+def _result(clusters: IcLpipsAccumulator, network: str) -> dict[str, Any]:
     try:
         return asdict(clusters.result())
     except UndefinedMetricError as error:
-        return {"undefined": str(error), "network": _network(networks)}
+        return {"undefined": str(error), "network": network}
 
 
 def _pixels(pool: Pool, rows: list[int], masked: bool) -> np.ndarray:

@@ -1,6 +1,6 @@
 """From features and distances of generated images to records: of each type, then the category's mean."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
@@ -9,8 +9,9 @@ import numpy as np
 
 from bench.metrics import Estimate, UndefinedMetricError, fid, inception_score, kid
 from bench.metrics.bootstrap import bootstrap_mean, resample_counts
-from bench.metrics.ic_lpips import IcLpips
+from bench.metrics.ic_lpips import IC_LPIPS_DIALECTS, IcLpips
 from bench.metrics.inception_score import SPLITS, splits_for
+from bench.metrics.kid import SUBSET_SIZE as KID_SUBSET
 from bench.metrics.lpips import GROUPS
 from bench.metrics.uncertainty import UNKNOWN, StandardError, spread_of_average, spread_of_draws
 from bench.record import catalogue
@@ -23,7 +24,7 @@ FEWEST_FOR_FID = 10
 """Images of either kind below which a Gaussian fitted to them says nothing."""
 _CLUSTER_REPLICATES = 1000
 _CENTRES = {
-    "default": "base third of the type",
+    **dict.fromkeys(("default", "ojha", "seas", "dfmgan"), "base third of the type"),
     "anomalyhybrid": "held-out images of the type, at most 100 (the paper says type or product, D31)",
 }
 """What the clusters of a dialect lie about."""
@@ -75,9 +76,17 @@ def _splits_note(splits: int, images: int) -> str:
 
 
 def set_records(
-    template: Record, generated: ImageFeatures, real: ImageFeatures, reference: str
+    template: Record,
+    generated: ImageFeatures,
+    real: ImageFeatures,
+    reference: str,
+    kid_dialects: Sequence[str] = ("default",),
 ) -> Iterator[Record]:
-    """Distances between generated images and real ones of their kind: all of SET_METRICS of the level."""
+    """Distances between generated images and real ones of their kind: all of SET_METRICS of the level, and
+    KID over subsets where that dialect is asked for."""
+    if "subset" in kid_dialects:
+        row = replace(_of_metric(template, "kid"), reference=reference, n=len(generated.defects))
+        yield _kid_over_subsets(row, generated.features, real.features)
     for _, metric in catalogue.planned(template.level):
         if metric not in SET_METRICS:
             continue
@@ -93,6 +102,18 @@ def set_records(
         else:
             fewest = min(len(generated.defects), len(real.defects))
             yield with_spread(row, StandardError(estimate.error, fewest - 1), estimate.error_kind)
+
+
+def _kid_over_subsets(row: Record, generated: np.ndarray, real: np.ndarray) -> Record:
+    """KID as torch-fidelity and DFMGAN estimate it, without an error: its subsets overlap."""
+    row = replace(row, dialect="subset")
+    try:
+        estimate = kid(generated, real, estimator="subset")
+    except UndefinedMetricError as error:
+        return replace(row, status="undefined", note=str(error))
+    size = min(len(generated), len(real), KID_SUBSET)
+    note = f"{estimate.n} subsets of {size} images, drawn by seed 2020; against {len(real)} real images"
+    return replace(row, value=estimate.value, note=note)
 
 
 def _fid(generated: np.ndarray, real: np.ndarray) -> Estimate:
@@ -151,18 +172,21 @@ def _ic_lpips_record(
         features=result["network"],
         reference=_CENTRES[dialect],
     )
+    if "weights" in result:
+        row = replace(row, weights_sha256=",".join(sorted(result["weights"].values())))
     if "undefined" in result:
         return replace(row, status="undefined", note=result["undefined"])
-    lpips = IcLpips(**{name: _as_tuple(value) for name, value in result.items()})
+    lpips = IcLpips(**{name: _as_tuple(value) for name, value in result.items() if name != "weights"})
     counted = np.array(lpips.counted)
     counts = resample_counts(len(counted), _CLUSTER_REPLICATES, stream("bootstrap", metric, defect))
     resampled = bootstrap_mean(counted, counts)
     dropped = lpips.empty + lpips.single
+    fate = "count as 0" if IC_LPIPS_DIALECTS[dialect].zeros_kept else "are left out"
     row = replace(
         row,
         value=lpips.value,
         n=sum(lpips.assigned),
-        note=f"{dropped} of {lpips.clusters} clusters have no pair and are left out" * bool(dropped),
+        note=f"{dropped} of {lpips.clusters} clusters have no pair and {fate}" * bool(dropped),
     )
     how = f"{_CLUSTER_REPLICATES} resamples of {len(counted)} clusters"
     return with_spread(row, spread_of_draws(resampled, counts), how, resampled)

@@ -147,6 +147,7 @@ class GeneratorSample(Stage[T]):
             run.context.progress,
             generator=generator.name,
             resolution=params["resolution"],
+            may_be_empty=generator.may_be_empty,
         )
 
 

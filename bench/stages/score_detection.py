@@ -60,7 +60,7 @@ class ScoreDetection(DetectorScore[T]):
     """records.jsonl by the exact rules, with bootstrap replicates for paired comparisons; dialects.jsonl, one
     record per metric and other dialect; and curves.json."""
 
-    name, version = "score.detection", 4
+    name, version = "score.detection", 5
     imports = IMPORTS
     truth: T
 

@@ -72,7 +72,7 @@ class ScoreGeneration(GenerationScore[T]):
             nearest=NearestImages.task(config, category, real, generated),
             agreement=MaskFit.task(category, real, generated),
         )
-        return stage.to_task({"labels": labels.to_json(), "category": category.name})
+        return stage.to_task(_params(config, category, labels))
 
     @classmethod
     def metrics(cls, labels: CellLabels) -> Metrics:
@@ -84,7 +84,7 @@ class ScoreGeneration(GenerationScore[T]):
         template = _template(run, self.generated, generated, level)
         records = [
             *is_records(template, generated),
-            *set_records(template, generated, base, "base third of the category"),
+            *set_records(template, generated, base, "base third of the category", _kid_dialects(run)),
         ]
         weights = _read(self.perceptual.folder / "index.json")["weights_sha256"]
         template = replace(template, weights_sha256=",".join(sorted(weights.values())))
@@ -115,7 +115,7 @@ class ScoreNormals(GenerationScore[T]):
             generated=PoolFeatures.task(config, category, generated),
             normal=PoolFeatures.task(config, category, real.normal),
         )
-        return stage.to_task({"labels": labels.to_json(), "category": category.name})
+        return stage.to_task(_params(config, category, labels))
 
     @classmethod
     def metrics(cls, labels: CellLabels) -> Metrics:
@@ -124,8 +124,17 @@ class ScoreNormals(GenerationScore[T]):
     def run(self: "ScoreNormals[Output]", run: StageRun) -> None:
         generated, normal = _read_features(self.generated.folder), _read_features(self.normal.folder)
         template = _template(run, self.generated, generated, "generation-normal")
-        records = set_records(template, generated, normal, "train/good")
+        records = set_records(template, generated, normal, "train/good", _kid_dialects(run))
         write_records(run.out / "records.jsonl", records)
+
+
+def _params(config: PlanConfig, category: CategoryPlan, labels: CellLabels) -> dict[str, Any]:
+    params: dict[str, Any] = {"labels": labels.to_json(), "category": category.name}
+    return params if config.kid == ("default",) else {**params, "kid": list(config.kid)}
+
+
+def _kid_dialects(run: StageRun) -> list[str]:
+    return run.params.get("kid", ["default"])
 
 
 def _level(modality: str) -> str:

@@ -7,11 +7,12 @@ import numpy as np
 from bench.data.images import decode_mask_values
 from bench.files import file_bytes
 from bench.metrics import MASK_DIALECTS, prepare_masks
+from bench.metrics.masks import RECORDED_MASK_RULES
 from bench.stages.data import listed_files, require_content
 from bench.stages.stage import Output, Stage, StageRun, T
 from bench.tasks import Task
 
-MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
+MASK_RULES = RECORDED_MASK_RULES
 """The default masks are in the pool of the test images."""
 
 
@@ -19,7 +20,7 @@ MASK_RULES = tuple(name for name in MASK_DIALECTS if name != "default")
 class DataTruth(Stage[T]):
     """The masks of a part under each rule: `<rule>.npy` bool [N, size, size]."""
 
-    name, version = "data.truth", 2
+    name, version = "data.truth", 3
     imports = ("bench.metrics", "bench.data.images")
 
     @staticmethod

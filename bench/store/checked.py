@@ -1,7 +1,7 @@
 """A store as reports read it: a task whose files do not match its manifest has failed.
 
-What was hashed is remembered in the store until a file of the task changes in any way. Pictures, maps and
-weights are held against their size alone; `bench verify` hashes them too.
+What was hashed and read is remembered in the store until a file of the task changes in any way. Pictures,
+maps and weights are held against their size alone; `bench verify` hashes them too.
 """
 
 import json
@@ -11,11 +11,19 @@ from contextlib import suppress
 from typing import Any
 
 from bench.errors import BenchError
-from bench.store.integrity import StoredFile, environment_fault, files_fault, stored_files
+from bench.store.integrity import (
+    StoredFile,
+    contents_fault,
+    environment_fault,
+    files_fault,
+    stored_files,
+)
 from bench.store.manifest import Manifest
 from bench.store.store import DROPPED, Store, read_regular, write_atomically
 from bench.tasks import digest
 
+_LOOKS = 2
+"""Rises with what is looked at: what an earlier version found sound is looked at again."""
 _SETTLED_NS = 2_000_000_000
 """A file younger than this may change again within one tick of its file system's clock: not remembered."""
 
@@ -95,10 +103,11 @@ class CheckedStore(Store):
         if manifest.key != key:
             return "its manifest is that of another task"
         try:
-            self.definition(key)
+            definition = self.definition(key)
         except BenchError:
             return "its definition cannot be read, or is not that of its key"
         fault = manifest.fault or self._files_fault(manifest, files)
+        fault = fault or contents_fault(self.out(key), files, definition)
         if not fault and settled:
             self._new[key] = state
         return fault
@@ -126,7 +135,7 @@ class CheckedStore(Store):
         beside = [
             facts and [facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns, facts.st_ino] for facts in stats
         ]
-        return digest([name, beside, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
+        return digest([_LOOKS, name, beside, sorted(rows)]), time.time_ns() - newest > _SETTLED_NS
 
     def _read_memory(self) -> dict[str, str]:
         try:

@@ -3,11 +3,14 @@
 import json
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from bench.errors import BenchError
+from bench.record.contents import file_fault
 from bench.store.manifest import Manifest
 from bench.store.store import Store, file_sha256, read_regular
 from bench.tasks import digest
@@ -36,10 +39,12 @@ def damage(store: Store, key: str) -> str:
     if manifest.key != key:
         return "its manifest is that of another task"
     try:
-        store.definition(key)
+        definition = store.definition(key)
     except BenchError:
         return "its definition cannot be read, or is not that of its key"
-    fault = manifest.fault or files_fault(store, manifest, stored_files(store, key))
+    files = stored_files(store, key)
+    fault = manifest.fault or files_fault(store, manifest, files)
+    fault = fault or contents_fault(store.out(key), files, definition)
     if fault:
         return fault
     for used, content in manifest.inputs.items():
@@ -100,6 +105,14 @@ def files_fault(
             return f"{name} was changed"
     extra = sorted(files.keys() - manifest.files.keys())
     return f"{extra[0]} was added" if extra else ""
+
+
+def contents_fault(out: Path, names: Iterable[str], definition: Mapping[str, Any]) -> str:
+    """What of a task's numbers is not of the types that its stage writes, or an empty text."""
+    params = definition.get("params")
+    labels = params.get("labels") if isinstance(params, dict) else None
+    numbers = (name for name in sorted(names) if holds_numbers(name))
+    return next((fault for name in numbers if (fault := file_fault(out, name, labels))), "")
 
 
 def holds_numbers(name: str) -> bool:

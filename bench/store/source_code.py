@@ -6,14 +6,15 @@ other results under the same keys, so it is noticed where a run begins.
 
 import functools
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from bench.errors import BenchError
 from bench.installation import HOME, PACKAGES
 from bench.store.environment import environment
-from bench.store.store import Store, write_atomically
+from bench.store.notes import read_note, write_note
+from bench.store.store import Store
 from bench.tasks import Task, digest
 
 _MAKES = {"bench": "", "generators": "generator.", "detectors": "detector."}
@@ -30,14 +31,11 @@ def source_digests() -> _Source:
 def source_of(store: Store) -> _Source:
     """`source_digests`, taken from the store where no file has changed since they were written there."""
     state, path = digest([str(HOME), *_states(HOME)]), store.root / "runs" / "source"
-    try:
-        stored = json.loads(path.read_text())
-        if stored["state"] == state:
-            return dict(stored["digests"])
-    except (OSError, ValueError, LookupError, TypeError):
-        pass
+    stored = read_note(path, {"state": str, "digests": dict})
+    if stored is not None and stored["state"] == state and stored["digests"].keys() == set(PACKAGES):
+        return dict(stored["digests"])
     digests = dict(source_digests())
-    write_atomically(path, json.dumps({"state": state, "digests": digests}))
+    write_note(path, {"state": state, "digests": digests})
     return digests
 
 
@@ -50,7 +48,7 @@ def changed_source(store: Store, tasks: Iterable[Task]) -> str:
     of_other_source: list[Task] = []
     for task in tasks:
         if store.done(task.key):
-            packages = others.get(store.manifest(task.key).env, ())
+            packages = others.get(_environment_of(store, task), ())
             of_task = [package for package in packages if task.stage.startswith(_MAKES[package])]
             if of_task:
                 changed.update(of_task)
@@ -70,6 +68,14 @@ def changed_source(store: Store, tasks: Iterable[Task]) -> str:
     )
 
 
+def _environment_of(store: Store, task: Task) -> str:
+    """ "" of a task whose manifest is damaged: it will be set aside, and made by the source that is here."""
+    try:
+        return store.manifest(task.key).env
+    except BenchError:
+        return ""
+
+
 def _other_sources(store: Store) -> dict[str, tuple[str, ...]]:
     """Environments of this version of DefectBench and other source, to the packages that differ."""
     others: dict[str, tuple[str, ...]] = {}
@@ -79,12 +85,12 @@ def _other_sources(store: Store) -> dict[str, tuple[str, ...]]:
     version, source_here = environment()["packages"].get("defectbench"), source_of(store)
     for path in paths:
         try:
-            facts = json.loads(path.read_text())
+            facts = read_note(path, {"source": dict, "packages": dict}) or {}
             source = facts["source"]
             if facts["packages"].get("defectbench") == version:
                 differing = tuple(package for package in _MAKES if source[package] != source_here[package])
                 others |= {path.stem: differing} if differing else {}
-        except (OSError, ValueError, LookupError, TypeError, AttributeError):
+        except LookupError:
             continue  # of an older version, or damaged: nothing is known of its source
     return others
 

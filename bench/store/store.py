@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import socket
 import stat
@@ -65,7 +66,7 @@ class Store:
         except (ValueError, RecursionError, OSError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise BenchError(
-                f"{path} cannot be read ({why}); run `bench verify --store {self.root}`"
+                f"{path} cannot be read ({why}); run `bench verify --store {shlex.quote(str(self.root))}`"
             ) from None
 
     def definition(self, key: str) -> dict[str, Any]:
@@ -79,7 +80,8 @@ class Store:
         except (OSError, ValueError, RecursionError) as error:
             why = f"it cannot be read ({error.strerror if isinstance(error, OSError) else error})"
         raise BenchError(
-            f"the definition {path} is damaged: {why}; run `bench verify --remove --store {self.root}`"
+            f"the definition {path} is damaged: {why}; run `bench verify --remove --store "
+            f"{shlex.quote(str(self.root))}`"
         )
 
     def keys(self, *, dropped: bool = False) -> Iterator[str]:

@@ -4,22 +4,20 @@ Its owner is not known: what is read of it afterwards must be of the right types
 """
 
 import json
-import math
 import os
 import shlex
 import stat
 from collections.abc import Iterator
-from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 from bench.errors import BenchError
 from bench.planning.plan import Plan, load_plan
 from bench.record import catalogue
+from bench.record.contents import RECORD_FILES, types_fault
 from bench.record.labels import CellLabels
-from bench.record.record import Record, read_records
+from bench.record.record import read_records
 from bench.store import Store
-from bench.store.integrity import damage
+from bench.store.integrity import contents_fault, damage, stored_files
 from bench.store.store import read_regular
 
 _DEFINITION = {"stage": str, "version": int, "adapter": str, "params": dict, "seed": int, "inputs": list}
@@ -68,7 +66,7 @@ def _command_fault(plan: Plan) -> str:
 def _labels_fault(plan: Plan) -> str:
     labels = [node.labels for node in plan.nodes.values() if node.labels is not None]
     labels += [cell.labels for cell in plan.skipped]
-    return next((fault for one in labels if (fault := _types_fault(one, CellLabels))), "")
+    return next((fault for one in labels if (fault := types_fault(one, CellLabels))), "")
 
 
 def _entries(folder: Path) -> Iterator[Path]:
@@ -91,50 +89,21 @@ def _definition_fault(other: Store, key: str) -> str:
 
 
 def _records_fault(other: Store, key: str) -> str:
-    """Records with fields that are not of their types, or that are not those of the task's cell."""
-    labels = json.loads(read_regular(other.folder(key) / "task.json"))["params"].get("labels")
-    for name in ("records.jsonl", "dialects.jsonl"):
-        path = other.out(key) / name
-        if not path.exists():
-            continue
-        try:
-            rows = list(read_records(path))
-        except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-            return f"{name} cannot be read ({error})"
-        for row in rows:
-            if fault := _types_fault(row, Record) or _cell_fault(row, labels):
-                return f"{name}: {fault}"
+    """Files of numbers that are not of the types, or not of the cell, that the task's stage writes."""
+    out, names = other.out(key), stored_files(other, key).keys()
+    if fault := contents_fault(out, names, other.definition(key)):
+        return fault
+    for name in RECORD_FILES:
+        if name in names and (fault := _catalogue_fault(out / name)):
+            return f"{name}: {fault}"
     return ""
 
 
-def _cell_fault(row: Record, labels: Any) -> str:
-    """Whether a record says of its cell what the key of its task says of it."""
-    if not isinstance(labels, dict):
-        return "its task has no labels"
-    odd = [name for name, value in labels.items() if name != "defect" and getattr(row, name, None) != value]
-    if odd:
-        return f"its {odd[0]} is not that of its task"
+def _catalogue_fault(path: Path) -> str:
+    """The first level, metric or dialect of a file of records that no entry of the catalogue is about."""
     try:
-        catalogue.require_known(row.level, row.metric, row.dialect)
+        for row in read_records(path):
+            catalogue.require_known(row.level, row.metric, row.dialect)
     except BenchError as error:
         return str(error)
     return ""
-
-
-def _types_fault(row: Any, of: type) -> str:
-    """The first field whose value is not of the type of its default."""
-    for field in fields(of):
-        value, default = getattr(row, field.name), field.default
-        if default is None:
-            fits = value is None or _is_number(value)
-        elif isinstance(default, int):
-            fits = type(value) is int and abs(value) < 1 << 62
-        else:
-            fits = isinstance(value, str)
-        if not fits:
-            return f"'{field.name}' is {value!r:.40}"
-    return ""
-
-
-def _is_number(value: object) -> bool:
-    return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]

@@ -17,7 +17,7 @@ class SeaS(Generator):
     """Fine-tunes Stable Diffusion on one product: its anomalies with masks, and normal images."""
 
     name = "seas"
-    version = 2
+    version = 3
     scope = "category"
     frugal = frozenset({"fit"})
     needs = frozenset({"normal", "anomalies", "masks", "types"})
@@ -31,6 +31,11 @@ class SeaS(Generator):
     def view(self, category: str = "") -> View | None:
         """Its side, cut from the centre of the original images, as the released code does."""
         return View(self.params.side, "crop")
+
+    @property
+    def may_be_empty(self) -> bool:
+        """Whether an anomaly may come with an empty mask, as in the released code."""
+        return self.params.empty_masks == "keep"
 
     def missing(self, weights: Path | None = None) -> list[str]:
         packages = ("bitsandbytes",) if self.params.optimizer == "8bit" else ()

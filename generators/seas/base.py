@@ -45,13 +45,19 @@ def load_base(folder: Path) -> Base:
 
 
 class LearnedWords(nn.Module):
-    """The look-up U' of A.3: the rows of the text encoder, which stay as they are, and new ones to learn."""
+    """The look-up U' of A.3: the rows of the text encoder, which stay as they are, and new ones to learn.
+
+    With `whole` the old rows are learned too, and saved with the new ones.
+    """
 
     fixed: Tensor
 
-    def __init__(self, fixed: Tensor, new: Tensor) -> None:
+    def __init__(self, fixed: Tensor, new: Tensor, whole: bool = False) -> None:
         super().__init__()
-        self.register_buffer("fixed", fixed.detach(), persistent=False)
+        if whole:
+            self.fixed = nn.Parameter(fixed.detach().clone())
+        else:
+            self.register_buffer("fixed", fixed.detach(), persistent=False)
         self.new = nn.Parameter(new.detach().clone())
 
     def forward(self, ids: Tensor) -> Tensor:
@@ -63,9 +69,9 @@ class LearnedWords(nn.Module):
 
 
 class TextSide(nn.Module):
-    """Prompts to conditioning vectors e; the rows of the new tokens are all that learns in it."""
+    """Prompts to conditioning vectors e; rows of tokens, the new ones or all, are all that learns in it."""
 
-    def __init__(self, base: Base, prompts: Prompts) -> None:
+    def __init__(self, base: Base, prompts: Prompts, whole: bool = False) -> None:
         super().__init__()
         self.tokenizer, self.encoder = base.tokenizer, base.text_encoder
         self.encoder.requires_grad_(False)
@@ -81,7 +87,7 @@ class TextSide(nn.Module):
                 "the tokenizer of the base model does not fit its text encoder, or knows <ob1> or <df1>"
             )
         new = torch.stack(starts) if starts else fixed[:0]
-        self.words = LearnedWords(fixed, new)
+        self.words = LearnedWords(fixed, new, whole)
         self.encoder.embeddings.token_embedding = self.words
 
     def ids(self, texts: Sequence[str]) -> Tensor:

@@ -95,7 +95,7 @@ class FineTuning:
         options: Any = {"norm": params.attention_norm, "squared": params.squared_norm}
         parts = {"alignment": alignment_loss(anomaly, pooled, **options)}
         if params.normal_token_term == "suppress":
-            parts["suppression"] = suppression_loss(normal, pooled, **options)
+            parts["suppression"] = suppression_loss(normal, pooled, cells=params.suppressed_cells, **options)
         elif params.normal_token_term == "align":
             parts["background"] = background_loss(normal, pooled, **options)
         inside = pooled[0] == 1
@@ -139,12 +139,14 @@ def make_optimizer(kind: str, groups: list[dict[str, Any]], weight_decay: float)
 
 
 def fine_tuning_fit(tuning: FineTuning, ctx: Context, owner: str, part: FitPart, steps: int) -> Fit:
-    """The fit of the U-Net and of the rows of the new tokens."""
+    """The fit of the U-Net and of the rows of tokens."""
     params = tuning.params
-    unet = tuning.unet.requires_grad_(True).train()
-    groups = [{"params": list(unet.parameters()), "lr": params.learning_rate}]
-    if len(tuning.text.words.new):
-        groups.append({"params": [tuning.text.words.new], "lr": params.token_learning_rate})
+    learned = params.unet == "learned"
+    unet = tuning.unet.requires_grad_(learned).train()
+    groups = [{"params": list(unet.parameters()), "lr": params.learning_rate}] if learned else []
+    rows = [row for row in tuning.text.words.parameters() if len(row)]
+    if rows:
+        groups.append({"params": rows, "lr": params.token_learning_rate})
     optimizer = make_optimizer(params.optimizer, groups, params.weight_decay)
     types = len(tuning.material.types)
 

@@ -81,7 +81,7 @@ def _fit_part(
         base.unet.to(memory_format=torch.channels_last)
         base.vae.to(memory_format=torch.channels_last)
     base.vae.requires_grad_(False)
-    text = TextSide(base, prompts).to(device)
+    text = TextSide(base, prompts, params.learned_tokens == "all").to(device)
     latents = Latents(base.vae, material, device)
     steps = params.steps_per_type * max(1, len(types))
     tuning = FineTuning(base, text, prompts, material, latents, params, device)

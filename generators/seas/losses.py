@@ -38,11 +38,17 @@ def alignment_loss(
 
 
 def suppression_loss(
-    normal: Sequence[Tensor], masks: Sequence[Tensor], *, norm: Norm = "minmax", squared: Squared = "mean"
+    normal: Sequence[Tensor],
+    masks: Sequence[Tensor],
+    *,
+    norm: Norm = "minmax",
+    squared: Squared = "mean",
+    cells: Literal["whole", "part"] = "whole",
 ) -> Tensor:
     """Second term of Eq. 3, summed over layers: || A_ob * M ||^2.
 
-    With "mean" the average is taken over the cells that are wholly in the mask, as in the released code.
+    With "mean" the average is taken over the cells that are wholly in the mask, or with "part" over those in
+    it at all, as in the released code.
     """
     terms = []
     for maps, mask in zip(normal, masks, strict=True):
@@ -50,7 +56,7 @@ def suppression_loss(
         if squared == "sum":
             terms.append(squared_norm(maps * mask, "sum"))
         else:
-            inside = (mask == 1).to(maps.dtype)
+            inside = (mask == 1 if cells == "whole" else mask > 0).to(maps.dtype)
             terms.append((maps.square() * inside).sum() / inside.sum().clamp(min=1))
     return torch.stack(terms).sum()
 
@@ -67,13 +73,16 @@ def noise_loss(noise: Tensor, predicted: Tensor, squared: Squared = "mean") -> T
     return squared_norm(noise - predicted.float(), squared)
 
 
-def focal_loss(logits: Tensor, mask: Tensor, gamma: float = 2.0) -> Tensor:
+def focal_loss(logits: Tensor, mask: Tensor, gamma: float = 2.0, smoothing: float = 0.0) -> Tensor:
     """Focal loss of a softmax over two classes, the mean over pixels: - (1 - p)^gamma log p.
 
     `logits` (B, 2, H, W), the second channel anomalous; `mask` (B, H, W) of 0 and 1; p is the probability of
-    the true class.
+    the true class, with smoothing s (1 - s) p + s (1 - p) + s, as in the released code.
     """
     log_p = F.log_softmax(logits.float(), dim=1).gather(1, mask.long()[:, None])[:, 0]  # (B, H, W)
+    if smoothing:
+        p = log_p.exp()
+        log_p = ((1 - smoothing) * p + smoothing * (1 - p) + smoothing).log()
     return -((1 - log_p.exp()) ** gamma * log_p).mean()
 
 
@@ -86,3 +95,21 @@ def pooled_mask(mask: Tensor, side: int, latent_side: int, how: Literal["any", "
     if how == "bilinear":
         mask = F.interpolate(mask, (latent_side, latent_side), mode="bilinear", align_corners=False)
     return F.adaptive_max_pool2d(mask, side)[:, 0]
+
+
+def coarse_target(
+    mask: Tensor, side: int, how: Literal["any", "truncated", "scaled-truncated"] = "any"
+) -> Tensor | None:
+    """Masks (B, H, W) of 0 and 1 as targets of 0 and 1 at the size of the coarse logits, (B, side, side).
+
+    None where the released code skips the batch: "scaled-truncated" of a mask that has nothing left.
+    """
+    if how == "any":
+        return pooled_mask(mask, side, side)
+    small = F.interpolate(mask[:, None].float(), (side, side), mode="bilinear", align_corners=False)[:, 0]
+    if how == "scaled-truncated":
+        most = small.amax(dim=(1, 2), keepdim=True)
+        if not bool((most > 0).all()):
+            return None
+        small = small / most
+    return small.floor()

@@ -107,6 +107,8 @@ def gather(
 def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, normal: int) -> list[Pose]:
     """The poses of one batch: first abnormal images of the unified set, then normal ones."""
     pairs = material.pairs
+    if params.normal_pairing == "paired" and pairs:
+        return _paired(material, params, rng, abnormal, normal)
     chosen = [pairs[i] for i in rng.integers(len(pairs), size=abnormal)] if abnormal else []
     chosen += [(-1, material.normal[i]) for i in rng.integers(len(material.normal), size=normal)]
     turns, mirrors = rng.integers(TURNS, size=len(chosen)), rng.integers(MIRRORS, size=len(chosen))
@@ -116,6 +118,21 @@ def draw(material: Material, params: SeaSParams, rng: Generator, abnormal: int, 
         Pose(kind, row, int(turn), int(mirror))
         for (kind, row), turn, mirror in zip(chosen, turns, mirrors, strict=True)
     ]
+
+
+def _paired(material: Material, params: SeaSParams, rng: Generator, abnormal: int, normal: int) -> list[Pose]:
+    """As `draw`, but each abnormal image comes with its own normal one, in the same turn and flip."""
+    pairs, count = material.pairs, max(abnormal, normal)
+    numbers = rng.integers(len(pairs), size=count)
+    turns, mirrors = rng.integers(TURNS, size=count), rng.integers(MIRRORS, size=count)
+    if params.augmentation == "none":
+        turns, mirrors = turns * 0, mirrors * 0
+    anomalies, normals = [], []
+    for number, turn, mirror in zip(numbers.tolist(), turns.tolist(), mirrors.tolist(), strict=True):
+        kind, row = pairs[number]
+        anomalies.append(Pose(kind, row, turn, mirror))
+        normals.append(Pose(-1, material.normal[number % len(material.normal)], turn, mirror))
+    return anomalies[:abnormal] + normals[:normal]
 
 
 class Latents:

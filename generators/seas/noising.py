@@ -30,3 +30,18 @@ def predicted_clean(latents: Tensor, noise: Tensor, share: Tensor | float) -> Te
     """The latents that are left when the predicted noise is taken out."""
     share = torch.as_tensor(share, dtype=latents.dtype, device=latents.device).reshape(-1, 1, 1, 1)
     return (latents - (1 - share).sqrt() * noise) / share.sqrt()
+
+
+def one_step_on(latents: Tensor, noise: Tensor, times: Tensor, shares: Tensor, fresh: Tensor) -> Tensor:
+    """The step of DDPM from `times`, int64 (B), to the times before, with predicted and fresh noise.
+
+    `shares` are the signal shares of the schedule; no fresh noise is added where the step ends at no noise.
+    """
+    share = shares[times].reshape(-1, 1, 1, 1).to(latents.dtype)
+    before = torch.where(times > 0, shares[(times - 1).clamp(min=0)], torch.ones_like(shares[times]))
+    before = before.reshape(-1, 1, 1, 1).to(latents.dtype)
+    ratio = share / before
+    clean = predicted_clean(latents, noise, share)
+    mean = (before.sqrt() * (1 - ratio) * clean + ratio.sqrt() * (1 - before) * latents) / (1 - share)
+    spread = ((1 - before) / (1 - share) * (1 - ratio)).clamp(min=1e-20).sqrt()
+    return mean + torch.where(times.reshape(-1, 1, 1, 1) > 0, spread, torch.zeros_like(spread)) * fresh

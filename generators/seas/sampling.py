@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,14 +21,13 @@ from bench.metrics.masks import prepare_masks
 from generators.seas.base import DTYPES, Base, TextSide, load_base
 from generators.seas.features import decode, fine_features, noise_and_features
 from generators.seas.fitting import prompts_for
-from generators.seas.mask_network import MaskBranch
-from generators.seas.mask_training import build_branch
+from generators.seas.mask_training import Branch, build_branch
 from generators.seas.material import as_input, latent_noise
 from generators.seas.noising import noised, predicted_clean, signal_shares
 from generators.seas.params import SeaSParams
 
 ATTEMPTS = 3
-"""Draws for an image before a mask that is empty at the threshold is taken at a lower one."""
+"""With empty_masks=redraw: draws for an image before a mask that is empty is taken at a lower threshold."""
 LEAST_SHARE = 1e-3
 """Share of the pixels that such a mask gets: the most probable ones."""
 
@@ -40,13 +39,22 @@ class Made(NamedTuple):
     probabilities: Tensor | None
 
 
+def solver(schedule: Mapping[str, Any], params: SeaSParams) -> Any:
+    """DPM-Solver of second order with its times set, on the schedule of the base model."""
+    scheduler: Any = DPMSolverMultistepScheduler.from_config(
+        dict(schedule), final_sigmas_type=params.solver_end
+    )
+    scheduler.set_timesteps(params.sampling_steps, device="cpu")
+    return scheduler
+
+
 class Sampler:
     """A fine-tuned model that makes batches; `prompt` and `empty` are text embeddings (1, Z, C1)."""
 
     def __init__(
         self,
         base: Base,
-        branch: MaskBranch | None,
+        branch: Branch | None,
         prompt: Tensor,
         empty: Tensor,
         params: SeaSParams,
@@ -77,8 +85,7 @@ class Sampler:
     def make(self, starts: np.ndarray, noise: Tensor) -> Made:
         """Denoise a batch from noised normal images; with a mask branch, the last steps give the mask."""
         params = self.params
-        scheduler = DPMSolverMultistepScheduler.from_config(dict(self.schedule))
-        scheduler.set_timesteps(params.sampling_steps, device="cpu")
+        scheduler = solver(self.schedule, params)
         latents = self.start(starts, noise)
         sums: Tensor | None = None
         image: Tensor | None = None
@@ -88,16 +95,17 @@ class Sampler:
             predicted, coarse = self._predict(latents, time, watched)
             if watched:
                 assert self.branch is not None
-                clean = predicted_clean(latents, predicted, float(self.shares[int(time)]))
-                image, fine = fine_features(params.fine_features, self.vae, clean.to(self.dtype))
+                viewed = latents
+                if params.mask_latents == "clean":
+                    viewed = predicted_clean(latents, predicted, float(self.shares[int(time)]))
+                image, fine = fine_features(params.fine_features, self.vae, viewed.to(self.dtype))
                 probabilities = self._probabilities(coarse, fine)
                 sums = probabilities if sums is None else sums + probabilities
             latents = scheduler.step(predicted, time, latents).prev_sample
-        if image is None or sums is None:
+        # Without noise at its end the solver ends at the clean latents that were just decoded.
+        if image is None or params.mask_latents != "clean" or params.solver_end != "zero":
             image, _ = decode(self.vae, latents.to(self.dtype))
-            return Made(image.float(), None)
-        # The last step of the solver ends at the clean latents that were just decoded.
-        return Made(image.float(), sums / params.mask_steps)
+        return Made(image.float(), None if sums is None else sums / params.mask_steps)
 
     def _predict(self, latents: Tensor, time: Tensor, watched: bool) -> tuple[Tensor, list[Tensor]]:
         """The guided noise, float32, and the U-Net's features for the prompt if they are watched."""
@@ -175,10 +183,10 @@ def _group(
                 continue
             probability = batch.probabilities[row].cpu().numpy()
             mask = probability > params.threshold
-            if not mask.any() and attempt == ATTEMPTS - 1:
+            if params.empty_masks == "redraw" and not mask.any() and attempt == ATTEMPTS - 1:
                 ctx.log.warning("%s/%s %d: no pixel above the threshold", category.name, defect, index)
                 mask = probability >= np.quantile(probability, 1 - LEAST_SHARE)
-            if mask.any():
+            if params.empty_masks == "keep" or mask.any():
                 done[index] = Sample(image, sized_mask(mask, resolution))
         if all(index in done for index in indices if index in requested):
             break
@@ -207,7 +215,7 @@ def load_sampler(
         base = load_base(folder)
         types = parts[number]
         prompts = prompts_for(params, category, len(types))
-        text = TextSide(base, prompts).to(device)
+        text = TextSide(base, prompts, params.learned_tokens == "all").to(device)
         branch = None if defect == "good" else build_branch(base, params)
     text.words.load_state_dict(load_file(part / "words.safetensors"))
     base.unet.load_state_dict(load_file(part / "unet.safetensors"))
@@ -228,7 +236,9 @@ def as_pixels(image: Tensor) -> np.ndarray:
 
 
 def sized_mask(mask: np.ndarray, side: int) -> np.ndarray:
-    """A mask that is not empty at another size, where it keeps at least the pixels that it covers most."""
+    """A mask at another size, where it keeps at least the pixels that it covers most."""
+    if not mask.any():
+        return np.zeros((side, side), dtype=bool)
     return prepare_masks(mask, side, rule="half-or-most")
 
 

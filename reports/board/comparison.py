@@ -4,7 +4,8 @@ Cells are matched by name: metric in its dialect, detector, generator, mix. Vers
 may differ, that is what one compares; all of `bench.record.record.COMPARABILITY` must agree, or the cell says
 why not. Where both kept bootstrap replicates of the same test images, draw r of both is of the same resample,
 and the interval is that of the paired differences; where they only state errors, these are taken as
-independent. Family of Holm's correction: the cells of one category, or of the mean, that can be tested.
+independent. Family of Holm's correction: the cells of one category, or of the mean, that can be tested. As in
+ranks, values that are written alike do not differ.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -175,6 +176,7 @@ class _Pair:
         one, other = values
         moved = None if one is None or other is None or self.reasons else other - one
         low, high = self.bounds or (None, None)
+        written = [_cell_text(column, cell, digits) for cell in (self.first, self.second)]
         text = "–"
         if moved is not None:
             text = "0" if self.is_same else number(column, moved, digits, signed=True)
@@ -195,11 +197,11 @@ class _Pair:
             low=low if moved is not None else None,
             high=high if moved is not None else None,
             interval=self.interval,
-            verdict=self._verdict(moved, differs),
+            verdict=self._verdict(moved, None if differs is None else differs and written[0] != written[1]),
             reasons=self._why(),
             title=_title(column, self.row),
-            first_text=_cell_text(column, self.first, digits),
-            second_text=_cell_text(column, self.second, digits),
+            first_text=written[0],
+            second_text=written[1],
             difference_text=text,
         )
 

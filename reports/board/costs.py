@@ -40,7 +40,7 @@ def cost_table(records: Iterable[Record]) -> CostTable:
     groups: dict[tuple[str, str, str, str], dict[tuple[str, str], list[Record]]] = {}
     for record in spent:
         stage, _, measure = record.metric.partition(" ")
-        names = (stage, record.detector, record.generator, record.mix)
+        names = (stage, record.detector_title, record.generator_title, record.mix)
         groups.setdefault(names, {}).setdefault((measure, record.unit), []).append(record)
     measures = tuple(sorted({measure for group in groups.values() for measure in group}, reverse=True))
     lines = tuple(
@@ -61,7 +61,8 @@ def per_image(records: Iterable[Record]) -> dict[tuple[str, str, str, str], floa
             and stage in IMAGE_STAGES
             and record.value is not None
         ):
-            groups.setdefault((stage, record.generator, record.mix, record.detector), []).append(record)
+            names = (stage, record.generator_title, record.mix, record.detector_title)
+            groups.setdefault(names, []).append(record)
     return {
         names: 1000.0
         * sum(float(record.value or 0.0) for record in members)
@@ -85,12 +86,7 @@ def published_costs(published: Iterable[Record]) -> tuple[PublishedCost, ...]:
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for record in published:
         if record.level == "cost" and record.value is not None:
-            name = (
-                f"{record.generator}[{record.generator_variant}]"
-                if record.generator_variant
-                else record.generator
-            )
-            rows.setdefault((name, record.source), {})[record.unit] = f"{record.value:g}"
+            rows.setdefault((record.generator_title, record.source), {})[record.unit] = f"{record.value:g}"
     return tuple(
         PublishedCost(name, printed.get("h", ""), printed.get("ms", ""), source)
         for (name, source), printed in rows.items()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from bench.record.labels import NONE, titled
 from bench.record.record import Record
 from reports.board.glossary import metric_title
 
@@ -29,8 +30,8 @@ def gaps(records: Iterable[Record]) -> tuple[Gap, ...]:
     groups: dict[tuple[str, str, tuple[str, str], str], list[Record]] = {}
     for record in records:
         if record.status != "ok":
-            row = (_name(record.generator, record.generator_variant), record.mix)
-            detector = _name(record.detector, record.detector_variant)
+            row = (_shown(record.generator_title), record.mix)
+            detector = _shown(titled(record.detector, record.detector_variant))
             key = (record.status, record.note or "no reason was recorded", row, detector)
             groups.setdefault(key, []).append(record)
 
@@ -58,10 +59,8 @@ def gaps(records: Iterable[Record]) -> tuple[Gap, ...]:
     )
 
 
-def _name(method: str, variant: str) -> str:
-    if method == "none":
-        return ""
-    return f"{method}[{variant}]" if variant else method
+def _shown(title: str) -> str:
+    return "" if title == NONE else title
 
 
 def _place(record: Record) -> str:

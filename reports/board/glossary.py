@@ -22,8 +22,16 @@ def dialect_sentence(dialect: str) -> str:
 
 def column_title(column: Column) -> str:
     """A metric's short name, its dialect where that is not the default one."""
-    title = metric_title(column.metric)
-    return title if column.dialect == "default" else f"{title} ({column.dialect})"
+    title, entry = metric_title(column.metric), catalogue.metrics().get(column.metric)
+    if column.dialect != "default":
+        return f"{title} ({column.dialect})"
+    return (entry.head if entry else "") or title
+
+
+def rule_sentence(metric: str, dialect: str) -> str:
+    """By which rule a value was taken: "IoU at the best threshold of each image"."""
+    entry = catalogue.dialects().get(dialect)
+    return f"{metric_title(metric)} {entry.clause if entry else f'by the rule {dialect!r}'}"
 
 
 def level_title(level: str) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from bench.record import catalogue
-from bench.record.record import Record, detector_on
+from bench.record.labels import detector_on
+from bench.record.record import Record
 
 _TURNING = frozenset({"R", "AL", "RLE", "RLO", "RLI", "LRE", "LRO", "LRI", "FSI"})
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.metrics.bootstrap import holm
+from bench.metrics.one_thread import on_one_blas_thread
 from bench.metrics.uncertainty import (
     ALPHA,
     FEWEST,
@@ -160,11 +161,17 @@ def _errors(draws: Sequence[np.ndarray], rows: int, one: np.ndarray, other: np.n
     variances = np.einsum("ij,ij->i", table, table) / (table.shape[1])
     both = variances[one] + variances[other]
     if len(one) > len(table):  # one matrix product for many pairs
-        variance = both - 2.0 * (table @ table.T / (table.shape[1]))[one, other]
+        variance = both - 2.0 * (_products(table) / (table.shape[1]))[one, other]
     else:
         gap = table[one] - table[other]
         variance = np.einsum("ij,ij->i", gap, gap) / (table.shape[1])
     return np.sqrt(np.where(variance > 1e-9 * both, variance, 0.0))
+
+
+@on_one_blas_thread
+def _products(table: np.ndarray) -> np.ndarray:
+    """Of each row with each row, float64 [R, R]; a page is the same whatever the threads of its machine."""
+    return table @ table.T
 
 
 def gains(

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from bench.record.record import Record
 from reports.board.cells import Cell, Grid, Replicates, draws_of_column, row_cell
@@ -32,6 +32,8 @@ class Leaderboard:
     """Digits after the point that a column is written with."""
     baseline: str = "real"
     """The mix of the row that gains are counted from."""
+    origins: Mapping[tuple[Row, Column], str] = field(default_factory=dict)
+    """The stores that values of a row were merged from; not in it is what was made here."""
 
     def is_baseline(self, row: Row) -> bool:
         return row.mix == self.baseline and row.kind == "measured"
@@ -101,7 +103,18 @@ def leaderboard(
         detectors=method_labels(column.detector for column in columns),
         digits=digits,
         baseline=baseline,
+        origins=_origins(by_column),
     )
+
+
+def _origins(by_column: Mapping[Column, Iterable[Record]]) -> dict[tuple[Row, Column], str]:
+    """Rows and columns with values that were merged from other stores, to the names of those."""
+    stores: dict[tuple[Row, Column], dict[str, None]] = {}
+    for column, records in by_column.items():
+        for record in records:
+            if record.origin:
+                stores.setdefault((Row.of(record), column), {})[record.origin] = None
+    return {position: ", ".join(sorted(names)) for position, names in stores.items()}
 
 
 def _digits(columns: Iterable[Column], cells: Mapping[BoardKey, Cell]) -> dict[Column, int]:

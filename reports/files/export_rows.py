@@ -96,7 +96,7 @@ def _row(board: Leaderboard, dataset: str, row: Row, column: Column, category: s
 
 
 def _published(record: Record) -> BoardRow:
-    generator = record.generator + (f"[{record.generator_variant}]" if record.generator_variant else "")
+    generator = record.generator_title
     return BoardRow(
         kind="published",
         dataset=record.dataset,

@@ -37,6 +37,7 @@ _LATEX = {
     "–": "--",
     "—": "---",
     "×": r"$\times$",
+    "‡": r"$\ddagger$",
     "↑": r"$\uparrow$",
     "↓": r"$\downarrow$",
 }
@@ -100,10 +101,10 @@ def _tables(
     tables: list[tuple[TableView, Sequence[str]]] = []
     for title, columns in groups:
         view = mean_table(board, columns, title)
-        tables.append((view, view.unknown))
+        tables.append((view, view.notes))
         gains = gain_table(board, columns, f"{title}: gain over {_baseline(board)}")
         if gains is not None:
-            tables.append((gains, ()))
+            tables.append((gains, gains.notes))
         lines = published_lines(published, columns, view.heads, None)
         if lines:
             with_source = tuple(_with_source(line) for line in lines)

@@ -45,6 +45,8 @@ def print_leaderboard(results: Results, console: Console | None = None) -> None:
         for sentence in mean_table(board, [column], "").unknown:
             text = f"{board.detectors[column.detector]}, {sentence}"
             console.print(escape(text), soft_wrap=not console.is_terminal)
+    for sentence in mean_table(board, (*generation, *headlines), "").merged:
+        console.print(escape(sentence), soft_wrap=not console.is_terminal)
     for finding in findings(board, detectors(board)):
         console.print(
             f"{escape(finding.detector)}: {escape(finding.sentence)}", soft_wrap=not console.is_terminal

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench.record.record import UNKNOWN, Record, why_incomparable
-from reports.board.glossary import column_title, is_percent, level_title, metric_title, number
+from reports.board.glossary import column_title, is_percent, level_title, metric_title, number, rule_sentence
 from reports.board.identity import Column, Row, mix_name
 from reports.board.tables import MEAN, Leaderboard
 from reports.site.views import CellView, Head, TableLine
@@ -52,16 +52,23 @@ def published_lines(
 
     Variants of a method (ablations) are left to the gap page.
     """
-    column_of = {(column.level, column.metric, column.detector.name): column for column in columns}
+    column_of: dict[tuple[str, str, str, str], Column] = {}
+    for column in columns:
+        of_rule = (column.level, column.metric, column.detector.name)
+        column_of[*of_rule, column.dialect] = column
+        column_of.setdefault((*of_rule, ""), column)
+        if column.dialect == "default":
+            column_of[*of_rule, ""] = column
     rows: dict[tuple[str, str, str, str], dict[Column, Record]] = {}
     for record in published:
-        column = column_of.get((record.level, record.metric, record.detector))
-        if column is None or record.category != (category or PUBLISHED_MEAN) or record.value is None:
+        of_rule = (record.level, record.metric, record.detector)
+        target = column_of.get((*of_rule, record.dialect)) or column_of.get((*of_rule, ""))
+        if target is None or record.category != (category or PUBLISHED_MEAN) or record.value is None:
             continue
         if record.generator_variant or record.detector_variant:
             continue
         row = (record.source.partition(",")[0], record.dataset, record.generator, record.mix)
-        rows.setdefault(row, {}).setdefault(column, record)
+        rows.setdefault(row, {}).setdefault(target, record)
     lines = []
     for (paper, dataset, generator, mix), records in sorted(rows.items()):
         label = "without generated images" if generator == "none" else generator
@@ -80,7 +87,12 @@ def published_lines(
 
 def _published_cell(column: Column, record: Record) -> CellView:
     assert record.value is not None
-    note = "; ".join(part for part in (f"published in {record.source}", record.note) if part)
+    rule = ""
+    if record.dialect == UNKNOWN:
+        rule = "the rule of the metric is not stated"
+    elif record.dialect != column.dialect:
+        rule = rule_sentence(record.metric, record.dialect)
+    note = "; ".join(part for part in (f"published in {record.source}", rule, record.note) if part)
     digits = 1 if is_percent(column) else 3
     return CellView(number(column, record.value, digits), note=note, sort=repr(record.value))
 

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
+from bench.plain_text import without_steering
 from reports.board.costs import amount
 from reports.board.glossary import metric_title
 from reports.board.identity import mix_name
@@ -30,6 +31,7 @@ class Renderer:
         self._environment = Environment(
             loader=FileSystemLoader(TEMPLATES),
             autoescape=True,
+            finalize=_plain,
             undefined=StrictUndefined,
             trim_blocks=True,
             lstrip_blocks=True,
@@ -63,6 +65,13 @@ def is_ours(path: Path) -> bool:
     """Whether DefectBench wrote this page."""
     with path.open(encoding="utf-8", errors="replace") as text:
         return SIGNATURE in text.read(2000)
+
+
+def _plain(value: Any) -> Any:
+    """What an expression of a template gives, without characters that steer the direction of a page."""
+    if isinstance(value, Markup):
+        return value if value.isprintable() else Markup(without_steering(str(value)))
+    return without_steering(value) if isinstance(value, str) else value
 
 
 @pass_context

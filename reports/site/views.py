@@ -9,6 +9,8 @@ from reports.board.identity import Column, Method, Row, mix_name
 from reports.board.ranks import Gain
 from reports.board.tables import MEAN, Leaderboard
 
+MERGED = "‡"
+"""Behind the name of a row with values that were merged from another store."""
 STATUS_WORDS = {"missing": "not run", "incomparable": "not comparable"}
 
 
@@ -80,6 +82,13 @@ class TableView:
     metric: str = ""
     unknown: tuple[str, ...] = ()
     """Of each row with a value that compares with nothing, what is unknown, in a sentence."""
+    merged: tuple[str, ...] = ()
+    """What the mark of merged rows means, in a sentence per store that they are from."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """All sentences that belong below the table."""
+        return (*self.unknown, *self.merged)
 
     @property
     def groups(self) -> tuple[tuple[str, int], ...]:
@@ -106,7 +115,7 @@ def mean_table(
     views = {column: _column_cells(board, column, rows, category) for column in columns}
     lines = tuple(
         TableLine(
-            board.labels[row],
+            _label(board, row, columns),
             "" if board.is_baseline(row) else mix_name(row.mix),
             board.is_baseline(row),
             tuple(views[column][i] for column in columns),
@@ -122,6 +131,7 @@ def mean_table(
         any(row.mix not in ("", board.baseline) for row in rows),
         _intervals(board.cells.get((row, column, category)) for row in rows for column in columns),
         unknown=_unknown(board, rows, columns, (category,)),
+        merged=_merged(board, rows, columns),
     )
 
 
@@ -143,7 +153,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         "category",
         tuple(
             Head(
-                board.labels[row],
+                _label(board, row, [column]),
                 mix_name(row.mix) if row.mix not in ("", board.baseline) else "",
                 generator=generator_of(row),
             )
@@ -153,6 +163,7 @@ def category_table(board: Leaderboard, column: Column) -> TableView:
         False,
         _intervals(board.cells.get((row, column, key)) for row in rows for key in keys),
         unknown=_unknown(board, rows, (column,), (*keys, MEAN)),
+        merged=_merged(board, rows, (column,)),
     )
 
 
@@ -174,7 +185,8 @@ def gain_table(
                 if gain
                 else _void(board.cells.get((row, column, category)))
             )
-        lines.append(TableLine(board.labels[row], mix_name(row.mix), False, tuple(cells), generator_of(row)))
+        label = _label(board, row, columns)
+        lines.append(TableLine(label, mix_name(row.mix), False, tuple(cells), generator_of(row)))
     heads = tuple(
         Head(
             column_title(column),
@@ -184,7 +196,9 @@ def gain_table(
         )
         for column in columns
     )
-    return TableView(title, "training images", heads, tuple(lines), True, ())
+    return TableView(
+        title, "training images", heads, tuple(lines), True, (), merged=_merged(board, rows, columns)
+    )
 
 
 def _gain_unit(column: Column) -> str:
@@ -263,6 +277,24 @@ def _void(cell: Cell | None) -> CellView:
 
 def _intervals(cells: Iterable[Cell | None]) -> tuple[str, ...]:
     return tuple(sorted({cell.interval for cell in cells if cell is not None and cell.interval}))
+
+
+def _label(board: Leaderboard, row: Row, columns: Iterable[Column]) -> str:
+    """The name of a row, with a mark where a value of it in these columns was merged."""
+    is_merged = any((row, column) in board.origins for column in columns)
+    return f"{board.labels[row]} {MERGED}" if is_merged else board.labels[row]
+
+
+def _merged(board: Leaderboard, rows: Sequence[Row], columns: Sequence[Column]) -> tuple[str, ...]:
+    labels: dict[str, dict[str, None]] = {}
+    for row in rows:
+        for column in columns:
+            if stores := board.origins.get((row, column)):
+                labels.setdefault(stores, {})[board.labels[row]] = None
+    return tuple(
+        f"{MERGED} {', '.join(names)}: merged from store {stores}, not made here"
+        for stores, names in labels.items()
+    )
 
 
 def _unknown(

@@ -133,13 +133,17 @@ def written_store(tmp_path: Path) -> Callable[..., Path]:
             store.publish(aside, task.definition)
 
     def write_store(
-        root: Path, accuracies: dict[str, Any], run: str = "20260101-000000-aaaa", **labels: Any
+        root: Path,
+        accuracies: dict[str, Any],
+        run: str = "20260101-000000-aaaa",
+        categories: tuple[str, ...] = ("bolt", "tile"),
+        **labels: Any,
     ) -> Path:
         store = open_store(root, create=True)
         test = Task("data.pool", 1, {"part": "test", "content": "0" * 64})
         publish(store, test)
         planned: list[Task | Skipped] = []
-        for i, category in enumerate(("bolt", "tile")):
+        for i, category in enumerate(categories):
             for generator, values in accuracies.items():
                 facts = {
                     **{"protocol": "mvtec_supervised", "protocol_version": 1, "scale": "smoke"},

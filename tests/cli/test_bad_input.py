@@ -106,8 +106,8 @@ NAMES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     ),
     "no workers": ((*RUN, "--workers", "0"), ("'--workers'", "bench run --help")),
     "a method named twice": (
-        (*RUN, "--generators", "perlin,perlin[tiny]"),
-        ("generator 'perlin' is named twice",),
+        (*RUN, "--generators", "perlin[tiny],perlin,perlin[tiny]"),
+        ("generator 'perlin[tiny]' is named twice",),
     ),
     "an empty list of names": (
         (*RUN, "--generators", " , "),

@@ -53,7 +53,7 @@ def cut(path: Path) -> None:
         (lambda task: edit(task / "manifest.json", seconds=float("nan")), "'seconds' is nan"),
         (lambda task: edit(task / "manifest.json", peak_memory=1e308), "'peak_memory' is 1e+308"),
         (lambda task: edit(task / "manifest.json", extra=1), "'extra' is not a field of a manifest"),
-        (lambda task: cut(task / "task.json"), "its manifest or definition cannot be read"),
+        (lambda task: cut(task / "task.json"), "its definition cannot be read"),
     ],
     ids=("pipe manifest", "pipe", "half", "files", "inputs", "text", "nan", "huge", "extra", "definition"),
 )

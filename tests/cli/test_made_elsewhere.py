@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bench.results.of_store import collect_store
+from bench.store import open_store
+
 Bench = Callable[..., Any]
 
 
@@ -45,6 +48,34 @@ def test_scores_made_elsewhere_are_shown_with_what_is_unknown_of_them(
     assert {row["selection"] for row in before} == {"unknown"}
     assert {(row["mix"], row["scope"], row["selection"]) for row in after} == {("real", "category", "last")}
     assert [row["value"] for row in before] == [row["value"] for row in after]
+    # the last statement about the same maps counts, on pages and in exports of the store
+    (results,) = collect_store(open_store(store))
+    assert {record.mix for record in results.records} == {"real"}
+
+
+@pytest.mark.full
+def test_a_second_ingest_under_one_name_replaces_the_rows_of_the_first(
+    bench: Bench, sound: Path, maps: Path, store: Path, tmp_path: Path
+) -> None:
+    run = (
+        "run",
+        "--protocol",
+        "mvtec_supervised",
+        "--data",
+        sound,
+        "--detectors",
+        "mine",
+        "--scale",
+        "smoke",
+    )
+    for options in ((), ("--mix", "real", "--selection", "last")):
+        words = ("ingest", "--detector", "mine", "--from", maps, "--data", sound, "--store", store)
+        assert bench(*words, *options).code == 0
+        output = bench(*run, "--store", store)
+        assert output.code == 0, output
+    assert bench("export", tmp_path / "store.csv", "--store", store).code == 0
+    rows = [row for row in csv.DictReader((tmp_path / "store.csv").open()) if row["detector"] == "mine"]
+    assert {(row["mix"], row["selection"]) for row in rows} == {("real", "last")}
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,7 @@ def test_show_prints_a_table_as_it_stands_and_what_is_known_of_its_protocol(benc
     (mean,) = [line for line in said.out.splitlines() if line.split()[:2] == ["mean", "98.01"]]
     assert mean.split()[1:] == ["98.01", "77.77", "72.81", "57.62"]
     assert "selection: fixed-epoch" in said.out
-    assert "dialect: per-image-oracle for iou" in said.out
+    assert "dialect: per-image-oracle-truncate for iou" in said.out
     assert "note: LFD's released code trains on the real first third too" in said.out
 
 

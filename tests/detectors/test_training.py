@@ -12,9 +12,11 @@ from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score
 
 from bench.conformance.blob_split import blob_split
+from bench.errors import BenchError
 from bench.methods import Batch, DetectorSplit
 from bench.methods.training import OutOfTime, TrainingFailed, loop
 from bench.methods.training.selection import Scores
+from bench.metrics import image_scores
 from detectors.resnet34 import ResNet34
 from detectors.segmenters.unet import UNet
 from detectors.segmenters.unet_draem import UNetDraem
@@ -176,6 +178,18 @@ def test_the_parameters_in_the_model_folder_rule_the_prediction(blobs, context, 
     [by_stored] = UNetDraem.configure().predict(tmp_path / "model", images, context())
     [by_same] = UNetDraem.configure("tiny", SMALL).predict(tmp_path / "model", images, context())
     assert np.array_equal(by_stored.amap, by_same.amap)
+
+
+def test_the_score_of_anomalydiffusions_unet_is_its_highest_mean_over_21_pixels_each_way(
+    blobs, context, tmp_path
+) -> None:
+    UNetDraem.configure("tiny", SMALL).fit(blobs, tmp_path / "model", context())
+    images = blobs.real["disc"].images
+    [prediction] = UNetDraem.configure().predict(tmp_path / "model", [Batch(images)], context())
+    assert prediction.score == pytest.approx(image_scores(prediction.amap, "pool21"), rel=1e-5)
+    assert (prediction.score < image_scores(prediction.amap)).all()
+    with pytest.raises(BenchError, match="odd"):
+        UNetDraem.configure("tiny", {"score_window": 20})
 
 
 def test_the_embedded_unet_starts_from_the_same_encoder_under_any_seed(context) -> None:

@@ -1,6 +1,7 @@
 """The source that ran stands in the environment of a record, and source that changed since is reported."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -98,6 +99,16 @@ def test_another_version_may_have_other_source(
     newer = {**facts, "packages": {**facts["packages"], "defectbench": "9.9"}}
     monkeypatch.setattr("bench.store.source_code.environment", lambda: newer)
     assert changed_source(store, [FIT]) == ""
+
+
+def test_files_that_are_damaged_say_nothing_of_source(store: Store, publish: Callable[..., None]) -> None:
+    publish(SAMPLE, generators="other")
+    publish(FIT, detectors="other")
+    (store.folder(FIT.key) / "manifest.json").write_text("7")
+    os.mkfifo(store.root / "env" / "0123456789abcdef.json")
+    (store.root / "runs" / "source").unlink(missing_ok=True)
+    (store.root / "runs" / "source").mkdir()
+    assert SAMPLE.title in changed_source(store, [SAMPLE, FIT])
 
 
 def test_a_run_reports_it_before_any_work(store: Store, tiny_data: Path, planned: Any) -> None:

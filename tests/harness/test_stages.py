@@ -3,9 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
 import pytest
+import torch
 
+from bench.methods import Prediction
 from bench.stages import STAGES, stage_class
+from bench.stages.detector import _as_float32, _checked_size
 from bench.stages.stage import BY_NAME, SEVERAL_BY_NAME, Stage, T
 from bench.tasks import Task
 
@@ -64,3 +68,21 @@ def test_a_task_has_the_name_the_version_and_the_inputs_of_its_stage() -> None:
 @pytest.mark.parametrize("name", STAGES)
 def test_every_stage_is_registered_under_its_name(name: str) -> None:
     assert stage_class(name).name == name
+
+
+def test_what_a_plug_in_predicts_in_another_precision_is_float32() -> None:
+    half = torch.tensor([[[0.5, 2.0], [1.0, 0.25]]], dtype=torch.bfloat16)
+    prediction = _as_float32(Prediction(np.array([1.5]), half))
+    assert prediction.score is not None
+    assert prediction.amap is not None
+    assert (prediction.score.dtype, prediction.amap.dtype, prediction.logits) == (
+        np.float32,
+        np.float32,
+        None,
+    )
+    assert prediction.amap.tolist() == [[[0.5, 2.0], [1.0, 0.25]]]
+
+
+def test_what_float32_cannot_hold_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="not finite"):
+        _checked_size(_as_float32(Prediction(np.array([1e39]))), 2, "mine")

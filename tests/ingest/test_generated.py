@@ -190,3 +190,20 @@ def test_a_link_that_stays_in_the_folder_is_followed(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BenchError, match="nowhere is not a folder"):
         scan_generated(tmp_path / "nowhere", CATEGORIES)
+
+
+def test_masks_of_which_nothing_is_left_at_the_resolution_of_the_run_are_warned_of(tmp_path: Path) -> None:
+    for stem in ("0", "1"):
+        save_image(tmp_path / "tile" / "crack" / "image" / f"{stem}.png", (640, 640))
+    mask = Image.new("L", (640, 640), 0)
+    (tmp_path / "tile" / "crack" / "mask").mkdir()
+    whole = Image.new("L", (640, 640), 0)
+    whole.paste(255, (0, 0, 320, 640))
+    whole.save(tmp_path / "tile" / "crack" / "mask" / "1.png")
+    mask.paste(255, (3, 0, 4, 640))  # one pixel wide
+    mask.save(tmp_path / "tile" / "crack" / "mask" / "0.png")
+    assert scan_generated(tmp_path, CATEGORIES).warnings == ()
+    (warning,) = scan_generated(tmp_path, CATEGORIES, resolution=64).warnings
+    assert (warning.kind, warning.category, warning.path) == ("vanishing-mask", "tile", "tile/crack/mask")
+    assert "has 1 of 2 crack masks of which nothing is left at 64x64 (the first: 0.png)" in warning.message
+    assert "keeps them all" in warning.message

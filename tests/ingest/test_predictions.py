@@ -204,6 +204,35 @@ def test_a_fault_is_named(tmp_path: Path, damage: Callable[[Path], None], says: 
     assert "\n" not in str(error.value)
 
 
+def test_half_precision_that_overflowed_or_is_unknown_to_numpy_is_refused(tmp_path: Path) -> None:
+    with np.errstate(over="ignore"):
+        np.save(tmp_path / "a.npy", np.array([[7e4, 1.0]]).astype(np.float16))
+    with pytest.raises(BenchError, match="values that are not finite"):
+        read_map(tmp_path / "a.npy")
+    np.save(tmp_path / "a.npy", np.zeros((2, 2), "V2"))  # how ml_dtypes saves bfloat16
+    with pytest.raises(BenchError, match=r"no numbers that numpy knows, but \|V2 \(bfloat16 is saved so\)"):
+        read_map(tmp_path / "a.npy")
+
+
+def test_whole_numbers_of_an_array_are_taken_as_they_are(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[0, 255]], np.uint8))
+    assert read_map(tmp_path / "a.npy").tolist() == [[0.0, 255.0]]
+
+
+def test_scores_that_saturated_are_reported(tmp_path: Path) -> None:
+    save_maps(tmp_path)
+    (note,) = scan_predictions(tmp_path, ITEMS, CATEGORIES).notes  # every map is the same
+    assert note.startswith("warning: 3 of 3 test images of tile have one and the same highest score, 5, and")
+    write_table(tmp_path / "scores.csv", "score", SCORES)  # these count, and differ
+    assert scan_predictions(tmp_path, ITEMS, CATEGORIES).notes == ()
+
+
+def test_rows_of_categories_that_the_data_set_lacks_are_left_out_and_counted(tmp_path: Path) -> None:
+    write_table(tmp_path / "scores.csv", "score", {**SCORES, "rug,cut,000": "1", "rug,good,000": "0"})
+    scan = scan_predictions(tmp_path, ITEMS, CATEGORIES)
+    assert scan.notes == ("left out 2 rows of scores.csv, of rug: the data set has tile",)
+
+
 def test_a_folder_with_nothing_of_use_is_named(tmp_path: Path) -> None:
     (tmp_path / "readme.txt").write_text("maps follow")
     with pytest.raises(BenchError, match="no maps"):

@@ -61,3 +61,22 @@ def test_what_learns_from_masks_is_skipped_with_the_reason(data: Path, tmp_path:
         "score.detection",
         "data.duplicates",
     }
+
+
+def test_a_checkpoint_is_not_chosen_by_the_pixels_of_images_without_masks(data: Path, tmp_path: Path) -> None:
+    run = bench.run(
+        "mvtec_supervised",
+        data=data,
+        scale="smoke",
+        generators=["perlin"],
+        detectors=["unet", "resnet34"],
+        settings=["selection=test-oracle"],
+        store=tmp_path / "store",
+        dry_run=True,
+    )
+    reasons = {cell.reason for cell in run.plan.skipped}
+    assert any(
+        reason.startswith("selection=test-oracle scores the pixels of test images") for reason in reasons
+    )
+    assert not {"score.detection"} & {goal.stage for goal in run.goals}
+    assert "score.classification" in {goal.stage for goal in run.goals}

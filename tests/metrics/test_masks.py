@@ -9,7 +9,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
 from torch.nn import functional
 
 from bench.metrics import MASK_DIALECTS, MetricInputError, binarise_mask, prepare_masks
@@ -59,23 +58,6 @@ def test_the_default_marks_cells_that_are_more_than_half_covered_at_any_ratio(h,
     assert (prepare_masks(mask, (oh, ow), rule="truncate") == (share == 1)).all()
 
 
-def test_bilinear_is_torchs_interpolation_without_antialiasing():
-    mask = np.random.default_rng(0).random((61, 47)) < 0.3
-    plain = torch.from_numpy(mask.astype(np.float64))[None, None]
-    for size in [(32, 32), (20, 90)]:
-        resized = functional.interpolate(plain, size=size, mode="bilinear", align_corners=False)[0, 0].numpy()
-        assert (prepare_masks(mask, size, filter="bilinear", rule="nonzero") == (resized > 1e-9)).all()
-        assert (prepare_masks(mask, size, filter="bilinear", rule="truncate") == (resized > 1 - 1e-9)).all()
-
-
-def test_antialiased_bilinear_is_pillows():
-    mask = np.random.default_rng(0).random((80, 64)) < 0.5
-    resized = np.array(Image.fromarray(mask.astype(np.float32)).resize((24, 32), Image.Resampling.BILINEAR))
-    ours = prepare_masks(mask, (32, 24), filter="bilinear-antialias")
-    clear = np.abs(resized - 0.5) > 1e-4
-    assert (ours == (resized > 0.5))[clear].all()
-
-
 def test_nearest_takes_the_pixel_at_the_floor():
     mask = np.random.default_rng(0).random((10, 9)) < 0.5
     resized = functional.interpolate(torch.from_numpy(mask)[None, None].float(), size=(4, 5), mode="nearest")
@@ -86,7 +68,8 @@ def test_dialects_erode_and_dilate():
     raw = np.zeros((90, 90), np.uint8)
     raw[20:41, 30:52] = 255
     area = {name: prepare_masks(raw, 32, filter=f, rule=r).sum() for name, (f, r) in MASK_DIALECTS.items()}
-    assert area["truncate"] < area["default"] < area["nonzero"]
+    assert area["truncate-antialias"] < area["truncate"] < area["default"]
+    assert area["default"] < area["nonzero"] < area["nonzero-antialias"]
 
 
 def test_stacks_lists_and_one_mask_agree():

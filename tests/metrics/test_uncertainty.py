@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -94,6 +94,7 @@ def test_what_n_images_have_not_shown_may_still_be_so_many_of_all():
     assert interval(3.0, StandardError(0.0, 9)) is None
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(
     st.floats(0, 1), st.floats(0, 1), st.integers(0, 200),
     st.lists(st.floats(0, 1), min_size=2, max_size=20).map(np.array),

@@ -10,6 +10,7 @@ from bench.errors import BenchError
 from bench.methods import registry
 from bench.planning.methods import bare_name
 from bench.planning.protocol_file import load_protocol
+from bench.record.labels import CellLabels
 from bench.tasks import closure
 
 PROTOCOLS = registry.names("protocol")
@@ -265,3 +266,13 @@ def test_other_protocols_share_what_they_have_in_common(planned: Planned) -> Non
     one, other = planned("mvtec_supervised", **options), planned("mvtec_localization", **options)
     for stage in ("data.cache", "generator.cache", "features", "features.perceptual"):
         assert {task.key for task in one.tasks(stage)} == {task.key for task in other.tasks(stage)}
+
+
+def test_variants_of_one_method_stand_beside_each_other_in_one_run(planned: Planned) -> None:
+    generators, detectors = ("crop_paste", "crop_paste[tiny]"), ("draem", "draem[tiny]")
+    plan = planned("mvtec_synthesis", generators=generators, detectors=detectors)
+    labels = [CellLabels(**goal.params["labels"]) for goal in plan.goals if "labels" in goal.params]
+    assert {cell.generator_title for cell in labels} >= set(generators)
+    assert {cell.detector_title for cell in labels} >= set(detectors)
+    # a scale that takes the same preset fits once
+    assert len({fit.key for fit in plan.tasks("generator.fit")}) == 1

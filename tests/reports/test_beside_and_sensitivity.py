@@ -8,10 +8,11 @@ from bench.metrics import AUPRO_DIALECTS, IC_LPIPS_DIALECTS, IMAGE_DIALECTS, MAS
 from bench.record import catalogue
 from bench.record.record import UNKNOWN, Record
 from reports.board.costs import per_image, published_costs
+from reports.board.glossary import column_title
 from reports.board.tables import leaderboard
 from reports.site.addresses import slugs
 from reports.site.by_category import STEPS, heat_map
-from reports.site.published_rows import gap_lines, published_lines
+from reports.site.published_rows import PUBLISHED_MEAN, gap_lines, published_lines
 from reports.site.reproduce import narrow, rerun_commands
 from reports.site.roc_pr_curves import plots
 from reports.site.sensitivity import published_gains, sensitivities
@@ -43,6 +44,33 @@ def test_a_published_row_is_never_best_nor_ranked_and_names_its_paper_and_data_s
     ]
     assert all(not cell.best and not cell.rank for line in lines for cell in line.cells)
     assert lines[0].cells[0].text == "81.0"
+
+
+def test_the_iou_of_a_run_and_that_of_lfd_are_told_apart_where_they_share_a_column(board):
+    board.add(generator="none", level="pixel", metric="iou", value=0.5)
+    (column,) = leaderboard(board.records).columns
+    assert column_title(column) == "IoU (at the best F1)"
+    assert column_title(replace(column, dialect="truncate")) == "IoU (truncate)"
+    printed = replace(
+        board.records[0],
+        kind="published",
+        source="SeaS, Table 4",
+        category=PUBLISHED_MEAN,
+        dialect="per-image-oracle-truncate",
+    )
+    unstated = replace(printed, source="Other, Table 1", dialect=UNKNOWN)
+    notes = {
+        line.source: line.cells[0].note
+        for line in published_lines(
+            [printed, unstated], [column], mean_table(leaderboard(board.records), [column], "").heads, None
+        )
+    }
+    assert "IoU at the best threshold of each image" in notes["SeaS"]
+    assert "not stated" in notes["Other"]
+    both_rules = [column, replace(column, dialect="per-image-oracle-truncate")]
+    (line,) = published_lines([printed], both_rules, (), None)
+    assert [cell.text for cell in line.cells] == ["", "50.0"]
+    assert "IoU" not in line.cells[1].note
 
 
 def test_a_gap_tells_the_difference_and_why_it_is_no_comparison(results):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_limits
 
 from bench.metrics.uncertainty import StandardError
 from reports.board.cells import Cell
@@ -28,6 +29,16 @@ def by_name(board, what):
     return {
         row.generator.name: found for (row, _, place), found in getattr(made, what).items() if place is MEAN
     }
+
+
+def test_chances_do_not_depend_on_the_threads_of_the_blas():
+    drawn = np.random.default_rng(0).normal(size=(61, 400))
+    cells = [cell(float(draws.mean()), draws) for draws in drawn]
+    bits = set()
+    for threads in (1, 2, 4):
+        with threadpool_limits(threads, user_api="blas"):
+            bits.add(pair_p(cells, *np.triu_indices(len(cells), 1)).tobytes())
+    assert len(bits) == 1
 
 
 def test_clearly_better_rows_rank_first_and_equal_rows_share_a_rank(board, fill):

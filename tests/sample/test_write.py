@@ -30,14 +30,14 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_folders_are_those_of_mvtec(written: Path) -> None:
-    wanted = {"sample.json"}
+    expected = {"sample.json"}
     for category in SPEC.categories:
-        wanted |= {f"{category}/train/good/{k:03d}.png" for k in range(3)}
-        wanted |= {f"{category}/test/good/{k:03d}.png" for k in range(2)}
+        expected |= {f"{category}/train/good/{k:03d}.png" for k in range(3)}
+        expected |= {f"{category}/test/good/{k:03d}.png" for k in range(2)}
         for defect in CATEGORIES[category]:
-            wanted |= {f"{category}/test/{defect}/{k:03d}.png" for k in range(2)}
-            wanted |= {f"{category}/ground_truth/{defect}/{k:03d}_mask.png" for k in range(2)}
-    assert set(content(written)) == wanted
+            expected |= {f"{category}/test/{defect}/{k:03d}.png" for k in range(2)}
+            expected |= {f"{category}/ground_truth/{defect}/{k:03d}_mask.png" for k in range(2)}
+    assert set(content(written)) == expected
 
 
 def test_images_and_masks_are_read_back_as_they_were_rendered(written: Path) -> None:
@@ -143,11 +143,11 @@ def test_workers_end_when_their_parent_is_killed(tmp_path: Path) -> None:
 def test_the_depth_layout_is_that_of_mvtec_3d(tmp_path: Path) -> None:
     root = write(DEEP, tmp_path / "sample")
     good = [("train", "good", k) for k in range(2)] + [("validation", "good", 0), ("test", "good", 0)]
-    wanted = {"sample.json"}
+    expected = {"sample.json"}
     for split, defect, k in [*good, *(("test", defect, 0) for defect in CATEGORIES["washer"])]:
         place = f"washer/{split}/{defect}"
-        wanted |= {f"{place}/rgb/{k:03d}.png", f"{place}/xyz/{k:03d}.tiff", f"{place}/gt/{k:03d}.png"}
-    assert set(content(root)) == wanted
+        expected |= {f"{place}/rgb/{k:03d}.png", f"{place}/xyz/{k:03d}.tiff", f"{place}/gt/{k:03d}.png"}
+    assert set(content(root)) == expected
 
 
 def test_points_hold_the_depth_and_lie_on_the_rays_of_their_pixels(tmp_path: Path) -> None:

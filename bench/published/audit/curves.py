@@ -11,7 +11,10 @@ _AP_HIGH = (
     "F1 on a grid of thresholds misses the best one (grid21: AnomalyDiffusion, ADer), or AP is by trapezoids "
     "and too high"
 )
-_AP_LOW = "AP and F1 of different checkpoints, or of masks binarised in different ways (truncate, nonzero)"
+_AP_LOW = (
+    "AP and F1 of different checkpoints, or of masks binarised in different ways (truncate, "
+    "nonzero-antialias)"
+)
 _IOU_HIGH = (
     "no threshold for all pixels gives it: IoU at the best threshold of each image (per-image-oracle: LFD, "
     "and SeaS presumably)"

@@ -20,14 +20,30 @@ DIALECTS = (
     Dialect(
         "truncate",
         "with only those pixels defect that are 1 after a bilinear resize",
-        "Masks resized bilinearly, then only pixels equal to 1 are defect.",
+        "Masks resized bilinearly without antialiasing, then only pixels equal to 1 are defect (DRAEM, "
+        "AnomalyDiffusion).",
         Scoring(mask_filter="bilinear", mask_rule="truncate"),
+    ),
+    Dialect(
+        "truncate-antialias",
+        "with only those pixels defect that are 1 after an antialiased bilinear resize",
+        "Masks resized bilinearly with antialiasing, then only pixels equal to 1 are defect (GLASS, "
+        "PatchCore).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
+    ),
+    Dialect(
+        "nonzero-antialias",
+        "with every pixel defect that is above 0 after an antialiased bilinear resize",
+        "Masks resized bilinearly with antialiasing, then every pixel above 0 is defect (LFD).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="nonzero"),
     ),
     Dialect(
         "nonzero",
         "with every pixel defect that is above 0 after a bilinear resize",
-        "Masks resized bilinearly, then every pixel above 0 is defect.",
+        "Masks resized bilinearly without antialiasing, then every pixel above 0 is defect. No repository's "
+        "rule; earlier versions took it for LFD's.",
         Scoring(mask_filter="bilinear", mask_rule="nonzero"),
+        unrecorded=_BY_NAME + "bench.metrics.prepare_masks; earlier versions recorded it",
     ),
     Dialect(
         "ader",
@@ -38,8 +54,14 @@ DIALECTS = (
     Dialect(
         "grid21",
         "on a grid of 21 thresholds",
-        "Thresholds 0, 0.05 to 1 on the raw map instead of all (AnomalyDiffusion).",
+        "Thresholds 0, 0.05 to 1 on the raw map instead of all.",
         Scoring(thresholds="grid21"),
+    ),
+    Dialect(
+        "grid21-truncate",
+        "on a grid of 21 thresholds, with only those pixels defect that are 1 after a bilinear resize",
+        "The same 21 thresholds on the masks of truncate (AnomalyDiffusion).",
+        Scoring(mask_filter="bilinear", mask_rule="truncate", thresholds="grid21"),
     ),
     Dialect(
         "grid21-minmax",
@@ -72,6 +94,12 @@ DIALECTS = (
         Scoring(iou="image"),
     ),
     Dialect(
+        "per-image-oracle-truncate",
+        "at the best threshold of each image that has a pixel left of the antialiased, truncated masks",
+        "The same on the masks of truncate-antialias; images whose mask they leave empty are left out (LFD).",
+        Scoring(mask_filter="bilinear-antialias", mask_rule="truncate", iou="image"),
+    ),
+    Dialect(
         "pool21",
         "of the map averaged over 21 by 21 pixels",
         "Image score from the map after 21 by 21 average pooling.",
@@ -98,14 +126,13 @@ DIALECTS = (
     Dialect(
         "subset",
         "over random subsets",
-        "Mean over random subsets of named size and number.",
-        unrecorded=_BY_NAME + "bench.metrics.kid",
+        "Mean over 100 random subsets of min(both sets, 1,000) images, as torch-fidelity and DFMGAN take it.",
     ),
     Dialect(
         "resize-256",
         "of images resized to 256 pixels first",
         "Images resized to 256 pixels before the network resizes them to its own size (SeaS).",
-        unrecorded="published only: SeaS",
+        unrecorded="what `default` is at resolution 256; records of earlier versions name SeaS's values so",
     ),
     Dialect(
         "anomalyhybrid",
@@ -116,19 +143,17 @@ DIALECTS = (
         "ojha",
         "of 50 random images a cluster",
         "50 images a cluster, drawn by a seed; clusters without a pair left out (Ojha et al.).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
     ),
     Dialect(
         "seas",
         "of the first 140 images a cluster, empty clusters as zero",
-        "The first 140 images a cluster, clusters without a pair counted as zero (SeaS).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
+        "The first 140 images a cluster, clusters without a pair counted as zero; centres resized by the "
+        "nearest pixel and taken as 0 to 255 (SeaS).",
     ),
     Dialect(
         "dfmgan",
         "of the first 200 images a cluster, by AlexNet",
         "As seas with the first 200 images a cluster and AlexNet's distance (DFMGAN).",
-        unrecorded=_BY_NAME + "bench.metrics.ic_lpips",
     ),
 )
 
@@ -137,10 +162,12 @@ REPOSITORIES: Mapping[str, Scoring] = {
     "anomalydiffusion": Scoring(
         mask_filter="bilinear", mask_rule="truncate", image_score="pool21", thresholds="grid21"
     ),
-    "lfd": Scoring(mask_filter="bilinear-antialias", mask_rule="nonzero", iou="image"),
+    "lfd": Scoring(
+        mask_filter="bilinear-antialias", mask_rule="nonzero", iou="image-truncate", image_label="mask"
+    ),
     "glass": Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
     "patchcore": Scoring(mask_filter="bilinear-antialias", mask_rule="truncate"),
-    "ader": Scoring(mask_filter="bilinear-antialias", thresholds="grid21-minmax"),
+    "ader": Scoring(mask_filter="bilinear-antialias", thresholds="grid21-minmax", image_label="mask"),
     "anomalib": Scoring(mask_filter="nearest", ap="trapezoid"),
 }
-"""What each repository chooses; library only, as `scoring=` of `bench.metrics.pixel_metrics`."""
+"""What each repository chooses; `bench.metrics.repository_metrics` scores by it."""

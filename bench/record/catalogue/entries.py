@@ -13,7 +13,7 @@ class Metric:
 
     name: str
     title: str
-    """Short name for the head of a column."""
+    """Short name, for filters and sentences."""
     sentence: str
     """What it is, for the glossary of a page."""
     levels: tuple[str, ...]
@@ -36,6 +36,8 @@ class Metric:
     """The same as a part of its value; added to `tolerance`."""
     unrecorded: str = ""
     """Why no stage records it; empty where one does."""
+    head: str = ""
+    """Head of a column by the default rule; empty for the title, which must not be taken for another rule."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "headline", dict(self.headline))
@@ -52,7 +54,7 @@ class Level:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How predictions become detection metrics: the five choices in which repositories differ.
+    """How predictions become detection metrics: the choices in which repositories differ.
 
     A dialect changes one choice of the exact rules; the bundle of a repository names all of its own.
     """
@@ -62,8 +64,11 @@ class Scoring:
     image_score: Literal["max", "pool21"] = "max"
     thresholds: Literal["all", "grid21", "grid21-minmax", "grid101", "argmax"] = "all"
     ap: Literal["steps", "trapezoid"] = "steps"
-    iou: Literal["category", "image"] = "category"
-    """Whether one threshold is best for a category, or each anomalous image has its own."""
+    iou: Literal["category", "image", "image-truncate"] = "category"
+    """Whether one threshold is best for a category, or each anomalous image has its own; and whether masks
+    are then truncated whatever `mask_rule` says, which leaves out the images that have nothing left."""
+    image_label: Literal["folder", "mask"] = "folder"
+    """Whether an image is defective by its folder, or by what the resize leaves of its mask."""
 
 
 @dataclass(frozen=True)

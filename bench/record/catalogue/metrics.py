@@ -15,8 +15,8 @@ LEVELS = (
 _DEFECTS = ("generation", "generation-depth")
 _CLASSES = ("classification",)
 _IC_LPIPS = ("default", "anomalyhybrid", "ojha", "seas", "dfmgan")
-_MASKS = ("default", "truncate", "nonzero", "ader")
-_GRIDS = ("grid21", "grid21-minmax", "grid101", "argmax")
+_MASKS = ("default", "truncate", "truncate-antialias", "nonzero", "nonzero-antialias", "ader")
+_GRIDS = ("grid21", "grid21-truncate", "grid21-minmax", "grid101", "argmax")
 _PUBLISHED = "published only: AnomalyHybrid prints it, and no data set here has its classes"
 
 _IMAGES = (
@@ -25,7 +25,7 @@ _IMAGES = (
         "IS",
         "Inception score: exp of the mean divergence between the class probabilities of an image and of "
         "the set, 10 splits a defect type, then means. High where images are varied and each is "
-        "recognisable.",
+        "recognisable. Needs 20 images of a type, two per split: a split of one scores 1 whatever it shows.",
         _DEFECTS,
         unit="1",
         table="images",
@@ -39,7 +39,8 @@ _IMAGES = (
         "kid",
         "KID",
         "Kernel Inception distance: squared MMD with a cubic kernel between features of generated and of "
-        "real images, unbiased over all pairs; may fall below zero where the sets are alike.",
+        "real images, unbiased over all pairs; may fall below zero where the sets are alike. "
+        "Needs two images in each set.",
         ("generation", "generation-normal", "generation-depth"),
         unit="1",
         direction="lower",
@@ -52,7 +53,8 @@ _IMAGES = (
     Metric(
         "fid",
         "FID",
-        "Fréchet Inception distance between Gaussians fitted to features of generated and of real images.",
+        "Fréchet Inception distance between Gaussians fitted to features of generated and of real images. "
+        "Needs two images in each set.",
         _DEFECTS,
         unit="1",
         direction="lower",
@@ -103,7 +105,7 @@ _HONESTY = (
         "copies",
         "copies",
         "Share of generated images that lie nearer to a training defect than real images lie to their "
-        "nearest (below the 1st percentile of those distances). Not in the papers.",
+        "nearest (below the 1st percentile of those distances). Needs three real images. Not in the papers.",
         _DEFECTS,
         direction="lower",
         table="honesty",
@@ -112,7 +114,8 @@ _HONESTY = (
     Metric(
         "leaks",
         "test copies",
-        "The same against the test images, which no generator may have seen. Not in the papers.",
+        "The same against the test images, which no generator may have seen. Needs three real images. "
+        "Not in the papers.",
         _DEFECTS,
         direction="lower",
         table="honesty",
@@ -175,16 +178,18 @@ _DETECTORS = (
     Metric(
         "recall_at_tnr95",
         "recall at TNR 0.95",
-        "Share of defective images found while 95% of normal images pass.",
+        "Share of defective images found while 95% of normal images pass. Needs 20 normal images.",
         ("image",),
     ),
     Metric(
         "iou",
         "IoU",
         "Intersection over union of defect pixels at the threshold that is best for the category; equals "
-        "F1 / (2 - F1) at that threshold.",
+        "F1 / (2 - F1) there. LFD's IoU, and presumably SeaS's, is another: a mean over images at the best "
+        "threshold of each.",
         ("pixel",),
-        dialects=(*_MASKS, *_GRIDS, "per-image-oracle"),
+        dialects=(*_MASKS, *_GRIDS, "per-image-oracle", "per-image-oracle-truncate"),
+        head="IoU (at the best F1)",
     ),
     Metric(
         "aupro",

@@ -239,7 +239,7 @@ def tuning(base_folder: Path, split: TrainSplit, context: Callable[..., Context]
         ctx = context()
         base = load_base(base_folder)
         prompts = prompts_for(params, "plate", len(category.anomalies))
-        text = TextSide(base, prompts)
+        text = TextSide(base, prompts, params.learned_tokens == "all")
         normal = choose_normals(category, params, ctx, "seas")
         material = gather(category, sorted(category.anomalies), normal, params, "seas")
         base.vae.requires_grad_(False)

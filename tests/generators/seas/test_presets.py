@@ -58,6 +58,14 @@ def test_the_released_preset_has_the_quirks_of_the_released_code() -> None:
     assert (params.normal_order, params.start_images, params.scale_start) == ("listing", "first-batch", False)
     assert (params.optimizer, params.accumulation, params.precision) == ("8bit", 2, "fp32")
     assert params.attention_norm == "minmax"
+    assert (params.mask_network, params.mask_time, params.mask_latents) == ("released", 999, "noisy")
+    assert (params.coarse_target, params.mask_loss, params.focal_smoothing) == ("truncated", "mean", 1e-5)
+    assert (params.learned_tokens, params.normal_pairing, params.mask_accumulation) == ("all", "paired", 2)
+    assert (params.solver_end, params.sampling_precision) == ("sigma_min", "fp16")
+
+
+def test_no_preset_selects_images() -> None:
+    assert {SeaS.configure(name).params.empty_masks for name in SeaS.presets} == {"keep"}
 
 
 def test_a_listing_does_not_change_with_the_seed_and_a_draw_does(split, context) -> None:
