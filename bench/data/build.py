@@ -28,8 +28,8 @@ def build_pool(
     Images, masks and depth maps are made from their files as `view` says. Defect is "good" for normal images.
     The pool has masks where any item has one (normal items get an all-false one), and depth where every item
     has a depth map. Each entry of its index holds `defect`, `stem`, and `size`, the [width, height] of the
-    file. `filter` is that of `read_viewed`, for images alone. Raises BenchError for what cannot be read, a
-    defective item without a mask among some that have one, and for a mask or depth map of another size than
+    file. `filter` is that of `read_viewed`, for images alone. Raises BenchError for what cannot be read, for
+    a defective item without a mask among some that have one, and for a mask or depth map of another size than
     its image.
     """
     out.mkdir(parents=True, exist_ok=True)
