@@ -70,7 +70,7 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
         return real_pools(config, categories[category], view)
 
     pools = {name: real(name, config.frame) for name in categories}
-    seen = {
+    pools_of = {
         generator.title: {name: real(name, config.view(generator, name)) for name in categories}
         for generator in config.generators
     }
@@ -81,7 +81,7 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
         return {
             generator.title: {
                 category.name: GeneratorCache.task(
-                    config, generator, category, seen[generator.title], counts, seed
+                    config, generator, category, pools_of[generator.title], counts, seed
                 )
                 for category in split.categories
                 if (counts := counts_of(config, generator, category))

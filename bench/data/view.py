@@ -106,13 +106,13 @@ class View:
         stretched to a square: bilinear, and NaN where the view does not reach."""
         rows, columns = self._axes(size, frame)
         placed = rows.weights @ maps.astype(np.float64) @ columns.weights.T
-        placed[:, ~self.seen(size, frame)] = np.nan
+        placed[:, ~self.visible(size, frame)] = np.nan
         return placed.astype(np.float32)
 
-    def seen(self, size: Size, frame: int) -> np.ndarray:
+    def visible(self, size: Size, frame: int) -> np.ndarray:
         """bool [frame, frame]: the pixels of the whole image, stretched to a square, that the view shows."""
         rows, columns = self._axes(size, frame)
-        return rows.seen[:, None] & columns.seen
+        return rows.visible[:, None] & columns.visible
 
     def _axes(self, size: Size, frame: int) -> tuple["_Axis", "_Axis"]:
         rows, columns = zip(self.whole(size), self.corner(size), strict=True)
@@ -125,7 +125,7 @@ class _Axis:
 
     weights: np.ndarray
     """float64 [frame, side]"""
-    seen: np.ndarray
+    visible: np.ndarray
     """bool [frame]: whether the middle of a pixel of the frame lies in the view."""
 
 

@@ -111,8 +111,8 @@ class DetectorPredict(Stage[T]):
     ) -> Task:
         stage = DetectorPredict(model=model, test=test)
         view = config.view(detector, category)
-        own = {} if view == config.frame else {**view.params, "frame": config.resolution}
-        return stage.to_task({**model.params, "category": category, **own}, detector.id, seed)
+        of_view = {} if view == config.frame else {**view.params, "frame": config.resolution}
+        return stage.to_task({**model.params, "category": category, **of_view}, detector.id, seed)
 
     def run(self: "DetectorPredict[Output]", run: StageRun) -> None:
         test = open_pool(self.test.folder)
@@ -123,14 +123,14 @@ class DetectorPredict(Stage[T]):
 
 def _bring_to_frame(path: Path, view: View, test: Pool, frame: int, lowest: float) -> None:
     """Write maps of a view anew as maps of whole images; `lowest` where the view does not reach."""
-    own = np.load(path, mmap_mode="r", allow_pickle=False)
+    cut = np.load(path, mmap_mode="r", allow_pickle=False)
     part = path.with_suffix(".part")
-    placed = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(own), frame, frame))
+    placed = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(cut), frame, frame))
     for row, item in enumerate(test.items):
         width, height = item["size"]
-        placed[row] = np.nan_to_num(view.in_frame(own[row : row + 1], (height, width), frame)[0], nan=lowest)
+        placed[row] = np.nan_to_num(view.in_frame(cut[row : row + 1], (height, width), frame)[0], nan=lowest)
     placed.flush()
-    del own, placed
+    del cut, placed
     part.replace(path)
 
 

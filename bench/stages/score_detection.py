@@ -130,7 +130,7 @@ def unseen_note(test: Pool, params: Mapping[str, Any]) -> str:
         width, height = item["size"]
         mask = test.mask(row)
         total += int(mask.sum())
-        outside += int(mask[~view.seen((height, width), side)].sum())
+        outside += int(mask[~view.visible((height, width), side)].sum())
     return f"{outside / total:.1%} of the defect pixels lie outside what the detector sees" if total else ""
 
 

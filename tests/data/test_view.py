@@ -66,12 +66,12 @@ def test_a_map_of_a_crop_lies_where_the_crop_lay_and_outside_there_is_none() -> 
     defect[44:60, 70:94] = True
     back = view.in_frame(view.mask(defect)[None].astype(np.float32), size, frame)[0]
     whole = View(frame).mask(defect)
-    seen = view.seen(size, frame)
-    assert np.isnan(back[~seen]).all() and not np.isnan(back[seen]).any()
-    assert (whole & ~seen).sum() == 0
+    visible = view.visible(size, frame)
+    assert np.isnan(back[~visible]).all() and not np.isnan(back[visible]).any()
+    assert (whole & ~visible).sum() == 0
     agreed = (whole & (back > 0.5)).sum() / (whole | (back > 0.5)).sum()
     assert agreed > 0.9
-    assert seen.mean() == pytest.approx(0.8 * 0.8 / 1.5, abs=0.03)
+    assert visible.mean() == pytest.approx(0.8 * 0.8 / 1.5, abs=0.03)
 
 
 @pytest.mark.parametrize(
