@@ -149,8 +149,9 @@ def files_by_kind(store: Path) -> dict[str, list[Path]]:
     return kinds
 
 
-def commands(store: Path, sound: Path, folder: Path, doctor: bool = False) -> Iterator[tuple[str, ...]]:
-    """Every command that reads a store; those that write come last. `doctor` imports every method."""
+def commands(store: Path, sound: Path, folder: Path, with_slow: bool = False) -> Iterator[tuple[str, ...]]:
+    """Every command that reads a store; those that write come last. Two are slow: a merge makes pools anew in
+    workers, and `doctor` imports every method."""
     at = ("--store", str(store))
     key = next(path.name for path in sorted((sound / "tasks").glob("*/*")))
     yield ("status", *at)
@@ -164,8 +165,8 @@ def commands(store: Path, sound: Path, folder: Path, doctor: bool = False) -> It
     yield ("samples", "extract", str(folder / "samples"), "--generator", "crop_paste", *at)
     yield ("verify", *at)
     yield ("gc", "--drop", "models,predictions,samples,features", "--dry-run", *at)
-    yield ("merge", str(store), "--store", str(folder / "other"))
-    if doctor:
+    if with_slow:
+        yield ("merge", str(store), "--store", str(folder / "other"))
         yield ("doctor", *at)
 
 
@@ -188,13 +189,13 @@ class Damaged:
     store: Path
     sound: Path
     folder: Path
-    doctor: bool
+    with_slow: bool
 
     def faults(self) -> Iterator[str]:
         (self.folder / "gate.toml").write_bytes((self.sound.parent / "gate.toml").read_bytes())
         shutil.copytree(self.sound.parent / "empty", self.folder / "other")
         true = values(self.sound.parent / "records.csv")
-        for words in commands(self.store, self.sound, self.folder, self.doctor):
+        for words in commands(self.store, self.sound, self.folder, self.with_slow):
             (self.folder / "records.csv").unlink(missing_ok=True)
             given = answer(*words)
             if given.code not in (0, 1, 2) or "Traceback" in given.err or given.err.count("\nbench: ") > 1:
@@ -222,7 +223,7 @@ def sound(tmp_path_factory: pytest.TempPathFactory, quiet: Any) -> Path:
     return store
 
 
-def walk(sound: Path, tmp_path: Path, count: int, seed: int, doctor: bool = False) -> list[str]:
+def walk(sound: Path, tmp_path: Path, count: int, seed: int, with_slow: bool = False) -> list[str]:
     """The faults that so many random damages bring about, each to a fresh copy."""
     rng = random.Random(seed)
     kinds = sorted(files_by_kind(sound).items())
@@ -234,7 +235,7 @@ def walk(sound: Path, tmp_path: Path, count: int, seed: int, doctor: bool = Fals
         shutil.copytree(sound, folder / "store", symlinks=True)
         damage(folder / "store" / file, rng)
         title = f"{kind}, {damage.__name__}"
-        faults += Damaged(title, folder / "store", sound, folder, doctor).faults()
+        faults += Damaged(title, folder / "store", sound, folder, with_slow).faults()
         shutil.rmtree(folder)
     return faults
 
@@ -248,7 +249,7 @@ def test_a_damaged_file_ends_no_command_unforeseen_and_shows_no_wrong_value(
 @pytest.mark.full
 @pytest.mark.parametrize("part", range(6))
 def test_three_hundred_damages(sound: Path, tmp_path: Path, part: int) -> None:
-    assert walk(sound, tmp_path, 50, seed=1 + part, doctor=True) == []
+    assert walk(sound, tmp_path, 50, seed=1 + part, with_slow=True) == []
 
 
 def test_the_same_command_makes_damaged_tasks_anew_and_deletes_nothing(

@@ -51,13 +51,13 @@ def folders(folder: Path, files, images) -> dict[str, Output]:
     """Pools of the real defects, bilinear and by the nearest pixel, and of six generated ones."""
     build_pool(files, folder / "base", View(SIDE), workers=1)
     build_pool(files, folder / "nearest", View(SIDE), workers=1, filter="nearest")
-    made = folder / "generated"
-    made.mkdir()
-    np.save(made / "images.npy", images(6, SIDE, seed=8))
+    generated = folder / "generated"
+    generated.mkdir()
+    np.save(generated / "images.npy", images(6, SIDE, seed=8))
     masks = np.zeros((6, SIDE, SIDE), bool)
     masks[:, 8:28, 10:26] = True
-    np.save(made / "masks.npy", masks)
-    (made / "index.json").write_text(json.dumps([{"defect": "dent", "stem": str(n)} for n in range(6)]))
+    np.save(generated / "masks.npy", masks)
+    (generated / "index.json").write_text(json.dumps([{"defect": "dent", "stem": str(n)} for n in range(6)]))
     return {name: Output(folder / name, {}) for name in ("base", "nearest", "generated")}
 
 
@@ -93,12 +93,12 @@ def test_a_run_gives_the_librarys_numbers_in_every_dialect_and_changes_none_of_t
     report, folders, files, random_weights, tmp_path
 ):
     of_type = report["dent"]
-    made, base = pictures(folders["generated"]), pictures(folders["base"])
+    generated, base = pictures(folders["generated"]), pictures(folders["base"])
     originals = np.stack([np.array(Image.open(item.path)) for item, _ in files])
     networks = profile("canonical", random_weights)
     for dialect in ("default", "ojha", "seas", "dfmgan"):
         real = originals if dialect == "seas" else base
-        value = ic_lpips(made, real, dialect=dialect, profile=networks).value
+        value = ic_lpips(generated, real, dialect=dialect, profile=networks).value
         key = "ic_lpips" if dialect == "default" else f"ic_lpips@{dialect}"
         assert of_type[key]["value"] == pytest.approx(value, rel=1e-6)
     assert of_type["ic_lpips@dfmgan"]["network"] == "lpips-alex"

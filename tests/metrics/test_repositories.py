@@ -159,7 +159,7 @@ def test_what_a_run_records_by_name_is_what_the_bundles_give(raw, maps):
     lfd, glass, released = (
         repository_metrics(name, maps, raw, LABELS)["pixel"] for name in ("lfd", "glass", "anomalydiffusion")
     )
-    named = {
+    expected = {
         ("ap", "nonzero-antialias"): lfd["ap"],
         ("f1_max", "nonzero-antialias"): lfd["f1_max"],
         ("iou", "per-image-oracle-truncate"): lfd["iou"],
@@ -168,8 +168,8 @@ def test_what_a_run_records_by_name_is_what_the_bundles_give(raw, maps):
         ("iou", "grid21-truncate"): released["iou"],
         ("ap", "truncate"): released["ap"],
     }
-    assert {key: values[key] for key in named} == pytest.approx(named, abs=EXACT)
-    assert len({round(value, 6) for value in named.values()}) == len(named)
+    assert {key: values[key] for key in expected} == pytest.approx(expected, abs=EXACT)
+    assert len({round(value, 6) for value in expected.values()}) == len(expected)
 
 
 def test_maps_of_which_truncation_leaves_no_defect_have_no_grid_on_truncated_masks(maps):
