@@ -133,7 +133,8 @@ def _prediction(
 ) -> Task:
     """The predictions of a detector, trained on colour images or on depth; `models` collects its fits."""
     config, seed = data.config, data.seed
-    images = data.depth if modality == "depth" and not _reads_depth(detector) else data.colour
+    colour, depth = data.seen_by(detector)
+    images = depth if modality == "depth" and not _reads_depth(detector) else colour
     generator = row.generator.title if row.generator else ""
     scope = (modality, "" if detector.scope == "dataset" else category.name)
     if scope not in models:
@@ -149,7 +150,7 @@ def _prediction(
             seed,
         )
     test = images.pools[category.name].test
-    return DetectorPredict.task(detector, models[scope], category.name, test, seed)
+    return DetectorPredict.task(config, detector, models[scope], category.name, test, seed)
 
 
 def _covered(

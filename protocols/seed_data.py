@@ -1,8 +1,10 @@
 """What all cells of one seed share: the split, its real images, and the images of every generator."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cache
 
+from bench.data.view import View
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod, SplitPlan
 from bench.stages.data import RealPools, real_pools
 from bench.stages.depth import DepthImages
@@ -39,19 +41,48 @@ class SeedData:
     colour: SeedImages
     depth: SeedImages
     """Of the categories that have depth, and the generators that make it."""
+    _by_view: dict[tuple[View, ...], tuple[SeedImages, SeedImages]] = field(default_factory=dict, init=False)
+
+    def seen_by(self, detector: ResolvedMethod) -> tuple[SeedImages, SeedImages]:
+        """Colour and depth at the side and fit that a detector asks for, or as they are scored.
+
+        Detectors that ask alike share the images.
+        """
+        views = {
+            category.name: self.config.view(detector, category.name) for category in self.split.categories
+        }
+        if set(views.values()) == {self.config.frame}:
+            return self.colour, self.depth
+        key = tuple(views.values())
+        if key not in self._by_view:
+            colour = _under(views, self)
+            self._by_view[key] = colour, _by_depth(self.config, self.split, colour, self.colour.pools)
+        return self._by_view[key]
 
 
 def seed_data(config: PlanConfig, seed: int) -> SeedData:
     """The images of one seed, real and generated."""
     split = config.splits[seed]
-    pools = {category.name: real_pools(config, category) for category in split.categories}
+    categories = {category.name: category for category in split.categories}
+
+    @cache
+    def real(category: str, view: View) -> RealPools:
+        return real_pools(config, categories[category], view)
+
+    pools = {name: real(name, config.frame) for name in categories}
+    pools_of = {
+        generator.title: {name: real(name, config.view(generator, name)) for name in categories}
+        for generator in config.generators
+    }
 
     def generated(
         counts_of: Callable[[PlanConfig, ResolvedMethod, CategoryPlan], Mapping[str, int]],
     ) -> dict[str, dict[str, Task]]:
         return {
             generator.title: {
-                category.name: GeneratorCache.task(config, generator, category, pools, counts, seed)
+                category.name: GeneratorCache.task(
+                    config, generator, category, pools_of[generator.title], counts, seed
+                )
                 for category in split.categories
                 if (counts := counts_of(config, generator, category))
             }
@@ -59,16 +90,43 @@ def seed_data(config: PlanConfig, seed: int) -> SeedData:
         }
 
     colour = SeedImages(pools, generated(anomalies_of), generated(normals_of))
-    return SeedData(config, seed, split, colour, _by_depth(config, split, colour))
+    return SeedData(config, seed, split, colour, _by_depth(config, split, colour, pools))
 
 
-def _by_depth(config: PlanConfig, split: SplitPlan, colour: SeedImages) -> SeedImages:
-    """The same images, each by the grey image of its depth."""
+def _under(views: Mapping[str, View], data: SeedData) -> SeedImages:
+    """The colour images of a seed under the view of each category."""
+    config, colour = data.config, data.colour
+
+    def generated(by_generator: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
+        return {
+            generator.title: {
+                name: GeneratorCache.under(views[name], cached, stretched(generator, name))
+                for name, cached in by_generator[generator.title].items()
+            }
+            for generator in config.generators
+        }
+
+    def stretched(generator: ResolvedMethod, category: str) -> Task | None:
+        """Where proportions are to be restored: the normal images that have them."""
+        is_stretched = generator.ingested is None and config.view(generator, category).fit == "stretch"
+        return colour.pools[category].normal if is_stretched and views[category].fit == "crop" else None
+
+    pools = {
+        category.name: real_pools(config, category, views[category.name])
+        for category in data.split.categories
+    }
+    return SeedImages(pools, generated(colour.anomalies), generated(colour.normals))
+
+
+def _by_depth(
+    config: PlanConfig, split: SplitPlan, colour: SeedImages, scored: Mapping[str, RealPools]
+) -> SeedImages:
+    """The same images, each by the grey image of its depth; near and far are those of `scored`."""
     with_depth = [category.name for category in split.categories if category.has_depth]
     makers = {generator.title for generator in config.generators if "depth" in yields_of(generator)}
 
     def depth_of(category: str, pool: Task) -> Task:
-        return DepthImages.task(category, pool, colour.pools[category].normal)
+        return DepthImages.task(category, pool, scored[category].normal)
 
     def generated(by_generator: Mapping[str, Mapping[str, Task]]) -> dict[str, dict[str, Task]]:
         return {

@@ -99,6 +99,8 @@ def _show_adapter(kind: str, name: str) -> None:
     for fact in ("scope", *facts):
         value = getattr(adapter, fact)
         print(f"  {fact}: {', '.join(sorted(value)) if isinstance(value, frozenset) else value}")
+    view = adapter.configure().view()
+    print(f"  images: {f'{view}, from the files' if view else 'whole, at the size of the protocol'}")
     print("parameters (default: the paper's)")
     for field, info in adapter.Params.model_fields.items():
         print(

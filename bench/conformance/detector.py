@@ -44,12 +44,12 @@ class DetectorTrial(Trial[None]):
 
     @property
     def split(self) -> DetectorSplit:
-        return blob_split(self.resolution, pseudo=0.25 if self.adapter.task == "anomaly" else 0.0)
+        return blob_split(self.side, pseudo=0.25 if self.adapter.task == "anomaly" else 0.0)
 
     @cached_property
     def test_images(self) -> Batch:
         """Images that the split does not hold: uint8 [12, H, W, 3] with depth float32 [12, H, W]."""
-        pools = blob_split(self.resolution, seed=1).real.values()
+        pools = blob_split(self.side, seed=1).real.values()
         parts = [batch for pool in pools for batch in batches(pool, len(pool))]
         depth = np.concatenate([part.depth for part in parts if part.depth is not None])
         return Batch(np.concatenate([part.images for part in parts]), depth=depth)
@@ -91,7 +91,7 @@ def declares_itself(trial: DetectorTrial) -> None:
 def predicts_what_its_task_says(trial: DetectorTrial) -> None:
     """Shapes, dtypes and finite values: logits of classifiers, a map or a score of the others."""
     outputs = trial.used(None)
-    count, side = len(trial.test_images.images), trial.resolution
+    count, side = len(trial.test_images.images), trial.side
     shapes = {"score": (count,), "amap": (count, side, side), "logits": (count, len(trial.split.classes))}
     for name, values in outputs.items():
         need(values.dtype == np.float32, f"{name} is {values.dtype}, not float32")

@@ -50,7 +50,7 @@ class GeneratorTrial(Trial[Request]):
 
     @cached_property
     def split(self) -> TrainSplit:
-        images = trial_split(self.folder / "split", self.resolution)
+        images = trial_split(self.folder / "split", self.side)
         return self._with_derived(images) if self.adapter.derives else images
 
     def _with_derived(self, images: TrainSplit) -> TrainSplit:
@@ -138,7 +138,7 @@ def gives_valid_samples(trial: GeneratorTrial) -> None:
             part,
             iter(samples),
             generator=trial.adapter.name,
-            resolution=trial.resolution,
+            resolution=trial.side,
             may_be_empty=trial.configured().may_be_empty,
         )
         for before, after in zip(samples, read_samples(path), strict=True):

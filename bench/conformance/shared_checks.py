@@ -18,7 +18,7 @@ from bench.conformance.checks import (
     touched_since,
 )
 from bench.conformance.trial import Interrupted, Trial
-from bench.methods import Params
+from bench.methods import Params, View
 
 
 def declares_facts(trial: Trial[Any], scopes: Iterable[str], steps: Iterable[str]) -> None:
@@ -32,12 +32,17 @@ def declares_facts(trial: Trial[Any], scopes: Iterable[str], steps: Iterable[str
 
 
 def validates_parameters(trial: Trial[Any]) -> None:
-    """Parameters are typed, frozen and described, survive JSON; every preset is valid, unknown names are
-    refused."""
+    """Parameters are typed, frozen and described, survive JSON; every preset is valid and gives a view or
+    None, unknown names are refused."""
     cls = trial.adapter
     need(issubclass(cls.Params, Params), "Params is not a subclass of bench.methods.Params")
     for preset in (None, *cls.presets):
-        params = cls.configure(preset).params
+        configured = cls.configure(preset)
+        view, params = configured.view(), configured.params
+        need(
+            view is None or isinstance(view, View),
+            f"view() of preset {preset!r} gives {view!r}; give a bench.methods.View, or None",
+        )
         again = cls.Params.model_validate_json(params.model_dump_json())
         need(again == params, f"the parameters of preset {preset!r} change when they are stored as JSON")
     nameless = [name for name, info in cls.Params.model_fields.items() if not info.description]

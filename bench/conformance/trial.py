@@ -116,6 +116,12 @@ class Trial(ABC, Generic[Part]):
     def configured(self) -> Any:
         return self.adapter.configure(self.preset, self.overrides)
 
+    @property
+    def side(self) -> int:
+        """Of the images that the method is given: as it asks for them, else as the suite has them."""
+        view = self.configured().view()
+        return self.resolution if view is None else view.side
+
     def new_folder(self, kind: str) -> Path:
         (self.folder / kind).mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self.folder / kind))

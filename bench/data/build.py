@@ -7,16 +7,17 @@ from typing import Literal
 import numpy as np
 
 from bench.data.decoding import decode_in_order
-from bench.data.images import read_depth, read_mask, read_resized, resize_depth, resize_mask
+from bench.data.images import read_depth, read_mask, read_viewed, resize_depth
 from bench.data.layout import GOOD, Item
 from bench.data.pool import PoolWriter
+from bench.data.view import View
 from bench.errors import BenchError
 
 
 def build_pool(
     items: Sequence[tuple[Item, str]],
     out: Path,
-    resolution: int,
+    view: View,
     *,
     progress: Callable[..., None] | None = None,
     workers: int | None = None,
@@ -24,26 +25,27 @@ def build_pool(
 ) -> None:
     """Write the pool of `(item, defect)` pairs into the folder `out`, in their order.
 
-    Defect is "good" for normal images. The pool has masks where any item has one (normal items get an
-    all-false one), and depth where every item has a depth map. Each entry of its index holds `defect`,
-    `stem`, and `size`, the [width, height] of the file. `filter` is that of `read_resized`, for images alone.
-    Raises BenchError for what cannot be read, for a defective item without a mask among some that have one,
-    and for a mask or depth map of another size than its image.
+    Images, masks and depth maps are made from their files as `view` says. Defect is "good" for normal images.
+    The pool has masks where any item has one (normal items get an all-false one), and depth where every item
+    has a depth map. Each entry of its index holds `defect`, `stem`, and `size`, the [width, height] of the
+    file. `filter` is that of `read_viewed`, for images alone. Raises BenchError for what cannot be read, for
+    a defective item without a mask among some that have one, and for a mask or depth map of another size than
+    its image.
     """
     out.mkdir(parents=True, exist_ok=True)
     masks = any(defect != GOOD and item.mask_path is not None for item, defect in items)
     depth = bool(items) and all(item.depth_path is not None for item, _ in items)
     fields = ("masks",) * masks + ("depth",) * depth
-    writer = PoolWriter(out, len(items), resolution, fields=fields)
+    writer = PoolWriter(out, len(items), view.side, fields=fields)
 
     def decode(pair: tuple[Item, str]) -> tuple[list[int], np.ndarray, dict[str, np.ndarray]]:
         item, defect = pair
-        image, shape = read_resized(item.path, resolution, filter=filter)
+        image, shape = read_viewed(item.path, view, filter=filter)
         values = {}
         if masks:
-            values["masks"] = _mask(item, defect, shape, resolution)
+            values["masks"] = _mask(item, defect, shape, view)
         if depth:
-            values["depth"] = resize_depth(_depth(item, shape), resolution)
+            values["depth"] = view.cut(resize_depth(_depth(item, shape), view.whole(shape)), shape)
         return [shape[1], shape[0]], image, values
 
     decoded = decode_in_order(decode, items, _files, workers)
@@ -59,16 +61,16 @@ def _files(pair: tuple[Item, str]) -> tuple[Path | None, ...]:
     return item.path, None if defect == GOOD else item.mask_path, item.depth_path
 
 
-def _mask(item: Item, defect: str, shape: tuple[int, int], resolution: int) -> np.ndarray:
+def _mask(item: Item, defect: str, shape: tuple[int, int], view: View) -> np.ndarray:
     if defect == GOOD:
-        return np.zeros((resolution, resolution), dtype=bool)
+        return np.zeros((view.side, view.side), dtype=bool)
     if item.mask_path is None:
         raise BenchError(
             f"the defect image {item.path} has no mask; add it to ground_truth or move the image"
         )
     mask = read_mask(item.mask_path)
     _same_size("mask", item.mask_path, mask, shape)
-    return resize_mask(mask, resolution)
+    return view.mask(mask)
 
 
 def _depth(item: Item, shape: tuple[int, int]) -> np.ndarray:

@@ -18,6 +18,7 @@ import numpy as np
 
 from bench.data.mask_file import mask_values, sixteen_bits
 from bench.data.picture import SIXTEEN_BITS, PictureFile, eight_bits, load_picture, pixels, tiff_values
+from bench.data.view import View
 from bench.errors import BenchError
 from bench.files import file_bytes
 from bench.metrics.masks import binarise_mask, prepare_masks
@@ -33,16 +34,16 @@ def read_image(path: Path) -> np.ndarray:
     return decode_image(file_bytes(path), path)
 
 
-def read_resized(
-    path: Path, size: int, *, filter: Literal["bilinear", "nearest"] = "bilinear"
+def read_viewed(
+    path: Path, view: View, *, filter: Literal["bilinear", "nearest"] = "bilinear"
 ) -> tuple[np.ndarray, tuple[int, int]]:
-    """`resize_image(read_image(path), size)` without the large array; and height and width of the file.
+    """The image in `path` under a view, without an array of the whole; and height and width of the file.
 
-    filter: `nearest` takes single pixels of the file, as `nearest_image` says.
+    filter: `nearest` takes single pixels of the whole file, as `nearest_image` says, whatever the fit.
     """
     image = picture_image(load_picture(file_bytes(path), path))
     shape = (image.height, image.width)
-    return (_resized(image, size) if filter == "bilinear" else nearest_image(pixels(image), size)), shape
+    return (view.picture(image) if filter == "bilinear" else nearest_image(pixels(image), view.side)), shape
 
 
 def nearest_image(values: np.ndarray, size: int) -> np.ndarray:
@@ -131,7 +132,7 @@ def resize_image(image: np.ndarray, size: int) -> np.ndarray:
     """
     from PIL import Image
 
-    return image if image.shape[:2] == (size, size) else _resized(Image.fromarray(image), size)
+    return image if image.shape[:2] == (size, size) else View(size).picture(Image.fromarray(image))
 
 
 def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
@@ -142,17 +143,18 @@ def resize_mask(mask: np.ndarray, size: int) -> np.ndarray:
     return mask if mask.shape == (size, size) else prepare_masks(mask, size)
 
 
-def resize_depth(depth: np.ndarray, size: int) -> np.ndarray:
-    """float32 [H, W] to float32 [size, size]: the area mean over pixels that have a measurement.
+def resize_depth(depth: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
+    """float32 [H, W] to float32 [size, size], or (height, width): the area mean over measured pixels.
 
-    A pixel has none where it is 0 or not finite; a result without any measurement below it is 0.
+    A pixel has no measurement where it is 0 or not finite; a result without any below it is 0.
     """
-    if depth.shape == (size, size):
+    height, width = size if isinstance(size, tuple) else (size, size)
+    if depth.shape == (height, width):
         return depth
     valid = np.isfinite(depth) & (depth != 0)
     values = np.where(valid, depth, 0)
-    total = cell_sums(cell_sums(values, size).T, size).T
-    area = cell_sums(cell_sums(valid, size).T, size).T
+    total = cell_sums(cell_sums(values, height).T, width).T
+    area = cell_sums(cell_sums(valid, height).T, width).T
     return np.where(area > 0, total / np.maximum(area, 1), 0).astype(np.float32)
 
 
@@ -169,13 +171,3 @@ def cell_sums(values: np.ndarray, size: int) -> np.ndarray:
     rows[whole[:-1] == whole[1:]] = 0  # a stretch within one row: reduceat gives the row, not nothing
     edges = values[row].astype(kind) * part[:, None]
     return rows * size + edges[1:] - edges[:-1]
-
-
-def _resized(image: "Image.Image", size: int) -> np.ndarray:
-    """uint8 [size, size, 3]. Grey is resized once: three equal channels give three equal results."""
-    from PIL import Image
-
-    if image.size != (size, size):
-        image = image.resize((size, size), Image.Resampling.BILINEAR)
-    values = np.asarray(image)
-    return values if values.ndim == 3 else np.repeat(values[:, :, None], 3, axis=2)

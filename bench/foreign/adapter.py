@@ -31,6 +31,7 @@ from bench.methods import (
     Request,
     Sample,
     TrainSplit,
+    View,
 )
 from bench.methods.context import Context
 
@@ -71,6 +72,9 @@ class _Foreign(Adapter):
             for word in needed
             if not found(word)
         ]
+
+    def view(self, category: str = "") -> View | None:
+        return None if self.spec.view is None else self.spec.view.view()
 
     def _places(self, **more: Any) -> dict[str, Any]:
         params = {f"params.{key}": value for key, value in self.params.model_dump().items()}

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from bench.data.view import Fit, View
 from bench.errors import BenchError
 from bench.files import file_text
 from bench.toml import parse_toml
@@ -35,6 +36,22 @@ class Limits(_Part):
     """What it writes below its folders."""
 
 
+class OwnView(_Part):
+    """`bench.methods.View`."""
+
+    side: int = Field(ge=16)
+    fit: Fit = "stretch"
+    short_side: int | None = None
+
+    @model_validator(mode="after")
+    def _can_be(self) -> "OwnView":
+        self.view()
+        return self
+
+    def view(self) -> View:
+        return View(self.side, self.fit, self.short_side)
+
+
 class ForeignSpec(_Part):
     """One method. Commands are lists of words; no shell reads them."""
 
@@ -54,6 +71,8 @@ class ForeignSpec(_Part):
     """Programs, or paths, that must be there before any work starts; they may name {params.x} and {here}."""
     env: dict[str, str] = {}
     limits: Limits = Limits()
+    view: OwnView | None = None
+    """How images are made for it from the original files; None: at the protocol's size."""
     fit: Command | None = None
     sample: Command | None = None
     predict: Command | None = None

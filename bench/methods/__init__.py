@@ -1,5 +1,6 @@
 """The interface of generators and detectors."""
 
+from bench.data.view import View
 from bench.methods.detector import Detector, Prediction
 from bench.methods.generator import Generator, Request, Sample
 from bench.methods.params import Adapter, Params
@@ -29,5 +30,6 @@ __all__ = [
     "Request",
     "Sample",
     "TrainSplit",
+    "View",
     "batches",
 ]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from bench.data.view import View
 from bench.errors import BenchError, did_you_mean
 
 
@@ -71,6 +72,13 @@ class Adapter(ABC):
             raise BenchError(
                 f"parameter '{where}' of '{cls.name}' cannot be {first['input']!r}: {why}"
             ) from None
+
+    def view(self, category: str = "") -> View | None:
+        """The side and the fit at which these parameters want the images of a category, from the files.
+
+        None: the whole image at the size at which the protocol scores. All categories of a fit have one side.
+        """
+        return None
 
     def missing(self, weights: Path | None = None) -> list[str]:
         """One sentence for each thing (weight file, package) that this adapter needs and cannot find.

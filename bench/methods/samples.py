@@ -19,12 +19,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from bench.data.images import resize_depth, resize_image
+from bench.data.images import resize_depth
 from bench.data.picture import MAX_PIXELS
 from bench.data.pool import PoolWriter
+from bench.data.view import Size, View
 from bench.errors import BenchError
 from bench.methods import Request, Sample
-from bench.metrics.masks import prepare_masks
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the earliest that a zip can hold."""
@@ -183,13 +183,18 @@ def extract(paths: Sequence[Path], out: Path) -> int:
 
 
 def samples_to_pool(
-    sets: Sequence[tuple[str, Path]], out: Path, resolution: int, limits: Mapping[str, int] | None = None
+    sets: Sequence[tuple[str, Path]],
+    out: Path,
+    view: View,
+    limits: Mapping[str, int] | None = None,
+    stretched_from: Size | None = None,
 ) -> None:
     """Decode sets, (defect, zip) in the order given, into a pool in the existing folder `out`.
 
     `limits` says how many images of a defect are taken at most, the first ones; None takes all.
-    Images of another size are resized to `resolution` x `resolution` as real images are; a mask that would
-    become empty by it keeps the pixels that are covered most, so that a small defect stays one.
+    Images of another size are brought to the view as real images are; a mask that would become empty by it
+    keeps the pixels that are covered most, so that a small defect stays one. `stretched_from` is the height
+    and width of the originals, where the samples were made of images that had been stretched to a square.
     """
     indexes = [read_index(path) for _, path in sets]
     common = [name for name in ("depth", "base") if all(name in index.fields for index in indexes)]
@@ -201,15 +206,15 @@ def samples_to_pool(
         available[defect] += len(index_file.indices)
     remaining = {defect: min(count, (limits or available)[defect]) for defect, count in available.items()}
     total = sum(remaining.values())
-    writer = PoolWriter(out, total, resolution, fields=tuple(names[name] for name in fields))
+    writer = PoolWriter(out, total, view.side, fields=tuple(names[name] for name in fields))
     for (defect, path), index_file in zip(sets, indexes, strict=True):
         for index, sample in zip(index_file.indices, read_samples(path), strict=True):
             if remaining[defect] == 0:
                 break
             remaining[defect] -= 1
-            values = {names[name]: _resized(name, sample, resolution) for name in fields}
+            values = {names[name]: _viewed(name, sample, view, stretched_from) for name in fields}
             item = {"defect": defect, "stem": f"{index:03d}"}
-            writer.add(item, _resized("image", sample, resolution), **values)
+            writer.add(item, _viewed("image", sample, view, stretched_from), **values)
     writer.close()
 
 
@@ -282,10 +287,13 @@ def _read(archive: zipfile.ZipFile, name: str, index: int) -> np.ndarray:
         return np.array(image.convert("L")) > 127 if name == "mask" else np.array(image.convert("RGB"))
 
 
-def _resized(name: str, sample: Sample, resolution: int) -> np.ndarray:
+def _viewed(name: str, sample: Sample, view: View, stretched_from: Size | None) -> np.ndarray:
     value = getattr(sample, name)
     if value is None:  # normal images beside anomalies
-        return np.zeros((resolution, resolution), dtype=bool)
+        return np.zeros((view.side, view.side), dtype=bool)
+    size = stretched_from or value.shape[:2]
     if name == "mask":
-        return prepare_masks(value, resolution, rule="half-or-most")
-    return resize_depth(value, resolution) if name == "depth" else resize_image(value, resolution)
+        return view.mask(value, size, rule="half-or-most")
+    if name == "depth":
+        return view.cut(resize_depth(value, view.whole(size)), size)
+    return view.picture(Image.fromarray(value), size)

@@ -1,9 +1,11 @@
 """What a protocol plans from: frozen values, validated before."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.data.view import View
+from bench.errors import BenchError
 from bench.methods import Adapter, Detector, Generator
 from bench.record.labels import CellLabels, titled
 from bench.record.trained_elsewhere import UNSTATED, TrainedElsewhere
@@ -37,6 +39,8 @@ class ResolvedMethod:
     """For generators: digest of the weights that it starts from, where its parameters do not say it all."""
     missing_requirement: str = ""
     """The sentence about what this machine has not; the method's cells are skipped for it."""
+    own_view: Callable[[str], View | None] = field(default=lambda category: None, compare=False)
+    """`Adapter.view` under these parameters."""
 
     @property
     def title(self) -> str:
@@ -144,6 +148,25 @@ class PlanConfig:
     """Dialects of IC-LPIPS, the default first."""
     kid: tuple[str, ...] = ("default",)
     """Dialects of KID, the default first."""
+
+    @property
+    def frame(self) -> View:
+        """What is scored: whole images at the size of the protocol."""
+        return View(self.resolution)
+
+    def view(self, method: ResolvedMethod, category: str) -> View:
+        """What a method sees of the images of a category."""
+        return method.own_view(category) or self.frame
+
+    def side(self, method: ResolvedMethod, categories: Collection[str]) -> int:
+        """The side of the images of one fit. BenchError where its categories have several."""
+        sides = {self.view(method, category).side for category in categories}
+        if len(sides) > 1:
+            raise BenchError(
+                f"'{method.name}' asks for images of {', '.join(map(str, sorted(sides)))} pixels in one fit; "
+                f"give all categories one side, or --set {method.name}.scope=category"
+            )
+        return sides.pop()
 
 
 @dataclass(frozen=True)

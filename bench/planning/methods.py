@@ -107,6 +107,7 @@ def resolve(
         scope=scope,
         adapter=adapter,
         balanced=balanced,
+        own_view=configured.view,
     )
 
 

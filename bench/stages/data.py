@@ -11,6 +11,7 @@ from bench.data.fingerprint import Digests, part_content
 from bench.data.layout import Item
 from bench.data.near_duplicates import near_duplicates
 from bench.data.pool import open_pool
+from bench.data.view import View
 from bench.errors import BenchError
 from bench.planning.config import CategoryPlan, DataPart, PlanConfig
 from bench.stages.stage import Output, Stage, StageRun, T
@@ -30,14 +31,16 @@ class DataCache(Stage[T]):
         category: str,
         part: str,
         content: DataPart,
+        view: View | None = None,
         filter: Literal["bilinear", "nearest"] = "bilinear",
     ) -> Task:
+        """The images under a view; None: as they are scored."""
         params: dict[str, Any] = {
             "category": category,
             "part": part,
             "content": content.digest,
             "counts": dict(content.counts),
-            "resolution": config.resolution,
+            **(view or config.frame).params,
         }
         if filter != "bilinear":
             params["filter"] = filter
@@ -48,7 +51,7 @@ class DataCache(Stage[T]):
         build_pool(
             pairs,
             run.out,
-            run.params["resolution"],
+            View.of(run.params),
             progress=run.context.progress,
             workers=1,
             filter=run.params.get("filter", "bilinear"),
@@ -58,18 +61,19 @@ class DataCache(Stage[T]):
 
 @dataclass(frozen=True)
 class RealPools:
-    """The three parts of a category, decoded and resized."""
+    """The three parts of a category, decoded and brought to one view."""
 
     normal: Task
     base: Task
     test: Task
 
 
-def real_pools(config: PlanConfig, category: CategoryPlan) -> RealPools:
+def real_pools(config: PlanConfig, category: CategoryPlan, view: View | None = None) -> RealPools:
+    """The images of a category under a view; None: as they are scored."""
     return RealPools(
-        normal=DataCache.task(config, category.name, "normal", category.normal),
-        base=DataCache.task(config, category.name, "base", category.base),
-        test=DataCache.task(config, category.name, "test", category.test),
+        normal=DataCache.task(config, category.name, "normal", category.normal, view),
+        base=DataCache.task(config, category.name, "base", category.base, view),
+        test=DataCache.task(config, category.name, "test", category.test, view),
     )
 
 

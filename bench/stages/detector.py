@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.data.pool import Pool, joined, open_pool
+from bench.data.view import View
 from bench.methods import Detector, DetectorSplit, Prediction, batches, registry
 from bench.metrics import image_metrics, pixel_metrics
 from bench.metrics.inputs import to_numpy
@@ -66,7 +67,7 @@ class DetectorFit(Stage[T]):
             "category": next(iter(pools)) if detector.scope == "category" else "",
             "classes": [list(pair) for pair in classes],
             "shares": dict(mix.shares) if detector.balanced else None,
-            "resolution": config.resolution,
+            "resolution": config.side(detector, pools),
             "selection": config.selection,
         }
         return stage.to_task(params, detector.id, seed)
@@ -91,7 +92,12 @@ class DetectorFit(Stage[T]):
 
 @dataclass(frozen=True)
 class DetectorPredict(Stage[T]):
-    """What a model predicts for every test image of a category: amaps.npy, scores.npy, logits.npy."""
+    """What a model predicts for every test image of a category: amaps.npy, scores.npy, logits.npy.
+
+    Maps are of the size at which they are scored, over the whole image. Where the detector sees a part of it
+    alone, the rest has the lowest value of all its maps of the category, so that it is never ranked above
+    what was looked at.
+    """
 
     name, version = "detector.predict", 1
     gpu = True
@@ -100,18 +106,39 @@ class DetectorPredict(Stage[T]):
     test: T
 
     @staticmethod
-    def task(detector: ResolvedMethod, model: Task, category: str, test: Task, seed: int) -> Task:
+    def task(
+        config: PlanConfig, detector: ResolvedMethod, model: Task, category: str, test: Task, seed: int
+    ) -> Task:
         stage = DetectorPredict(model=model, test=test)
-        return stage.to_task({**model.params, "category": category}, detector.id, seed)
+        view = config.view(detector, category)
+        of_view = {} if view == config.frame else {**view.params, "frame": config.resolution}
+        return stage.to_task({**model.params, "category": category, **of_view}, detector.id, seed)
 
     def run(self: "DetectorPredict[Output]", run: StageRun) -> None:
-        _write_predictions(run, open_pool(self.test.folder), self.model.folder, run.out)
+        test = open_pool(self.test.folder)
+        lowest = _write_predictions(run, test, self.model.folder, run.out)
+        if "frame" in run.params and (run.out / "amaps.npy").exists():
+            _bring_to_frame(run.out / "amaps.npy", View.of(run.params), test, run.params["frame"], lowest)
 
 
-def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> None:
+def _bring_to_frame(path: Path, view: View, test: Pool, frame: int, lowest: float) -> None:
+    """Write maps of a view anew as maps of whole images; `lowest` where the view does not reach."""
+    cut = np.load(path, mmap_mode="r", allow_pickle=False)
+    part = path.with_suffix(".part")
+    placed = np.lib.format.open_memmap(part, mode="w+", dtype=np.float32, shape=(len(cut), frame, frame))
+    for row, item in enumerate(test.items):
+        width, height = item["size"]
+        placed[row] = np.nan_to_num(view.in_frame(cut[row : row + 1], (height, width), frame)[0], nan=lowest)
+    placed.flush()
+    del cut, placed
+    part.replace(path)
+
+
+def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> float:
+    """Write what a model predicts, in the view of its detector; returns the lowest value of its maps."""
     detector = _adapter(run)
     side = test.images.shape[1]
-    maps = None
+    maps, lowest = None, np.inf
     scores: list[np.ndarray] = []
     logits: list[np.ndarray] = []
     done = 0
@@ -123,6 +150,7 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
                 shape = (len(test), side, side)
                 maps = np.lib.format.open_memmap(out / "amaps.npy", mode="w+", dtype=np.float32, shape=shape)
             maps[done : done + size] = prediction.amap
+            lowest = min(lowest, float(prediction.amap.min()))
         if prediction.score is not None:
             scores.append(prediction.score)
         if prediction.logits is not None:
@@ -137,6 +165,7 @@ def _write_predictions(run: StageRun, test: Pool, model: Path, out: Path) -> Non
         np.save(out / "scores.npy", np.concatenate(scores))
     if logits:
         np.save(out / "logits.npy", np.concatenate(logits))
+    return lowest
 
 
 def _as_float32(prediction: Prediction) -> Prediction:
@@ -169,7 +198,7 @@ class _Validation:
 
     Score: image AUROC + pixel AUROC + pixel AP of what finds defects, accuracy of classifiers, mean over
     categories (AnomalyDiffusion adds PRO, which its UNet's choice rarely turns on, GLASS leaves AP out; the
-    sum is named in the trace).
+    sum is named in the trace). Maps are judged in the detector's own view, as the papers' code does.
     """
 
     def __init__(self, run: StageRun, detector: Detector, tests: Mapping[str, Output]) -> None:

@@ -90,7 +90,7 @@ class PerceptualFeatures(Stage[T]):
         test = real.test if "anomalyhybrid" in config.ic_lpips else None
         nearest = None
         if any(IC_LPIPS_DIALECTS[dialect].centres_nearest for dialect in config.ic_lpips):
-            nearest = DataCache.task(config, category.name, "base", category.base, "nearest")
+            nearest = DataCache.task(config, category.name, "base", category.base, filter="nearest")
         return PerceptualFeatures(generated, real.base, test, nearest).to_task(params)
 
     def run(self: "PerceptualFeatures[Output]", run: StageRun) -> None:

@@ -1,11 +1,13 @@
 """Stages of generators: derive maps of images, fit on the training side, sample in chunks, cache samples."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from bench.data.pool import open_pool
+from bench.data.pool import Pool, open_pool
+from bench.data.view import Size, View
 from bench.methods import Anomalies, CategoryTrain, Generator, Images, Request, TrainSplit, registry
 from bench.methods.samples import samples_to_pool, write_samples
 from bench.planning.config import CategoryPlan, PlanConfig, ResolvedMethod
@@ -39,7 +41,7 @@ class GeneratorDerive(Stage[T]):
         params = {
             "params": {name: generator.params[name] for name in generator.as_generator.derives},
             "category": category,
-            "resolution": config.resolution,
+            "resolution": config.view(generator, category).side,
             **_weights(generator),
         }
         stage = GeneratorDerive(normal={category: real.normal}, base={category: real.base})
@@ -80,7 +82,7 @@ class GeneratorFit(Stage[T]):
             "params": {name: value for name, value in generator.params.items() if name not in later},
             "category": "" if generator.scope == "dataset" else category,
             "defect": defect if generator.scope == "defect" else "",
-            "resolution": config.resolution,
+            "resolution": config.side(generator, pools),
             **_weights(generator),
         }
         derives = bool(generator.as_generator.derives)
@@ -157,6 +159,8 @@ class GeneratorCache(Stage[T]):
     payload = "caches"
     samples: Mapping[str, tuple[T, ...]] = field(metadata=SEVERAL_BY_NAME)
     """By defect, in chunks."""
+    normal: T | None = None
+    """Normal images, whose proportions samples made of stretched images get back before they are cut."""
 
     @staticmethod
     def task(
@@ -194,13 +198,20 @@ class GeneratorCache(Stage[T]):
         samples = {defect: (GeneratorIngest.task(ingested[defect]),) for defect in counts}
         return GeneratorCache(samples).to_task(_cache_params(config, category, counts))
 
+    @staticmethod
+    def under(view: View, cached: Task, normal: Task | None) -> Task:
+        """The samples of a task of this stage under another view; for `normal` see the field."""
+        samples = GeneratorCache.of(cached.inputs).samples
+        return GeneratorCache(samples, normal).to_task({**cached.params, **view.params})
+
     def run(self: "GeneratorCache[Output]", run: StageRun) -> None:
         sets = [
             (defect, chunk.folder / "samples.zip")
             for defect, chunks in self.samples.items()
             for chunk in chunks
         ]
-        samples_to_pool(sets, run.out, run.params["resolution"], run.params["counts"])
+        stretched_from = None if self.normal is None else _usual_size(open_pool(self.normal.folder))
+        samples_to_pool(sets, run.out, View.of(run.params), run.params["counts"], stretched_from)
 
 
 def _training_inputs(normal: Mapping[str, T], base: Mapping[str, T]) -> Iterator[tuple[str, T]]:
@@ -212,6 +223,12 @@ def _training_inputs(normal: Mapping[str, T], base: Mapping[str, T]) -> Iterator
 
 def _derived_inputs(derived: Mapping[str, T]) -> Iterator[tuple[str, T]]:
     return ((f"derived/{category}", maps) for category, maps in derived.items())
+
+
+def _usual_size(pool: Pool) -> Size | None:
+    """Height and width of most files of a pool; None where it is empty."""
+    sizes = Counter((item["size"][1], item["size"][0]) for item in pool.items)
+    return sizes.most_common(1)[0][0] if sizes else None
 
 
 def _weights(generator: ResolvedMethod) -> dict[str, str]:

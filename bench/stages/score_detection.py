@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from bench.data.pool import open_pool
+from bench.data.pool import Pool, open_pool
+from bench.data.view import View
 from bench.metrics import UndefinedMetricError
 from bench.metrics.bootstrap import bootstrap_image_metrics, bootstrap_recall_at_tnr
 from bench.metrics.bootstrap_pixels import bootstrap_pixel_metrics
@@ -82,7 +83,8 @@ class ScoreDetection(DetectorScore[T]):
         by_label = test_resamples(content, anomalous, replicates)
         by_mask = test_resamples(content, mask_strata(masks), replicates)
         template = Record(**run.params["labels"], metric_version=1, reference="test", n=len(test))
-        of_pixels = replace(template, level="pixel", note=_mask_note(masks, anomalous))
+        notes = (_mask_note(masks, anomalous), unseen_note(test, self.prediction.params))
+        of_pixels = replace(template, level="pixel", note="; ".join(filter(None, notes)))
         if not has_masks:
             no_masks = _without_value(of_pixels, "undefined", "the test images have no masks")
             pixel = LevelScores(no_masks)
@@ -113,6 +115,23 @@ def mask_strata(masks: np.ndarray) -> np.ndarray:
     """
     flat = masks.reshape(len(masks), -1)
     return flat.any(axis=1).astype(int) + flat.all(axis=1)
+
+
+def unseen_note(test: Pool, params: Mapping[str, Any]) -> str:
+    """Which share of the defect pixels lies outside what a detector saw, in words; "" where it saw all.
+
+    `test` are whole images, and `params` those of the task that predicted.
+    """
+    if "short_side" not in params:
+        return ""
+    view, side = View.of(params), test.images.shape[1]
+    total = outside = 0
+    for row, item in enumerate(test.items):
+        width, height = item["size"]
+        mask = test.mask(row)
+        total += int(mask.sum())
+        outside += int(mask[~view.visible((height, width), side)].sum())
+    return f"{outside / total:.1%} of the defect pixels lie outside what the detector sees" if total else ""
 
 
 def _image_scores(

@@ -117,20 +117,9 @@ def stored(name: str, layers: Sequence[str], path: Path) -> Backbone:
     return backbone
 
 
-def resized(images: np.ndarray, size: int | None, crop: int | None, device: str) -> Tensor:
-    """uint8 [B, H, W, 3] to float32 (B, 3, side, side) in [0, 1], resized (bilinear, antialiased, rounded to
-    whole grey levels, as Pillow does, but for one level here and there) and cut to the central `crop`."""
+def to_input(images: np.ndarray, device: str) -> Tensor:
+    """uint8 [B, H, W, 3] to float32 (B, 3, H, W) in [0, 1]."""
     x = torch.from_numpy(np.array(images)).permute(0, 3, 1, 2)  # a copy: torch warns of read-only arrays
-    if size is not None and x.shape[-2:] != (size, size):
-        x = nn.functional.interpolate(x, (size, size), mode="bilinear", antialias=True)
-    if crop is not None:
-        side = min(x.shape[-2:])
-        if crop > side:
-            raise BenchError(
-                f"a crop of {crop} does not fit into images of {side} pixels; set crop to none, or a size"
-            )
-        row, column = (round((length - crop) / 2) for length in x.shape[-2:])
-        x = x[..., row : row + crop, column : column + crop]
     return (x.to(device).float() / 255).contiguous(memory_format=torch.channels_last)
 
 

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar
 
-from bench.methods import Batch, Detector, DetectorSplit, Prediction
+from bench.methods import Batch, Detector, DetectorSplit, Prediction, View
 from bench.methods.context import Context
 from detectors.backbones import EMBEDDED, missing_backbone
 from detectors.glass.params import GlassParams
@@ -34,7 +34,7 @@ class Glass(Detector):
     """
 
     name = "glass"
-    version = 1
+    version = 2
     task = "anomaly"
     modality = "rgb"
     scope = "category"
@@ -71,6 +71,13 @@ class Glass(Detector):
         },
         "manifold": {"hypothesis": "manifold"},
     }
+
+    def view(self, category: str = "") -> View | None:
+        """Its size, cut from the centre: maps are the lowest outside."""
+        size = self.params.size
+        if size is None:
+            return None
+        return View(size, "crop", round(size * 329 / 288) if category in self.params.enlarged else size)
 
     def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:
         """Train on `data`, write the model into `out`; goes on from `ctx.scratch` after a kill."""

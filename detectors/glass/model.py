@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from bench.methods import Batch, DetectorSplit, Prediction
 from bench.methods.context import Context
 from bench.methods.training import Fit, Losses, ReadAhead, TrainingFailed, deterministic, train_model
-from detectors.backbones.backbone import Backbone, pretrained, resized, stored
+from detectors.backbones.backbone import Backbone, pretrained, stored, to_input
 from detectors.backbones.patches import embed, image_maps
 from detectors.glass.anomalies import global_anomalies, hardest, local_anomaly, radius_of, truncated
 from detectors.glass.params import GlassParams
@@ -69,7 +69,7 @@ def features(
 ) -> tuple[Tensor, tuple[int, int]]:
     """Features float32 (B, h w, D) of images uint8 [B, H, W, 3], and (h, w)."""
     with torch.no_grad():
-        x = resized(images, params.size, None, device)
+        x = to_input(images, device)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=params.precision == "bf16"):
             maps = backbone(x)
         height, width = maps[0].shape[-2:]
@@ -106,7 +106,7 @@ def train(owner: str, params: GlassParams, data: DetectorSplit, out: Path, ctx: 
         if params.standardised:
             network.shift.copy_(mean.mean(dim=0))
             network.scale.copy_(variance.sqrt().clamp(min=SMALLEST_SCALE))
-        save_file(backbone.used_state(params.size or data.resolution), out / "backbone.safetensors")
+        save_file(backbone.used_state(data.resolution), out / "backbone.safetensors")
         (out / "params.json").write_text(params.model_dump_json(indent=1))
         steps = _Steps(params, data, backbone, network, mean, epoch, ctx)
         fit = Fit(
@@ -252,6 +252,6 @@ def predict(model: Path, images: Iterable[Batch], ctx: Context) -> Iterator[Pred
             logits = network.discriminate(network.adapt(embedded.flatten(0, 1)))
             patches = torch.sigmoid(logits).unflatten(0, (len(embedded), *shape))  # (B, h, w)
             side = batch.images.shape[1]
-            amap = image_maps(patches, params.size or side, None, side, "amazon", params.sigma)
+            amap = image_maps(patches, side, "amazon", params.sigma)
             scores = patches.flatten(1).amax(dim=1)
         yield Prediction(score=scores.cpu().numpy(), amap=amap.cpu().numpy())

@@ -14,7 +14,14 @@ class GlassParams(BackboneParams, TextureParams):
     """The released code's values for MVTec AD."""
 
     size: int | None = Field(
-        default=288, ge=16, description="side that images are resized to; None: as the protocol gives them"
+        default=288,
+        ge=16,
+        description="side of the centre of the images that is looked at; None: the protocol's images, whole",
+    )
+    enlarged: tuple[str, ...] = Field(
+        default=("toothbrush", "wood"),
+        description="categories whose images are enlarged by 329/288 before the centre is cut, as in the "
+        "released code",
     )
     embedding: Literal["amazon", "anomalib"] = Field(
         default="amazon",

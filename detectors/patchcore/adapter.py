@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from bench.methods import Batch, Detector, DetectorSplit, Prediction
+from bench.methods import Batch, Detector, DetectorSplit, Prediction, View
 from bench.methods.context import Context
 from detectors import backbones
 from detectors.backbones import missing_backbone
@@ -28,7 +28,7 @@ class PatchCore(Detector):
     """
 
     name = "patchcore"
-    version = 1
+    version = 2
     task = "anomaly"
     modality = "rgb"
     trains_on = frozenset({"normal"})
@@ -50,6 +50,13 @@ class PatchCore(Detector):
             "upsampling": "anomalib",
         },
     }
+
+    def view(self, category: str = "") -> View | None:
+        """The centre of its crop, or whole images of its size."""
+        size, crop = self.params.size, self.params.crop
+        if size is None:
+            return None
+        return View(size) if crop is None else View(crop, "crop", size)
 
     def fit(self, data: DetectorSplit, out: Path, ctx: Context) -> None:
         """Remember the normal images of `data`; goes on from `ctx.scratch` after a kill."""

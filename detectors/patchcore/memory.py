@@ -36,8 +36,7 @@ def remember(params: PatchCoreParams, data: DetectorSplit, out: Path, ctx: Conte
         with ctx.torch_stream("init"):
             backbone = pretrained(params.backbone, params.layers, params.backbone_weights, ctx.weights)
         backbone.to(torch.device(ctx.device)).to(memory_format=torch.channels_last)
-        side = params.crop or params.size or data.resolution
-        save_file(backbone.used_state(side), out / "backbone.safetensors")
+        save_file(backbone.used_state(data.resolution), out / "backbone.safetensors")
         patches = _embedded(params, backbone, data, images, ctx)
         size = len(patches) if params.coreset == "none" else int(len(patches) * params.coreset_share)
         if not size:

@@ -14,13 +14,16 @@ class PatchCoreParams(BackboneParams, Params):
     """What is compared with what, and how a distance becomes a score."""
 
     size: int | None = Field(
-        default=256, ge=16, description="side that images are resized to; None: as the protocol gives them"
+        default=256,
+        ge=16,
+        description="side that the images are resized to, the short one where they are cut; None: the "
+        "protocol's images, whole",
     )
     crop: int | None = Field(
         default=224,
         ge=16,
-        description="side of the central part that is looked at; maps are 0 outside. None: the whole image, "
-        "as SeaS has it",
+        description="side of the centre of the resized images that is looked at; maps have their lowest "
+        "value outside. None: the whole image, stretched to a square, as SeaS has it",
     )
     embedding: Literal["amazon", "anomalib"] = Field(
         default="amazon",
@@ -54,6 +57,8 @@ class PatchCoreParams(BackboneParams, Params):
 
     @model_validator(mode="after")
     def _crop_fits(self) -> PatchCoreParams:
+        if self.crop is not None and self.size is None:
+            raise ValueError("a crop is cut from images of a size: set size, or crop to none")
         if self.crop is not None and self.size is not None and self.crop > self.size:
             raise ValueError(f"crop {self.crop} is larger than size {self.size}")
         return self

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bench.methods import Batch, Prediction
 from bench.methods.context import Context
-from detectors.backbones.backbone import Backbone, resized, stored
+from detectors.backbones.backbone import Backbone, stored, to_input
 from detectors.backbones.patches import embed, image_maps
 from detectors.patchcore.neighbours import Memory
 from detectors.patchcore.params import PatchCoreParams
@@ -30,14 +30,7 @@ def score(
             vectors, shape = patch_vectors(params, backbone, batch.images, ctx.device)
             scores, patches = patch_scores(params, memory, vectors)
             side = batch.images.shape[1]
-            amap = image_maps(
-                patches.unflatten(1, shape),
-                params.size or side,
-                params.crop,
-                side,
-                params.upsampling,
-                params.sigma,
-            )
+            amap = image_maps(patches.unflatten(1, shape), side, params.upsampling, params.sigma)
         yield Prediction(score=scores.cpu().numpy(), amap=amap.cpu().numpy())
 
 
@@ -45,7 +38,7 @@ def patch_vectors(
     params: PatchCoreParams, backbone: Backbone, images: np.ndarray, device: str
 ) -> tuple[Tensor, tuple[int, int]]:
     """Vectors float32 (B, h w, D) of images uint8 [B, H, W, 3], and (h, w)."""
-    x = resized(images, params.size, params.crop, device)
+    x = to_input(images, device)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=params.precision == "bf16"):
         maps = backbone(x)
     height, width = maps[0].shape[-2:]

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from bench.errors import BenchError, did_you_mean
-from bench.methods import CategoryTrain, Generator, Params, Request, Sample, TrainSplit
+from bench.methods import CategoryTrain, Generator, Params, Request, Sample, TrainSplit, View
 from bench.methods.context import Context
 from generators.seas.params import PRESETS, SAMPLING, SeaSParams
 from generators.seas.weights import find_base, fingerprint, missing_base, missing_packages
@@ -17,7 +17,7 @@ class SeaS(Generator):
     """Fine-tunes Stable Diffusion on one product: its anomalies with masks, and normal images."""
 
     name = "seas"
-    version = 2
+    version = 3
     scope = "category"
     frugal = frozenset({"fit"})
     needs = frozenset({"normal", "anomalies", "masks", "types"})
@@ -27,6 +27,10 @@ class SeaS(Generator):
     imports = ("generators.seas.fitting", "generators.seas.sampling")
     sampling_params = SAMPLING
     params: SeaSParams
+
+    def view(self, category: str = "") -> View | None:
+        """Its side, cut from the centre of the original images, as the released code does."""
+        return View(self.params.side, "crop")
 
     @property
     def may_be_empty(self) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.data.images import resize_image, resize_mask
 from bench.errors import BenchError
 from bench.methods import CategoryTrain
 from bench.methods.context import Context
@@ -59,8 +58,6 @@ class Material:
             image = self.category.normal[pose.row]
         else:
             image = self.category.anomalies[self.types[pose.kind]][pose.row].image
-        if image.shape[0] != self.side:
-            image = resize_image(image, self.side)
         return posed(image, pose)
 
     def mask(self, pose: Pose) -> np.ndarray:
@@ -68,8 +65,6 @@ class Material:
         if pose.kind < 0:
             return np.zeros((self.side, self.side), dtype=bool)
         mask = self.category.anomalies[self.types[pose.kind]][pose.row].mask
-        if mask.shape[0] != self.side:
-            mask = resize_mask(mask, self.side)
         return posed(mask, pose)
 
 

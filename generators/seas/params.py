@@ -18,7 +18,11 @@ class SeaSParams(Params):
         description="the diffusion model to start from: a hub id, found in the folder of --weights or in the "
         "hub's cache, or a folder in diffusers layout",
     )
-    side: int = Field(512, ge=16, description="side in pixels at which images are learned and made")
+    side: int = Field(
+        512,
+        ge=16,
+        description="side in pixels at which images are learned, cut from the centre of the files, and made",
+    )
 
     prompt: Literal["unbalanced", "typical"] = Field(
         "unbalanced",

@@ -78,6 +78,21 @@ def test_show_tells_what_a_detector_does_and_takes(bench: Callable[..., Any]) ->
         assert line in said.out
 
 
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("glass", "images: 288 x 288 pixels, the centre of a short side of 288, from the files"),
+        ("patchcore", "images: 224 x 224 pixels, the centre of a short side of 256, from the files"),
+        ("seas", "images: 512 x 512 pixels, the centre of a short side of 512, from the files"),
+        ("unet", "images: whole, at the size of the protocol"),
+    ],
+)
+def test_show_prints_at_which_size_a_method_sees_images(
+    bench: Callable[..., Any], name: str, line: str
+) -> None:
+    assert line in bench("show", name).out
+
+
 def test_show_tells_the_mixes_and_the_scales_of_a_protocol(bench: Callable[..., Any]) -> None:
     said = bench("show", "mvtec_supervised")
     assert said.code == 0

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from bench.conformance.blob_split import blob_split
-from bench.conformance.detector import CHECKS, DetectorTrial, run_checks
-from bench.methods import registry
+from bench.conformance.checks import Nonconformance
+from bench.conformance.detector import CHECKS, DetectorTrial, predicts_what_its_task_says, run_checks
+from bench.conformance.shared_checks import validates_parameters
+from bench.methods import View, registry
 from detectors.resnet34 import ResNet34
 
 BUILT_IN = [
@@ -112,3 +114,21 @@ def test_the_blob_split_has_every_kind_of_example() -> None:
     assert set(batch.labels) == {-1, 0, 1, 2, 3}
     assert all(batch.masks[batch.labels >= 0].any(axis=(1, 2)))
     assert not batch.masks[batch.labels < 0].any()
+
+
+def test_a_detector_is_tried_at_its_own_side_and_a_view_that_is_none_is_reported(
+    tmp_path: Path, plugin_class
+) -> None:
+    class Central(plugin_class("pixel_gauss")):
+        def view(self, category=""):
+            return View(40, "crop", 48)
+
+    class Odd(plugin_class("pixel_gauss")):
+        def view(self, category=""):
+            return 40, 48
+
+    trial = DetectorTrial(Central, tmp_path)
+    predicts_what_its_task_says(trial)
+    assert trial.used(None)["amap"].shape[1:] == (40, 40)
+    with pytest.raises(Nonconformance, match=r"view\(\) of preset None gives \(40, 48\)"):
+        validates_parameters(DetectorTrial(Odd, tmp_path))

@@ -14,12 +14,13 @@ from bench.data.images import (
     read_depth,
     read_image,
     read_mask,
-    read_resized,
+    read_viewed,
     resize_depth,
     resize_image,
     resize_mask,
 )
 from bench.data.picture import MAX_PIXELS
+from bench.data.view import View
 from bench.errors import BenchError
 
 COLOURS = np.array([[[200, 100, 50], [0, 255, 7]], [[9, 8, 7], [255, 255, 255]]], np.uint8)
@@ -247,7 +248,7 @@ def test_reading_at_a_size_gives_what_reading_and_resizing_give(tmp_path):
         path = tmp_path / f"{number}.png"
         Image.fromarray(rng.integers(0, 256, shape, dtype=np.uint8)).save(path)
         for size in (8, 40):
-            resized, sides = read_resized(path, size)
+            resized, sides = read_viewed(path, View(size))
             assert np.array_equal(resized, resize_image(read_image(path), size))
             assert sides == (31, 47)
 

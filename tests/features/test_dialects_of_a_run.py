@@ -16,6 +16,7 @@ from torch.nn import functional
 from bench.data.build import build_pool
 from bench.data.layout import Item
 from bench.data.pool import Pool, open_pool
+from bench.data.view import View
 from bench.features import profile
 from bench.metrics import ic_lpips, kid
 from bench.record.record import Record
@@ -48,8 +49,8 @@ def files(folder: Path, images) -> list[tuple[Item, str]]:
 @pytest.fixture(scope="module")
 def folders(folder: Path, files, images) -> dict[str, Output]:
     """Pools of the real defects, bilinear and by the nearest pixel, and of six generated ones."""
-    build_pool(files, folder / "base", SIDE, workers=1)
-    build_pool(files, folder / "nearest", SIDE, workers=1, filter="nearest")
+    build_pool(files, folder / "base", View(SIDE), workers=1)
+    build_pool(files, folder / "nearest", View(SIDE), workers=1, filter="nearest")
     generated = folder / "generated"
     generated.mkdir()
     np.save(generated / "images.npy", images(6, SIDE, seed=8))

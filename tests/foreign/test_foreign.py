@@ -12,6 +12,7 @@ from bench.conformance.trial_split import trial_split
 from bench.errors import BenchError
 from bench.foreign.adapter import foreign_adapter
 from bench.foreign.spec import load_foreign
+from bench.methods import View
 from bench.methods.context import Context
 from bench.sample import SampleSpec, write
 
@@ -134,6 +135,16 @@ def test_what_is_not_here_is_told_before_any_work(generator_file: File) -> None:
         ),
         ("params = {", "params = { _x = 1,", r"params._x.*String should match pattern"),
         ("about = ", 'about = ""\n# ', "about: String should have at least 1 character"),
+        (
+            "about = ",
+            "view = { side = 512, fit = 'cut' }\nabout = ",
+            "view.fit: Input should be 'stretch' or 'crop'",
+        ),
+        (
+            "about = ",
+            "view = { side = 512, short_side = 600 }\nabout = ",
+            "short_side belongs to the fit crop",
+        ),
     ],
 )
 def test_a_wrong_file_is_refused_when_it_is_read(
@@ -181,3 +192,10 @@ def sample(path: Path, data, tmp_path: Path, **options):
         foreign_adapter(path).configure().fit(data, tmp_path / "model", ctx)
     defect = next(iter(data.categories[category].anomalies))
     return list(adapter.sample(tmp_path / "model", data, Request(category, defect, range(2)), ctx))
+
+
+def test_a_file_may_say_at_which_side_and_fit_its_command_wants_images(generator_file: File) -> None:
+    path = generator_file()
+    assert foreign_adapter(path).configure().view() is None
+    path.write_text(path.read_text().replace("about = ", 'view = { side = 512, fit = "crop" }\nabout = '))
+    assert foreign_adapter(path).configure().view() == View(512, "crop")

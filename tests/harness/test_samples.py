@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from bench.data.pool import open_pool
+from bench.data.view import View
 from bench.errors import BenchError
 from bench.methods import Request, Sample
 from bench.methods.samples import extract, read_index, read_samples, samples_to_pool, write_samples
@@ -146,7 +147,7 @@ def test_a_pool_holds_the_sets_in_order(tmp_path: Path) -> None:
         ("dent", written(tmp_path / "b.zip", range(2, 4))),
     ]
     (tmp_path / "pool").mkdir()
-    samples_to_pool(sets, tmp_path / "pool", SIDE)
+    samples_to_pool(sets, tmp_path / "pool", View(SIDE))
     pool = open_pool(tmp_path / "pool")
     assert [(item["defect"], item["stem"]) for item in pool.items] == [
         ("scratch", "000"),
@@ -167,7 +168,7 @@ def test_a_pool_of_another_size_is_resized_and_keeps_small_defects(tmp_path: Pat
     tiny = sample(0)._replace(mask=mask)
     write_samples(tmp_path / "a.zip", request, iter([tiny]), generator="mine")
     (tmp_path / "pool").mkdir()
-    samples_to_pool([("scratch", tmp_path / "a.zip")], tmp_path / "pool", SIDE // 2)
+    samples_to_pool([("scratch", tmp_path / "a.zip")], tmp_path / "pool", View(SIDE // 2))
     pool = open_pool(tmp_path / "pool")
     assert pool.images.shape == (1, 12, 12, 3)
     assert np.argwhere(pool.mask(0)).tolist() == [[2, 2]]
@@ -180,7 +181,7 @@ def test_normal_and_anomalous_sets_share_a_pool(tmp_path: Path) -> None:
     )
     (tmp_path / "pool").mkdir()
     samples_to_pool(
-        [("good", normal), ("scratch", written(tmp_path / "a.zip", range(1)))], tmp_path / "pool", SIDE
+        [("good", normal), ("scratch", written(tmp_path / "a.zip", range(1)))], tmp_path / "pool", View(SIDE)
     )
     pool = open_pool(tmp_path / "pool")
     assert not pool.mask(0).any()
@@ -200,7 +201,7 @@ def test_a_pool_takes_the_first_samples_of_each_defect_across_chunks(tmp_path: P
         ("dent", written(tmp_path / "c.zip", range(2), defect="dent")),
     ]
     (tmp_path / "pool").mkdir()
-    samples_to_pool(sets, tmp_path / "pool", SIDE, {"scratch": 3, "dent": 1})
+    samples_to_pool(sets, tmp_path / "pool", View(SIDE), {"scratch": 3, "dent": 1})
     pool = open_pool(tmp_path / "pool")
     assert [(item["defect"], item["stem"]) for item in pool.items] == [
         ("scratch", "000"),

@@ -15,7 +15,7 @@ from bench.data.pool import Pool
 from bench.methods import Batch, DetectorSplit
 from bench.methods.context import Context
 from bench.sample import CATEGORIES, SampleSpec, render
-from detectors.backbones.backbone import Backbone, resized, stored
+from detectors.backbones.backbone import Backbone, stored, to_input
 from detectors.patchcore.adapter import PatchCore
 from detectors.patchcore.coreset import begin, select
 
@@ -46,7 +46,7 @@ def _two_threads():
 
 
 def normalised(backbone, images):
-    return (resized(images, None, None, "cpu").contiguous() - backbone.mean) / backbone.std
+    return (to_input(images, "cpu").contiguous() - backbone.mean) / backbone.std
 
 
 @pytest.mark.full

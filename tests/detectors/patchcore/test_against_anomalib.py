@@ -11,10 +11,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
+from bench.data.images import resize_image
 from bench.data.pool import Pool
 from bench.methods import Batch, DetectorSplit
 from bench.methods.context import Context
-from detectors.backbones.backbone import pretrained, resized
+from detectors.backbones.backbone import pretrained, to_input
 from detectors.backbones.patches import embed, image_maps
 from detectors.patchcore import coreset
 from detectors.patchcore.adapter import PatchCore
@@ -32,13 +33,13 @@ def pair(anomalib) -> tuple[Any, Any]:
 
 
 def normalised(ours: Any, images: np.ndarray) -> torch.Tensor:
-    return (resized(images, None, None, "cpu") - ours.mean) / ours.std
+    return (to_input(images, "cpu") - ours.mean) / ours.std
 
 
 def pictures(count: int, side: int = 64, seed: int = 0) -> np.ndarray:
     """Smooth random pictures, uint8 [N, side, side, 3]."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 8, 8, 3), dtype=np.uint8)
-    return (resized(coarse, side, None, "cpu").permute(0, 2, 3, 1).numpy() * 255).round().astype(np.uint8)
+    return np.stack([resize_image(image, side) for image in coarse])
 
 
 def test_vectors_are_anomalibs_to_float_precision(pair) -> None:
@@ -48,7 +49,7 @@ def test_vectors_are_anomalibs_to_float_precision(pair) -> None:
     theirs.feature_extractor.eval()
     with torch.inference_mode():
         expected = theirs(normalised(ours, images))
-        vectors = embed(ours(resized(images, None, None, "cpu")), "anomalib", 1024).flatten(0, 1)
+        vectors = embed(ours(to_input(images, "cpu")), "anomalib", 1024).flatten(0, 1)
     assert vectors.shape == expected.shape == (3 * 64, 152)
     assert (vectors - expected).abs().max() < 2e-6 * expected.abs().max()
 
@@ -64,16 +65,16 @@ def test_the_coreset_is_anomalibs_from_the_same_start(anomalib, points) -> None:
 def test_distances_scores_and_maps_are_anomalibs_with_the_same_memory(pair) -> None:
     ours, theirs = pair
     with torch.inference_mode():
-        memory = embed(ours(resized(pictures(12), None, None, "cpu")), "anomalib", 1024).flatten(0, 1)[::5]
+        memory = embed(ours(to_input(pictures(12), "cpu")), "anomalib", 1024).flatten(0, 1)[::5]
         theirs.memory_bank = memory
         theirs.eval()
         images = pictures(5, seed=1)
         said = theirs(normalised(ours, images))
-        vectors = embed(ours(resized(images, None, None, "cpu")), "anomalib", 1024)
+        vectors = embed(ours(to_input(images, "cpu")), "anomalib", 1024)
         expected, _ = theirs.nearest_neighbors(vectors.flatten(0, 1), n_neighbors=1)
         params = PatchCore.configure("anomalib").params
         scores, patches = patch_scores(params, Memory(memory), vectors)
-        maps = image_maps(patches.unflatten(1, (8, 8)), 64, None, 64, params.upsampling, params.sigma)
+        maps = image_maps(patches.unflatten(1, (8, 8)), 64, params.upsampling, params.sigma)
     assert patches.flatten().numpy() == pytest.approx(expected.flatten().numpy(), rel=1e-4)
     assert scores.numpy() == pytest.approx(said.pred_score.numpy(), rel=1e-5)
     assert maps.numpy() == pytest.approx(said.anomaly_map[:, 0].numpy(), rel=1e-4)
@@ -89,11 +90,11 @@ def from_memory(network: Any, memory: torch.Tensor, images: np.ndarray) -> tuple
     params, remembered = PatchCore.configure("anomalib").params, Memory(memory)
     side, scores, maps = images.shape[1], [], []
     for start in range(0, len(images), 8):
-        vectors = embed(network(resized(images[start : start + 8], None, None, "cpu")), "anomalib", 1024)
+        vectors = embed(network(to_input(images[start : start + 8], "cpu")), "anomalib", 1024)
         score, patches = patch_scores(params, remembered, vectors)
         grid = patches.unflatten(1, (side // 8, side // 8))
         scores.append(score)
-        maps.append(image_maps(grid, side, None, side, params.upsampling, params.sigma))
+        maps.append(image_maps(grid, side, params.upsampling, params.sigma))
     return torch.cat(scores).numpy(), torch.cat(maps).numpy()
 
 

@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from safetensors.torch import save_file
 
 from bench.errors import BenchError
-from detectors.backbones.backbone import Backbone, pretrained, resized, stored
+from detectors.backbones.backbone import Backbone, pretrained, stored
 from detectors.patchcore.adapter import PatchCore
 
 WRN = "wide_resnet50_2-95faca4d.pth"
@@ -94,12 +92,5 @@ def test_embedded_weights_choose_their_backbone_and_a_crop_fits_into_its_image()
         PatchCore.configure("quick", {"backbone": "resnet18"})
     with pytest.raises(BenchError, match="crop 300 is larger than size 256"):
         PatchCore.configure(None, {"crop": 300})
-
-
-def test_images_are_resized_as_pillow_does_and_cut_in_the_middle() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (100, 100, 3), dtype=np.uint8)
-    expected = np.asarray(Image.fromarray(image).resize((64, 64), Image.Resampling.BILINEAR))[8:56, 8:56]
-    ours = resized(image[None], 64, 48, "cpu")[0].permute(1, 2, 0).numpy() * 255
-    assert ours == pytest.approx(expected, abs=1.001)  # whole grey levels
-    with pytest.raises(BenchError, match="a crop of 128 does not fit into images of 100 pixels"):
-        resized(image[None], None, 128, "cpu")
+    with pytest.raises(BenchError, match="a crop is cut from images of a size"):
+        PatchCore.configure(None, {"size": None})
