@@ -33,7 +33,7 @@ def main() -> None:
 
 @contextmanager
 def _rare_collection() -> Iterator[None]:
-    """A plan of 10,000 tasks lives to the end of the command; to look for garbage in it is a fifth of its time."""
+    """Look for garbage rarely: a plan of 10,000 tasks lives to the end of its command."""
     before = gc.get_threshold()
     gc.set_threshold(*_COLLECT_AFTER)
     try:
