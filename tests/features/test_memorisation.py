@@ -77,5 +77,5 @@ def test_without_test_images_nothing_is_said_of_leaks(embedded, real):
     result = nearest_real(retouched(real[0]), real[0], profile=embedded)
     assert (result.leaks, result.to_test, result.nearer_to_test) == (None, None, None)
     assert result.copies > 0.9
-    with pytest.raises(UndefinedMetricError, match="one real image"):
+    with pytest.raises(UndefinedMetricError, match="real images have 0 distance between them"):
         nearest_real(real[0], real[0][:1], profile=embedded)
