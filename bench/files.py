@@ -24,11 +24,16 @@ def kind_of(mode: int) -> str:
     return next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
 
 
-def open_file(path: Path) -> BinaryIO:
-    """A regular file, open for reading. Raises BenchError for what would never end, and OSError."""
+def open_at_once(path: Path) -> tuple[BinaryIO, os.stat_result]:
+    """Whatever lies there, open for reading, and its status; OSError where that cannot be."""
     # to open a pipe without the flag would wait for who writes to it
     file = os.fdopen(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb")
-    status = os.fstat(file.fileno())
+    return file, os.fstat(file.fileno())
+
+
+def open_file(path: Path) -> BinaryIO:
+    """A regular file, open for reading. Raises BenchError for what would never end, and OSError."""
+    file, status = open_at_once(path)
     if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_BYTES:
         return file
     file.close()

@@ -109,7 +109,8 @@ class Driver:
         try:
             with _draining(self._drain):
                 self._work(todo)
-                if not self.outcome.drained and self.store.damaged() & closure(goals).keys():
+                damaged = set() if self.outcome.drained else self.store.damaged()
+                if damaged and damaged & closure(goals).keys():
                     self._begin_again(goals)
             kill = False
         finally:
@@ -127,7 +128,7 @@ class Driver:
         store = checked(self.store)
         todo = missing(store, goals)
         store.remember()
-        for key in store.faults.keys() & todo.keys():
+        for key in (key for key in todo if key in store.faults):
             aside = set_damaged_aside(self.store, key, store.faults[key])
             where = f"; it lies in {aside} now" if aside else ""
             self.view.say(f"{todo[key].title} is damaged ({store.faults[key]}) and is made anew{where}")

@@ -20,7 +20,7 @@ from bench.runner.machine import Machine, run_tasks
 from bench.runner.view import RunView
 from bench.store import Store
 from bench.store.source_code import changed_source
-from bench.tasks import Task, closure
+from bench.tasks import Task
 
 _REPLICATES = 1000
 _SEED = 0
@@ -97,7 +97,7 @@ def score_folder(request: ScoreRequest, store: Store, view: RunView) -> tuple[Pl
     of_detector = {"trained": request.trained} if request.kind == "predictions" else {}
     planned = registry.load_plan(request.kind)(config, name, content.params, **of_detector)
     plan, goals = make_plan(planned, _about(request, config, data))
-    if changed := changed_source(store, closure(goals).values()):
+    if changed := changed_source(store, goals):
         view.say(changed)
     with store.planning():
         path = save_plan(plan, store.root / "runs")

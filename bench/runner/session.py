@@ -50,7 +50,7 @@ def prepare_session(
     missing_here = [method.missing_requirement for method in methods if method.missing_requirement]
     if missing_here and not any(plan.nodes[key].metrics for key in plan.goals):
         raise BenchError(f"nothing is left to run: {'; '.join(missing_here)}")
-    if changed := changed_source(store, closure(goals).values()):
+    if changed := changed_source(store, goals):
         say(changed)
     return store, plan, goals
 

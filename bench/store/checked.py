@@ -10,15 +10,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from bench.errors import BenchError
-from bench.store.integrity import (
-    StoredFile,
-    contents_fault,
-    environment_fault,
-    files_fault,
-    stored_files,
-)
-from bench.store.manifest import Manifest
+from bench.store.integrity import StoredFile, environment_fault, stored_files, task_fault
 from bench.store.store import DROPPED, Store, read_regular, write_atomically
 from bench.tasks import digest
 
@@ -97,27 +89,12 @@ class CheckedStore(Store):
         if self._remembered.get(key) == state:
             return ""
         try:
-            manifest = self.manifest(key)
-        except BenchError:
-            return "its manifest cannot be read"
-        if manifest.key != key:
-            return "its manifest is that of another task"
-        try:
-            definition = self.definition(key)
-        except BenchError:
-            return "its definition cannot be read, or is not that of its key"
-        fault = manifest.fault or self._files_fault(manifest, files)
-        fault = fault or contents_fault(self.out(key), files, definition)
+            fault = task_fault(self, key, files, numbers_only=True, is_dropped=not super().done(key))
+        except OSError as error:
+            return f"a file cannot be read ({error.strerror})"
         if not fault and settled:
             self._new[key] = state
         return fault
-
-    def _files_fault(self, manifest: Manifest, files: dict[str, StoredFile]) -> str:
-        try:
-            is_dropped = not super().done(manifest.key)
-            return files_fault(self, manifest, files, numbers_only=True, is_dropped=is_dropped)
-        except OSError as error:
-            return f"a file cannot be read ({error.strerror})"
 
     def _state(self, key: str, files: dict[str, StoredFile]) -> tuple[str, bool]:
         """Digest of all by which a change shows, and whether the files are old enough to be remembered."""

@@ -34,6 +34,24 @@ class StoredFile:
 
 def damage(store: Store, key: str) -> str:
     """What is wrong with a stored task, or an empty text. Every file is hashed."""
+    if fault := task_fault(store, key, stored_files(store, key)):
+        return fault
+    for used, content in store.manifest(key).inputs.items():
+        with suppress(BenchError):  # an input that cannot be read is damaged itself, and told as that
+            if store.done(used) and store.manifest(used).content != content:
+                return f"its input {used[:12]} has other content than the one it was made from"
+    return ""
+
+
+def task_fault(
+    store: Store,
+    key: str,
+    files: Mapping[str, StoredFile],
+    *,
+    numbers_only: bool = False,
+    is_dropped: bool = False,
+) -> str:
+    """What is wrong with a task, whatever it was made from; the options are those of `files_fault`."""
     try:
         manifest = store.manifest(key)
     except BenchError:
@@ -44,16 +62,10 @@ def damage(store: Store, key: str) -> str:
         definition = store.definition(key)
     except BenchError:
         return "its definition cannot be read, or is not that of its key"
-    files = stored_files(store, key)
-    fault = manifest.fault or files_fault(store, manifest, files)
-    fault = fault or contents_fault(store.out(key), files, definition)
-    if fault:
+    if fault := manifest.fault:
         return fault
-    for used, content in manifest.inputs.items():
-        with suppress(BenchError):  # an input that cannot be read is damaged itself, and told as that
-            if store.done(used) and store.manifest(used).content != content:
-                return f"its input {used[:12]} has other content than the one it was made from"
-    return ""
+    fault = files_fault(store, manifest, files, numbers_only=numbers_only, is_dropped=is_dropped)
+    return fault or contents_fault(store.out(key), files, definition)
 
 
 def stored_files(store: Store, key: str) -> dict[str, StoredFile]:

@@ -15,7 +15,7 @@ from bench.installation import HOME, PACKAGES
 from bench.store.environment import environment
 from bench.store.notes import read_note, write_note
 from bench.store.store import Store
-from bench.tasks import Task, digest
+from bench.tasks import Task, closure, digest
 
 _MAKES = {"bench": "", "generators": "generator.", "detectors": "detector."}
 """Packages whose source makes results, and the beginning of the names of the stages that run it."""
@@ -39,14 +39,15 @@ def source_of(store: Store) -> _Source:
     return digests
 
 
-def changed_source(store: Store, tasks: Iterable[Task]) -> str:
-    """The sentence about finished tasks that other source of the same version made; "" without any."""
+def changed_source(store: Store, goals: Iterable[Task]) -> str:
+    """The sentence about finished tasks, of all that the goals rest on, that other source of the same version
+    made; "" without any."""
     others = _other_sources(store)
     if not others:
         return ""
     changed: set[str] = set()
     of_other_source: list[Task] = []
-    for task in tasks:
+    for task in closure(goals).values():
         if store.done(task.key):
             packages = others.get(_environment_of(store, task), ())
             of_task = [package for package in packages if task.stage.startswith(_MAKES[package])]

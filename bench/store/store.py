@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BenchError
+from bench.files import open_at_once
 from bench.store.locks import locked
 from bench.store.manifest import Manifest, manifest_of
 from bench.tasks import KEY_LENGTH, key_of
@@ -343,9 +344,9 @@ def is_full(root: Path) -> bool:
 
 def read_regular(path: Path) -> bytes:
     """The bytes of a regular file. OSError where it is anything else: a pipe would be waited for for ever."""
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
+    file, status = open_at_once(path)
+    with file:
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file", str(path))
         return file.read()
 
